@@ -1,0 +1,78 @@
+package plugins
+
+import "time"
+
+// APIKey is the record of an API key. The key itself is not in it: it is shown
+// once, when it is made, and only its hash is kept.
+type APIKey struct {
+	// ID is a UUIDv7.
+	ID string
+	// Owner is whom the key acts for; it becomes the principal's subject.
+	Owner string
+	// Name is the owner's own label.
+	Name string
+	// Prefix is the part of the key that may be shown, such as `sk_live_Ab3x`.
+	Prefix string
+	// Hash is HMAC-SHA-256 of the key under the pepper of PepperVersion, 32 bytes.
+	Hash []byte
+	// PepperVersion says which pepper made Hash.
+	PepperVersion int
+	// Role granted; empty means the default role.
+	Role string
+	// Tier of limits; empty means the default tier.
+	Tier string
+	// Scopes granted.
+	Scopes []string
+	// IPAllow lists the CIDR prefixes that may use the key; empty means any.
+	IPAllow []string
+	// Limits replaces the limits of the tier; see Principal.Limits.
+	Limits []string
+	// CreatedAt, in UTC with whole seconds, like all times of a record.
+	CreatedAt time.Time
+	// ExpiresAt is when the key ends; zero means never.
+	ExpiresAt time.Time
+	// LastUsedAt is written in batches; zero means never used.
+	LastUsedAt time.Time
+	// RevokedAt is when the key was revoked; zero means it is not.
+	RevokedAt time.Time
+	// ReplacedBy is the id of the key that a rotation made from this one.
+	ReplacedBy string
+}
+
+// A RevocationKind says what a Revocation's Value names.
+type RevocationKind string
+
+// The kinds of revocation.
+const (
+	// RevokeTokenID ends the one token whose jti is Value, of Issuer where given.
+	RevokeTokenID RevocationKind = "jti"
+	// RevokeSubject ends every token of the subject Value issued at or before
+	// IssuedBefore.
+	RevokeSubject RevocationKind = "subject"
+	// RevokeIssuedBefore ends every token of Issuer, or of every issuer where it
+	// is empty, issued at or before IssuedBefore.
+	RevokeIssuedBefore RevocationKind = "issued_before"
+)
+
+// Revocation says that credentials are no longer good. API keys are revoked in
+// their own record.
+type Revocation struct {
+	// ID is a UUIDv7.
+	ID string
+	// Kind says what Value names.
+	Kind RevocationKind
+	// Issuer restricts the revocation to the issuer of this configured name;
+	// empty means any.
+	Issuer string
+	// Value is the jti or the subject.
+	Value string
+	// IssuedBefore bounds which tokens end, for the kinds that use it.
+	IssuedBefore time.Time
+	// CreatedAt is when it was asked for.
+	CreatedAt time.Time
+	// ExpiresAt is when no token can be affected any more, so that the entry can
+	// be swept; zero means never.
+	ExpiresAt time.Time
+	// Note is the operator's own remark.
+	Note string
+}
