@@ -61,4 +61,5 @@ const (
 	ReasonStoreUnavailable   Reason = "store_unavailable"
 	ReasonKeysUnavailable    Reason = "issuer_keys_unavailable"
 	ReasonLimiterUnavailable Reason = "limiter_unavailable"
+	ReasonSchemeUndecided    Reason = "scheme_undecided"
 )

@@ -1,0 +1,184 @@
+package auth
+
+import (
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// The identity headers that the upstream receives.
+const (
+	HeaderUserID     = "X-User-Id"
+	HeaderUserRole   = "X-User-Role"
+	HeaderUserRoles  = "X-User-Roles"
+	HeaderUserTier   = "X-User-Tier"
+	HeaderAuthScheme = "X-Auth-Scheme"
+	HeaderAPIKeyID   = "X-Api-Key-Id"
+	HeaderRequestID  = "X-Request-Id"
+)
+
+// identityFolds are the identity headers as foldHeader spells them. X-Request-Id
+// is set by the error handler, which decides whether to keep a client's.
+var identityFolds = map[string]bool{
+	"xuserid": true, "xuserrole": true, "xuserroles": true, "xusertier": true,
+	"xauthscheme": true, "xapikeyid": true,
+}
+
+const requestIDFold = "xrequestid"
+
+// maxFold is the length of the longest name in identityFolds and
+// "xrequestid", and the bound of what foldHeader is asked for.
+const maxFold = 11
+
+// StripIdentity removes from a request every header that an upstream could take
+// for one of ours: in every spelling of case, `-`, `_`, `.` and other punctuation
+// (CVE-2026-30851, CVE-2026-33433, CVE-2026-54763), in trailers too, and the
+// names of our headers from Connection, which would make the proxy drop the ones
+// that we set (CVE-2021-32813, CVE-2024-45410). X-Request-Id itself stays, other
+// spellings of it go.
+func StripIdentity(r *http.Request) {
+	stripNames(r.Header)
+	if len(r.Trailer) != 0 {
+		stripNames(r.Trailer)
+		delete(r.Trailer, HeaderRequestID)
+	}
+	if lines, ok := r.Header["Connection"]; ok {
+		protectConnection(r.Header, lines)
+	}
+}
+
+func stripNames(h http.Header) {
+	for name := range h {
+		if !startsWithX(name) {
+			continue
+		}
+		fold := foldHeader(name)
+		if identityFolds[fold] || (fold == requestIDFold && name != HeaderRequestID) {
+			delete(h, name)
+		}
+	}
+}
+
+// startsWithX reports whether the first letter or digit of name is an x: every
+// identity header starts so, most others do not.
+func startsWithX(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == 'x' || c == 'X':
+			return true
+		case isAlnum(c):
+			return false
+		}
+	}
+	return false
+}
+
+func isAlnum(c byte) bool {
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+}
+
+// foldHeader lower-cases a header name and drops all but letters and digits, so
+// that every spelling that some upstream takes for the same name is the same.
+func foldHeader(name string) string {
+	var buf [48]byte
+	out := buf[:0]
+	for i := range len(name) {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if isAlnum(c) {
+			if len(out) == len(buf) {
+				return ""
+			}
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// protectConnection drops our names from the tokens of Connection.
+func protectConnection(h http.Header, lines []string) {
+	var kept []string
+	changed := false
+	for _, line := range lines {
+		for token := range strings.SplitSeq(line, ",") {
+			token = strings.TrimSpace(token)
+			fold := foldHeader(token)
+			if identityFolds[fold] || fold == requestIDFold {
+				changed = true
+				continue
+			}
+			if token != "" {
+				kept = append(kept, token)
+			}
+		}
+	}
+	switch {
+	case !changed:
+	case len(kept) == 0:
+		delete(h, "Connection")
+	default:
+		h["Connection"] = []string{strings.Join(kept, ", ")}
+	}
+}
+
+// StripCredentials removes the credentials from a request, in every spelling of
+// the key header, so that they do not travel on.
+func (hs Headers) StripCredentials(h http.Header) {
+	delete(h, "Authorization")
+	if hs.Key == "" {
+		return
+	}
+	delete(h, hs.Key)
+	fold := foldHeader(hs.Key)
+	for name := range h {
+		if len(name) >= len(fold) && foldHeader(name) == fold {
+			delete(h, name)
+		}
+	}
+}
+
+var identityNames = [6]string{HeaderUserID, HeaderUserRole, HeaderUserRoles, HeaderUserTier, HeaderAuthScheme, HeaderAPIKeyID}
+
+// SetIdentity tells the upstream who calls, in request headers from which
+// StripIdentity has removed the client's own. What can't stand in a header, or
+// would read as two roles, is left out.
+func SetIdentity(h http.Header, p *plugins.Principal, tier string) {
+	role, roles := roleHeaders(p.Roles)
+	values := [6]string{p.Subject, role, roles, tier, p.Scheme, p.KeyID}
+	// One array of its own for all of them: later handlers may write into it.
+	lines := make([]string, len(values))
+	for i, v := range values {
+		if v != "" && safeValue(v) {
+			lines[i] = v
+			h[identityNames[i]] = lines[i : i+1 : i+1]
+		}
+	}
+}
+
+// roleHeaders returns the first role and all roles joined by commas.
+func roleHeaders(roles []string) (first, all string) {
+	if len(roles) == 1 && safeRole(roles[0]) {
+		return roles[0], roles[0]
+	}
+	var kept []string
+	for _, role := range roles {
+		if safeRole(role) {
+			kept = append(kept, role)
+		}
+	}
+	if len(kept) == 0 {
+		return "", ""
+	}
+	return kept[0], strings.Join(kept, ",")
+}
+
+func safeRole(role string) bool { return safeValue(role) && !strings.ContainsAny(role, ", ") }
+
+func safeValue(v string) bool {
+	return httpguts.ValidHeaderFieldValue(v) && strings.TrimSpace(v) == v
+}
