@@ -32,6 +32,8 @@ type Row struct {
 	Remaining int64
 	// ResetAfter is the time until Burst can pass at once again.
 	ResetAfter time.Duration
+	// NextAfter is the time until Remaining is one more; 0 where it is Burst.
+	NextAfter time.Duration
 	// RetryAfter is the time until the refused cost can pass this limit; 0 where
 	// this limit did not refuse, -1 where it never can (cost above Burst).
 	RetryAfter time.Duration

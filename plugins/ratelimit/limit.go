@@ -1,0 +1,106 @@
+package ratelimit
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"time"
+)
+
+// Bounds of a limit. They keep all arithmetic on a limit inside an int64 of
+// nanoseconds and inside the 53 exact bits of a Redis script's microseconds.
+const (
+	// MinPeriod is the shortest period.
+	MinPeriod = time.Millisecond
+	// MaxPeriod is the longest period.
+	MaxPeriod = 366 * day
+	// MaxHorizon bounds Burst times Interval: how long an empty bucket may take to
+	// fill.
+	MaxHorizon = 3660 * day
+	// MinInterval is the shortest time between two requests of a steady rate, the
+	// resolution of the Redis scripts.
+	MinInterval = time.Microsecond
+	// MaxStrictCount bounds Count of a strict limit, whose state is counters.
+	MaxStrictCount = math.MaxUint32
+
+	day = 24 * time.Hour
+)
+
+// ErrLimit is in the chain of every error about a limit that can't be.
+var ErrLimit = errors.New("invalid limit")
+
+// Validate says what is wrong with the limit, if anything. A valid limit's
+// Interval and Horizon do not overflow. Errors wrap ErrLimit.
+func (l Limit) Validate() error {
+	switch {
+	case l.Count < 1:
+		return l.errorf("the count must be 1 or more, got %d", l.Count)
+	case l.Period < MinPeriod:
+		return l.errorf("the period must be 1ms or more, got %s", l.Period)
+	case l.Period > MaxPeriod:
+		return l.errorf("the period must be 366d or less, got %s", FormatDuration(l.Period))
+	case l.Burst < 1:
+		return l.errorf("the burst must be 1 or more, got %d", l.Burst)
+	case l.Count > int64(l.Period/MinInterval):
+		return l.errorf("%d in %s is more than one per microsecond", l.Count, FormatDuration(l.Period))
+	case l.Strict && l.Burst != l.Count:
+		return l.errorf("a strict window has no burst of its own, remove `burst %d`", l.Burst)
+	case l.Strict && l.Count > MaxStrictCount:
+		return l.errorf("the count of a strict window must be %d or less, got %d", int64(MaxStrictCount), l.Count)
+	}
+	hi, lo := bits.Mul64(uint64(l.Burst), uint64(l.Interval()))
+	if hi != 0 || lo > uint64(MaxHorizon) {
+		return l.errorf("a burst of %d takes more than %s to fill at %d/%s; lower the burst",
+			l.Burst, FormatDuration(MaxHorizon), l.Count, FormatDuration(l.Period))
+	}
+	return nil
+}
+
+func (l Limit) errorf(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrLimit, fmt.Sprintf(format, args...))
+}
+
+// Interval is the time in which one unit comes back: Period / Count, rounded up
+// to whole nanoseconds so that the rate is never faster than asked. It is the
+// emission interval T of GCRA.
+func (l Limit) Interval() time.Duration {
+	count := time.Duration(l.Count)
+	interval := l.Period / count
+	if interval*count != l.Period {
+		interval++
+	}
+	return interval
+}
+
+// Horizon is the time in which an empty bucket fills: Burst times Interval, or
+// Period of a strict limit.
+func (l Limit) Horizon() time.Duration {
+	if l.Strict {
+		return l.Period
+	}
+	return time.Duration(l.Burst) * l.Interval()
+}
+
+// SameState reports whether both limits count in the same place: their period
+// and their kind of window are the same.
+func (l Limit) SameState(other Limit) bool {
+	return l.Period == other.Period && l.Strict == other.Strict
+}
+
+// String is the limit as the Caddyfile has it. ParseLimitString reads it back
+// to an equal limit.
+func (l Limit) String() string {
+	b := strconv.AppendInt(make([]byte, 0, 48), l.Count, 10)
+	b = append(b, '/')
+	b = append(b, FormatDuration(l.Period)...)
+	if l.Burst != l.Count {
+		b = append(b, " burst "...)
+		b = strconv.AppendInt(b, l.Burst, 10)
+	}
+	if l.Strict {
+		b = append(b, " window strict"...)
+	}
+	return string(b)
+}
