@@ -1,0 +1,218 @@
+package apikey
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth"
+)
+
+// ErrUnknown is what a Lookup answers when there is no such key. Any other error
+// means that it could not tell.
+var ErrUnknown = errors.New("unknown API key")
+
+// Lookup finds records.
+type Lookup interface {
+	// KeyByHash returns the record with exactly this hash, or ErrUnknown. The bytes
+	// are the caller's again when it returns.
+	KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error)
+}
+
+// Toucher hears of each use of a key, at most once a second and key.
+type Toucher interface {
+	Touch(id string, at time.Time)
+}
+
+// Config is what a Scheme needs. Lookup and Peppers are required.
+type Config struct {
+	Lookup  Lookup
+	Peppers *Peppers
+	// DefaultRole is the role of a key that has none of its own; empty grants none.
+	DefaultRole string
+	// Foreign accepts imported keys in any format, at the price of a look-up for
+	// each credential that could be one.
+	Foreign bool
+	Cache   CacheConfig
+	// Clock is time.Now where nil.
+	Clock plugins.Clock
+	// Used hears of uses; may be nil.
+	Used Toucher
+}
+
+// Scheme is the auth.Scheme of API keys.
+//
+// Whatever comes in the API key header is taken for a key. Behind `Bearer` it is
+// one if it starts like one, or, with Foreign, if there is a record of it.
+type Scheme struct {
+	config Config
+	cache  *cache
+}
+
+var _ auth.Scheme = (*Scheme)(nil)
+
+// New makes a scheme. It starts no goroutine.
+func New(config Config) (*Scheme, error) {
+	if config.Lookup == nil || config.Peppers == nil {
+		return nil, errors.New("making the API key scheme: it needs a look-up and a pepper")
+	}
+	if config.Clock == nil {
+		config.Clock = time.Now
+	}
+	cache, err := newCache(config.Cache)
+	if err != nil {
+		return nil, fmt.Errorf("making the API key cache: %w", err)
+	}
+	return &Scheme{config: config, cache: cache}, nil
+}
+
+// Name is plugins.SchemeAPIKey.
+func (*Scheme) Name() string { return plugins.SchemeAPIKey }
+
+// Authenticate implements auth.Scheme. The client can't tell the reasons of a
+// refusal apart; a store that can't be asked is a *plugins.Unavailable unless the
+// record was read not long ago.
+func (s *Scheme) Authenticate(ctx context.Context, c auth.Credential) (*plugins.Principal, *plugins.Denial, error) {
+	value := c.Value
+	own := Recognised(value)
+	// Not mine as long as nobody knows it, that is.
+	mine := own || c.Source == auth.FromKeyHeader
+
+	if value == "" || len(value) > MaxLength {
+		if !mine {
+			return nil, nil, auth.ErrNotMine
+		}
+		return nil, auth.DenyKey(plugins.ReasonKeyMalformed, size(len(value)), "1 to "+size(MaxLength)), nil
+	}
+	form := Check(value)
+	if form != nil && !s.config.Foreign {
+		if !mine {
+			return nil, nil, auth.ErrNotMine
+		}
+		return nil, denyForm(value, form), nil
+	}
+
+	now := s.config.Clock()
+	e, err := s.find(ctx, value, now)
+	switch {
+	case err != nil:
+		return nil, nil, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
+	case e == nil && !mine:
+		return nil, nil, auth.ErrNotMine
+	case e == nil && own && form != nil:
+		return nil, denyForm(value, form), nil
+	case e == nil:
+		return nil, auth.DenyKey(plugins.ReasonKeyUnknown, shown(value), ""), nil
+	}
+	if denial := e.admit(now, c.ClientIP); denial != nil {
+		return nil, denial, nil
+	}
+	s.touch(e, now)
+	return e.principal, nil, nil
+}
+
+// Invalidate forgets the records with these ids, and every key that was unknown.
+// Requests that begin after it returns see the store as it is. Call it after
+// each change to a key, and after making one.
+func (s *Scheme) Invalidate(ids ...string) {
+	set := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		set[id] = struct{}{}
+	}
+	s.cache.invalidate(set)
+}
+
+// Purge forgets all records. Call it when another process changed the store.
+func (s *Scheme) Purge() { s.cache.purge() }
+
+// Stats tells how the cache does.
+type Stats struct {
+	// Entries and Unknown are how many keys are remembered as good or as unknown.
+	Entries, Unknown int
+	// Lookups counts the questions to the store, Stale the requests that were
+	// answered from an old record because the store failed.
+	Lookups, Stale uint64
+}
+
+// Stats returns counts since the scheme was made.
+func (s *Scheme) Stats() Stats {
+	return Stats{
+		Entries: s.cache.known.size(),
+		Unknown: s.cache.unknown.size(),
+		Lookups: s.cache.lookups.Load(),
+		Stale:   s.cache.stale.Load(),
+	}
+}
+
+// find returns the record's entry, or none for an unknown key.
+func (s *Scheme) find(ctx context.Context, value string, now time.Time) (*entry, error) {
+	h := s.config.Peppers.Sum(value)
+	at := now.UnixNano()
+	if e, found := s.cache.fresh(h, at); found {
+		return e, nil
+	}
+	return s.cache.load(ctx, h, at, func(ctx context.Context) (*entry, error) {
+		return s.fetch(ctx, value)
+	})
+}
+
+// fetch asks the store for the key under each pepper in use.
+func (s *Scheme) fetch(ctx context.Context, value string) (*entry, error) {
+	versions := s.config.Peppers.Versions()
+	if s.config.Foreign {
+		versions = append(versions, Unpeppered)
+	}
+	for _, version := range versions {
+		h, err := s.config.Peppers.Hash(version, value)
+		if err != nil {
+			return nil, err
+		}
+		key, err := s.config.Lookup.KeyByHash(ctx, h[:])
+		if errors.Is(err, ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking up an API key: %w", err)
+		}
+		// The store is asked for equality and answered by an index; this is the
+		// comparison that counts, and its time tells nothing. The version is part of
+		// it so that the digest of one pepper can't pass for that of another.
+		if subtle.ConstantTimeCompare(key.Hash, h[:]) != 1 || key.PepperVersion != version {
+			continue
+		}
+		return newEntry(key, s.config.DefaultRole), nil
+	}
+	return nil, nil
+}
+
+// touch reports a use, once a second: the batch keeps whole seconds anyway.
+func (s *Scheme) touch(e *entry, now time.Time) {
+	if s.config.Used == nil {
+		return
+	}
+	second := now.Unix()
+	if last := e.used.Load(); last != second && e.used.CompareAndSwap(last, second) {
+		s.config.Used.Touch(e.principal.KeyID, now)
+	}
+}
+
+func denyForm(value string, form error) *plugins.Denial {
+	if errors.Is(form, ErrChecksum) {
+		return auth.DenyKey(plugins.ReasonKeyChecksum, shown(value), "CRC-32 of the key")
+	}
+	return auth.DenyKey(plugins.ReasonKeyMalformed, shown(value), PrefixLive+" or "+PrefixTest+" and 38 characters")
+}
+
+// shown says what was sent without revealing it.
+func shown(value string) string {
+	if prefix := DisplayPrefix(value); prefix != "" {
+		return prefix + ", " + size(len(value))
+	}
+	return size(len(value))
+}
+
+func size(n int) string { return strconv.Itoa(n) + " bytes" }
