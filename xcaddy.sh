@@ -111,9 +111,7 @@ build() {
 		build_failed "$log" "reading the Caddy version of go.mod"
 
 	if ! xcaddy_build "$output" "$log"; then
-		# Once xcaddy has resolved the modules, what fails is our code, and another
-		# module source changes nothing.
-		if grep -q 'Build environment ready' "$log"; then build_failed "$log" "building $module"; fi
+		if resolved "$log"; then build_failed "$log" "building $module"; fi
 		# xcaddy asks the module source whether a newer $module exists. Sources other
 		# than the public one may answer with an error instead of "not found". All
 		# that the build needs is in go.mod: fetch that (checked against go.sum), and
@@ -128,17 +126,32 @@ build() {
 	say "built ${output#"$PWD"/}: Caddy $("$output" version | awk '{ print $1 }') with Portcullis"
 }
 
-# build_failed <log> <what> [<log of an earlier attempt>] prints the end of the logs.
+# build_failed <log> <what> [<log of an earlier attempt>] prints what the last
+# command said that the build ran, and gives up.
 build_failed() {
+	local hint=
 	printf '\n' >&2
-	if [ $# -ge 3 ]; then
-		printf '%s\n' "--- first attempt, with the default module source ---" >&2
-		grep -v '^$' "$3" | tail -n 15 >&2
-		printf '%s\n' "--- second attempt, with the module cache only ---" >&2
+	if resolved "$1"; then
+		last_command "$1" >&2
+	else
+		if [ $# -ge 3 ]; then
+			printf '%s\n' "--- first attempt, with the default module source ---" >&2
+			last_command "$3" >&2
+			printf '%s\n' "--- second attempt, with the module cache only ---" >&2
+		fi
+		last_command "$1" >&2
+		hint="No network, or behind a proxy? Go reads modules from $(go env GOPROXY 2>/dev/null) (GOPROXY)."
 	fi
-	grep -v '^$' "$1" | tail -n 40 >&2
-	die "$2 failed; the last lines of its output are above, all of it in ${1#"$root"/}." \
-		"No network, or behind a proxy? Go reads modules from $(go env GOPROXY 2>/dev/null) (GOPROXY)."
+	die "$2 failed; why is above, and in full in ${1#"$root"/}." ${hint:+"$hint"}
+}
+
+# resolved tells whether xcaddy got past resolving modules; what fails then is the
+# compiler, and another module source changes nothing.
+resolved() { grep -q 'Build environment ready' "$1"; }
+
+# last_command prints what a log holds after the last command that xcaddy ran.
+last_command() {
+	awk '/\[INFO\] exec /{ n = 0 } NF && !/\[INFO\]/{ line[n++] = $0 } END { for (i = (n > 40 ? n - 40 : 0); i < n; i++) print line[i] }' "$1"
 }
 
 # --- run --------------------------------------------------------------------

@@ -1,0 +1,26 @@
+-- Sends requests as callers in turn, and reports the run as one line of JSON.
+--
+-- PORTCULLIS_BENCH_CALLERS names a file with one header line per caller; the
+-- same line stands there again where a caller has no credential.
+
+local requests, turn = {}, 0
+
+function init()
+  for line in io.lines(os.getenv("PORTCULLIS_BENCH_CALLERS")) do
+    local name, value = line:match("^([^:]+): (.*)$")
+    requests[#requests + 1] = wrk.format("GET", "/v1/items/1", { [name] = value })
+  end
+end
+
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
+
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format(
+    '{"requests":%d,"microseconds":%d,"refused":%d,"failed":%d,"p99":%d}\n',
+    summary.requests, summary.duration, e.status,
+    e.connect + e.read + e.write + e.timeout, latency:percentile(99.0)))
+end
