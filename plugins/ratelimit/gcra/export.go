@@ -1,0 +1,135 @@
+package gcra
+
+import (
+	"iter"
+	"time"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// Saved is one count in a form that outlives the process.
+type Saved struct {
+	Key    ratelimit.Key
+	Period time.Duration
+	Strict bool
+	// Full is when the bucket is full again, by the wall clock.
+	Full time.Time
+	// Events of a strict window, in the order of time; empty for GCRA.
+	Events []SavedEvents
+}
+
+// SavedEvents is how many events a strict window counts until one period after
+// At.
+type SavedEvents struct {
+	At time.Time
+	N  int64
+}
+
+// Export yields the counts of periods of minPeriod or more that are not idle, as
+// of wall, the time of now by the wall clock. With onlyChanged it yields those
+// that changed since they were last exported; a count that was reset meanwhile
+// is not among them. It locks one shard at a time and none while it yields, so
+// that it is a snapshot of each key but not of all keys at one moment.
+func (l *Limiter) Export(minPeriod time.Duration, onlyChanged bool, wall time.Time) iter.Seq[Saved] {
+	return func(yield func(Saved) bool) {
+		var batch []Saved
+		for i := range l.shards {
+			batch = l.shards[i].export(l, batch[:0], int64(minPeriod), onlyChanged, wall)
+			for _, saved := range batch {
+				if !yield(saved) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *shard) export(l *Limiter, batch []Saved, minPeriod int64, onlyChanged bool, wall time.Time) []Saved {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := int64(l.clock())
+	at := func(tat int64) time.Time { return wall.Add(time.Duration(tat - now)) }
+	for i := range s.n {
+		e := s.at(i)
+		if e.tag.period() < minPeriod || e.tat <= now && !onlyChanged || onlyChanged && e.tag&dirtyFlag == 0 {
+			continue
+		}
+		e.tag &^= dirtyFlag
+		saved := Saved{
+			Key: e.key, Period: time.Duration(e.tag.period()),
+			Strict: e.tag&strictFlag != 0, Full: at(e.tat),
+		}
+		if saved.Strict {
+			for _, seg := range s.windows[e.aux].segments {
+				saved.Events = append(saved.Events, SavedEvents{At: at(seg.last), N: seg.n})
+			}
+		}
+		batch = append(batch, saved)
+	}
+	return batch
+}
+
+// Import takes saved counts in, as of wall, the time of now by the wall clock,
+// and returns how many. It never lowers what a caller has used: a count that is
+// there with more debt stays. What says nothing any more, can't be, or has no
+// room is left out. A wall clock that went back since the export costs a caller
+// at most the time that its limit takes to fill.
+func (l *Limiter) Import(saved iter.Seq[Saved], wall time.Time) int {
+	n := 0
+	for s := range saved {
+		if l.put(s, wall) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *Limiter) put(saved Saved, wall time.Time) bool {
+	if saved.Period < ratelimit.MinPeriod || saved.Period > ratelimit.MaxPeriod || !saved.Full.After(wall) || l.held.Load() >= l.maxKeys {
+		return false
+	}
+	hash := l.hash(saved.Key)
+	s := l.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := int64(l.clock())
+	tag := tagOf(ratelimit.Limit{Period: saved.Period, Strict: saved.Strict})
+	if saved.Strict {
+		return s.putWindow(l, hash, saved, tag, now, wall)
+	}
+	tat := now + int64(min(saved.Full.Sub(wall), ratelimit.MaxHorizon))
+	if i := s.find(hash, saved.Key, tag); i >= 0 {
+		e := s.at(i)
+		e.tat = max(e.tat, tat)
+		return true
+	}
+	// Burst is not known before the first call: until then the caller counts as
+	// over its limit where its bucket lacks a whole period.
+	s.add(l, hash, entry{key: saved.Key, tag: tag, tat: tat, aux: int64(saved.Period)})
+	return true
+}
+
+func (t *table) putWindow(l *Limiter, hash uint64, saved Saved, tag tag, now int64, wall time.Time) bool {
+	var w window
+	if t.find(hash, saved.Key, tag) >= 0 || len(saved.Events) == 0 || len(saved.Events) > segments+2 {
+		return false
+	}
+	for _, events := range saved.Events {
+		last := now + int64(min(0, events.At.Sub(wall)))
+		if events.N < 1 || events.N > ratelimit.MaxStrictCount {
+			return false
+		}
+		if k := len(w.segments); k > 0 && last < w.segments[k-1].last {
+			return false
+		}
+		w.segments = append(w.segments, segment{last: last, n: events.N})
+		w.used += events.N
+		w.start = last
+	}
+	w.count = w.used
+	w.forget(now, int64(saved.Period))
+	if w.used > 0 {
+		t.addStrict(l, hash, saved.Key, tag, w)
+	}
+	return w.used > 0
+}

@@ -1,0 +1,69 @@
+package ratelimit
+
+import (
+	"encoding/binary"
+	"sync"
+)
+
+// InFlight counts what each key has under way at once, for `concurrency`. It
+// holds one small entry for each key that has something under way and none for
+// the others, and is safe for concurrent use.
+type InFlight struct {
+	shards [64]inFlightShard
+	// perShard bounds the keys of one shard.
+	perShard int
+}
+
+type inFlightShard struct {
+	mu   sync.Mutex
+	held map[Key]int
+}
+
+// NewInFlight makes an empty count of at most about maxKeys keys at once.
+func NewInFlight(maxKeys int) *InFlight {
+	f := &InFlight{perShard: max(1, (maxKeys+63)/64)}
+	for i := range f.shards {
+		f.shards[i].held = make(map[Key]int)
+	}
+	return f
+}
+
+func (f *InFlight) shard(key Key) *inFlightShard {
+	return &f.shards[binary.LittleEndian.Uint64(key[:])%uint64(len(f.shards))]
+}
+
+// Acquire takes one of the key's limit places and reports whether it got one.
+// Who got one must call Release once, on every way out. It also refuses where
+// more keys have something under way than may be held, since what is not
+// counted can't be bounded.
+func (f *InFlight) Acquire(key Key, limit int) bool {
+	s := f.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.held[key]
+	if n >= limit || n == 0 && len(s.held) >= f.perShard {
+		return false
+	}
+	s.held[key] = n + 1
+	return true
+}
+
+// Release gives a place back.
+func (f *InFlight) Release(key Key) {
+	s := f.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.held[key]; n > 1 {
+		s.held[key] = n - 1
+	} else {
+		delete(s.held, key)
+	}
+}
+
+// Held is how many places of the key are taken.
+func (f *InFlight) Held(key Key) int {
+	s := f.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held[key]
+}
