@@ -20,6 +20,9 @@ var (
 	// ErrConflict: the record is not in a state that allows the change, such as
 	// rotating a revoked key.
 	ErrConflict = errors.New("conflict")
+	// ErrInvalid: the record can't be kept as it is, or the change touches what
+	// can't be changed; the text says what is wrong with it.
+	ErrInvalid = errors.New("invalid")
 )
 
 // KeyFilter chooses API keys.
@@ -37,7 +40,9 @@ type KeyFilter struct {
 // package storetest. A method that returns an error other than those above could
 // not decide: its caller must not take it for "not found".
 type Store interface {
-	// CreateKey adds a record; ErrExists if id or hash is taken.
+	// CreateKey adds a record; ErrExists if id or hash is taken, ErrInvalid by
+	// CheckKey. Times are kept in UTC with whole seconds, cut off, and an empty list
+	// comes back as nil.
 	CreateKey(ctx context.Context, key plugins.APIKey) error
 	// KeyByHash returns the record with exactly this hash; ErrNotFound.
 	KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error)
@@ -47,18 +52,24 @@ type Store interface {
 	Keys(ctx context.Context, filter KeyFilter) ([]plugins.APIKey, error)
 	// UpdateKey reads the record, lets change alter it and writes it, in one
 	// transaction; ErrNotFound, or the error of change, in which case nothing is
-	// written. ID, Owner, Hash and CreatedAt can't be changed. It returns the
-	// record as written.
+	// written. ID, Owner, Hash, PepperVersion, Prefix and CreatedAt can't be changed:
+	// ErrInvalid, as for a record that CheckKey refuses. It returns the record as
+	// written. Change must not call the store.
 	UpdateKey(ctx context.Context, id string, change func(*plugins.APIKey) error) (plugins.APIKey, error)
 	// RotateKey adds next and sets the old record's ReplacedBy and its ExpiresAt to
 	// the earlier of its own and oldEnds, in one transaction; ErrNotFound,
-	// ErrConflict if the old key is revoked, expired or rotated already.
+	// ErrConflict if the old key is revoked, rotated already, or expired at
+	// next.CreatedAt; ErrExists as for CreateKey; ErrInvalid if next has another
+	// owner, or oldEnds is zero.
 	RotateKey(ctx context.Context, id string, next plugins.APIKey, oldEnds time.Time) error
 	// TouchKeys writes the last use of many keys at once; unknown ids are passed
 	// over, and a time never goes back.
 	TouchKeys(ctx context.Context, used map[string]time.Time) error
 
-	// Revoke adds a revocation; the same kind, issuer and value again extends it.
+	// Revoke adds a revocation; ErrInvalid by CheckRevocation. The same kind, issuer
+	// and value again extends the one that is there: it keeps its id, takes the later
+	// IssuedBefore and ExpiresAt (zero being the latest) and a new note, if any.
+	// ErrExists if the id belongs to another.
 	Revoke(ctx context.Context, r plugins.Revocation) error
 	// Revocations returns every revocation that has not expired at now, oldest first.
 	Revocations(ctx context.Context, now time.Time) ([]plugins.Revocation, error)
@@ -66,6 +77,14 @@ type Store interface {
 	DeleteRevocation(ctx context.Context, id string) error
 	// SweepRevocations removes those expired at now and says how many.
 	SweepRevocations(ctx context.Context, now time.Time) (int, error)
+
+	// AppendAudit adds to the audit trail; ErrInvalid by CheckAudit. The entry's ID is
+	// set by the store.
+	AppendAudit(ctx context.Context, e AuditEntry) error
+	// Audit returns entries of the trail, newest first.
+	Audit(ctx context.Context, filter AuditFilter) ([]AuditEntry, error)
+	// SweepAudit removes entries from before a time and says how many.
+	SweepAudit(ctx context.Context, before time.Time) (int, error)
 
 	// Version grows with every change to keys (other than TouchKeys) and
 	// revocations, by whichever process made it. It is cheap enough to poll several

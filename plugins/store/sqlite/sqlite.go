@@ -1,0 +1,274 @@
+// Package sqlite is the store in one SQLite file, for one machine: several
+// processes may share the file, several machines may not.
+//
+// Writes go over one connection, reads over a pool of others, in WAL mode, so that
+// they do not wait for each other. A commit survives the end of the process at
+// once, and a loss of power after the next checkpoint (synchronous=NORMAL): the
+// file is never damaged by one, but the last changes before it can be lost.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// busyTimeout is how long a connection waits for another process's write.
+const busyTimeout = 5 * time.Second
+
+// Store keeps records in a SQLite file. It is safe for concurrent use, also by
+// several processes of one machine.
+type Store struct {
+	path  string
+	write *sql.DB
+	read  *sql.DB
+
+	keyByHash *sql.Stmt
+	version   *sql.Stmt
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in the file of this path. A file that is not there is made
+// with mode 0600, its directory with 0700, and the schema is brought to the newest
+// version.
+//
+// A file that is damaged, belongs to another application, or was made by a newer
+// release is refused and left as it is. Errors name the path and say what to do.
+func Open(ctx context.Context, path string) (*Store, error) {
+	if path == "" {
+		return nil, errors.New("opening the store: no path is given")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	s, err := open(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", path, explain(err))
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string) (*Store, error) {
+	migrations, err := loadMigrations(migrationFiles)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := prepareFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fresh {
+		if err := inspect(ctx, path, migrations); err != nil {
+			return nil, err
+		}
+	}
+	s := &Store{path: path}
+	if err := s.connect(ctx, migrations); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// inspect reads an existing file through a connection that can't write, so that
+// what is refused stays as it was.
+func inspect(ctx context.Context, path string, migrations []migration) error {
+	err := inspectBy(ctx, "ro", path, migrations)
+	if code, ok := codeOf(err); ok && code&0xff == codes.SQLITE_READONLY {
+		// A crash left something that only a writer can roll back.
+		return inspectBy(ctx, "rw", path, migrations)
+	}
+	return err
+}
+
+func inspectBy(ctx context.Context, mode, path string, migrations []migration) (err error) {
+	db, err := sql.Open("sqlite", dsn(path, mode, nil))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+
+	var id, tables int
+	if err := db.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&id); err != nil {
+		return err
+	}
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return err
+	}
+	if id != applicationID && tables > 0 || id != applicationID && id != 0 {
+		return errForeign
+	}
+	var verdict string
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return damaged(verdict)
+	}
+	_, err = schemaVersion(ctx, db, migrations)
+	return err
+}
+
+// connect opens both pools and brings the schema up to date.
+func (s *Store) connect(ctx context.Context, migrations []migration) (err error) {
+	if s.write, err = sql.Open("sqlite", dsn(s.path, "rw", url.Values{"_txlock": {"immediate"}})); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	if err := s.enterWAL(ctx); err != nil {
+		return err
+	}
+	if err := migrate(ctx, s.write, migrations); err != nil {
+		return err
+	}
+
+	if s.read, err = sql.Open("sqlite", dsn(s.path, "rw", url.Values{"_query_only": {"1"}})); err != nil {
+		return err
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if s.keyByHash, err = s.read.PrepareContext(ctx, selectKeys+` WHERE hash = ?`); err != nil {
+		return err
+	}
+	s.version, err = s.read.PrepareContext(ctx, `SELECT version FROM changes WHERE id = 1`)
+	return err
+}
+
+// enterWAL turns the write-ahead log on. SQLite does not wait for others while it
+// changes the mode, so that processes that start together must try again.
+func (s *Store) enterWAL(ctx context.Context) error {
+	deadline := time.Now().Add(busyTimeout)
+	for {
+		var mode string
+		err := s.write.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)
+		if code, ok := codeOf(err); ok && code&0xff == codes.SQLITE_BUSY && time.Now().Before(deadline) {
+			select {
+			case <-time.After(10 * time.Millisecond):
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if mode != "wal" {
+			return fmt.Errorf("its file system can't hold a write-ahead log (journal mode is %s); use a local disk", mode)
+		}
+		return nil
+	}
+}
+
+// Close releases the store. A second time does nothing.
+func (s *Store) Close() error {
+	var errs []error
+	for _, stmt := range []*sql.Stmt{s.keyByHash, s.version} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	// The writer last: as the last connection it moves the log into the file.
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("closing the store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// Version implements store.Store. It reads one row.
+func (s *Store) Version(ctx context.Context) (uint64, error) {
+	var version int64
+	if err := s.version.QueryRowContext(ctx).Scan(&version); err != nil {
+		return 0, fmt.Errorf("reading the version of the store: %w", err)
+	}
+	return uint64(version), nil
+}
+
+// change runs f in a transaction that holds the write lock from its start, so that
+// nothing it read can change before it writes.
+func (s *Store) change(ctx context.Context, f func(tx *sql.Tx) error) (err error) {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	// Also when f panics: the only write connection must come back.
+	defer func() {
+		if rollback := ignoreTxDone(tx.Rollback()); rollback != nil && err == nil {
+			err = rollback
+		}
+	}()
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// dsn names the file as a URI, so that no character of the path means anything
+// but itself.
+func dsn(path, mode string, more url.Values) string {
+	query := url.Values{
+		"mode":          {mode},
+		"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())},
+		"_foreign_keys": {"1"},
+		"_synchronous":  {"NORMAL"},
+		"_defensive":    {"1"},
+		"_dqs":          {"0"},
+		"_pragma":       {"trusted_schema(0)"},
+	}
+	for k, v := range more {
+		query[k] = v
+	}
+	name := filepath.ToSlash(path)
+	if name[0] != '/' {
+		// A drive letter: file:///C:/...
+		name = "/" + name
+	}
+	return (&url.URL{Scheme: "file", Path: name, RawQuery: query.Encode()}).String()
+}
+
+// codeOf returns SQLite's extended result code, where the error has one.
+func codeOf(err error) (int, bool) {
+	var e *driver.Error
+	if errors.As(err, &e) {
+		return e.Code(), true
+	}
+	return 0, false
+}
+
+// explain adds what to do to the errors that SQLite gives while it opens a file.
+func explain(err error) error {
+	code, ok := codeOf(err)
+	if !ok {
+		return err
+	}
+	switch code & 0xff {
+	case codes.SQLITE_NOTADB:
+		return fmt.Errorf("it is not a SQLite database; nothing was changed: move it away, %s: %w", advicePath, err)
+	case codes.SQLITE_CORRUPT:
+		return fmt.Errorf("%w: %w", damaged("its pages do not fit together"), err)
+	case codes.SQLITE_CANTOPEN, codes.SQLITE_PERM, codes.SQLITE_READONLY, codes.SQLITE_AUTH:
+		return fmt.Errorf("%w; the file, those beside it that end in -wal and -shm, and the directory must be writable for the user that runs the gateway", err)
+	case codes.SQLITE_BUSY:
+		return fmt.Errorf("%w; another process has been writing to it for %s: end that one", err, busyTimeout)
+	case codes.SQLITE_FULL, codes.SQLITE_IOERR:
+		return fmt.Errorf("%w; look at the disk and the room on it", err)
+	}
+	return err
+}

@@ -1,0 +1,68 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// testFailure: what can't be decided is none of the documented answers.
+func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
+	methods := func(s store.Store, c context.Context, key plugins.APIKey, r plugins.Revocation) map[string]error {
+		errs := make(map[string]error)
+		errs["CreateKey"] = s.CreateKey(c, NewKey(t))
+		_, errs["KeyByHash"] = s.KeyByHash(c, key.Hash)
+		_, errs["Key"] = s.Key(c, key.ID)
+		_, errs["Keys"] = s.Keys(c, store.KeyFilter{})
+		_, errs["UpdateKey"] = s.UpdateKey(c, key.ID, func(*plugins.APIKey) error { return nil })
+		errs["RotateKey"] = s.RotateKey(c, key.ID, NewKey(t), base)
+		errs["TouchKeys"] = s.TouchKeys(c, map[string]time.Time{key.ID: base})
+		errs["Revoke"] = s.Revoke(c, NewRevocation(t))
+		_, errs["Revocations"] = s.Revocations(c, base)
+		errs["DeleteRevocation"] = s.DeleteRevocation(c, r.ID)
+		_, errs["SweepRevocations"] = s.SweepRevocations(c, base)
+		errs["AppendAudit"] = s.AppendAudit(c, store.AuditEntry{At: base, Action: "a"})
+		_, errs["Audit"] = s.Audit(c, store.AuditFilter{})
+		_, errs["SweepAudit"] = s.SweepAudit(c, base)
+		_, errs["Version"] = s.Version(c)
+		return errs
+	}
+	check := func(t *testing.T, errs map[string]error) {
+		t.Helper()
+		for name, err := range errs {
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			for _, answer := range []error{store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrInvalid} {
+				if errors.Is(err, answer) {
+					t.Errorf("%s: err = %v, which is an answer", name, err)
+				}
+			}
+		}
+	}
+
+	t.Run("context ended", func(t *testing.T) {
+		s, key, r := open(t), NewKey(t), NewRevocation(t)
+		create(t, s, key)
+		must(t, s.Revoke(ctx(), r))
+		ended, cancel := context.WithCancel(ctx())
+		cancel()
+		check(t, methods(s, ended, key, r))
+		all, err := s.Keys(ctx(), store.KeyFilter{})
+		must(t, err)
+		wantEqual(t, "all", all, []plugins.APIKey{key})
+	})
+
+	t.Run("closed", func(t *testing.T) {
+		s, key, r := open(t), NewKey(t), NewRevocation(t)
+		create(t, s, key)
+		must(t, s.Revoke(ctx(), r))
+		must(t, s.Close())
+		check(t, methods(s, ctx(), key, r))
+		must(t, s.Close())
+	})
+}

@@ -1,0 +1,65 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+func testVersion(t *testing.T, open func(t *testing.T) store.Store) {
+	s, key, r := open(t), NewKey(t), NewRevocation(t)
+	r.ExpiresAt = base.Add(time.Minute)
+	nothing := errors.New("nothing")
+	for _, step := range []struct {
+		name  string
+		do    func() error
+		grows bool
+	}{
+		{"nothing", func() error { return nil }, false},
+		{"CreateKey", func() error { return s.CreateKey(ctx(), key) }, true},
+		{"refused CreateKey", func() error { return expect(s.CreateKey(ctx(), key), store.ErrExists) }, false},
+		{"Key", func() error { _, err := s.Key(ctx(), key.ID); return err }, false},
+		{"TouchKeys", func() error { return s.TouchKeys(ctx(), map[string]time.Time{key.ID: base.Add(time.Hour)}) }, false},
+		{"UpdateKey", func() error {
+			_, err := s.UpdateKey(ctx(), key.ID, func(k *plugins.APIKey) error { k.Tier = "free"; return nil })
+			return err
+		}, true},
+		{"refused UpdateKey", func() error {
+			_, err := s.UpdateKey(ctx(), key.ID, func(k *plugins.APIKey) error { return nothing })
+			return expect(err, nothing)
+		}, false},
+		{"RotateKey", func() error { return s.RotateKey(ctx(), key.ID, NewKey(t), base) }, true},
+		{"refused RotateKey", func() error { return expect(s.RotateKey(ctx(), key.ID, NewKey(t), base), store.ErrConflict) }, false},
+		{"Revoke", func() error { return s.Revoke(ctx(), r) }, true},
+		{"Revoke again", func() error { return s.Revoke(ctx(), r) }, true},
+		{"AppendAudit", func() error { return s.AppendAudit(ctx(), store.AuditEntry{At: base, Action: "a"}) }, false},
+		{"empty sweep", func() error { _, err := s.SweepRevocations(ctx(), base); return err }, false},
+		{"sweep", func() error { _, err := s.SweepRevocations(ctx(), base.Add(time.Hour)); return err }, true},
+		{"Revoke anew", func() error { return s.Revoke(ctx(), r) }, true},
+		{"DeleteRevocation", func() error { return s.DeleteRevocation(ctx(), r.ID) }, true},
+		{"refused DeleteRevocation", func() error { return expect(s.DeleteRevocation(ctx(), r.ID), store.ErrNotFound) }, false},
+	} {
+		before, err := s.Version(ctx())
+		must(t, err)
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		after, err := s.Version(ctx())
+		must(t, err)
+		if after < before || (after > before) != step.grows {
+			t.Errorf("%s: version went from %d to %d; grows: want %t", step.name, before, after, step.grows)
+		}
+	}
+}
+
+// expect turns the error that should come into none.
+func expect(err, want error) error {
+	if errors.Is(err, want) {
+		return nil
+	}
+	return fmt.Errorf("err = %v, want %v", err, want)
+}
