@@ -390,7 +390,7 @@ lint() {
 	fi
 	[ -x "$tools_dir/golangci-lint" ] || say "Building golangci-lint; this takes 3 to 4 minutes, once."
 	go build -C tools -o "$tools_dir/golangci-lint" github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	"$tools_dir/golangci-lint" config verify 2>/dev/null || true
+	"$tools_dir/golangci-lint" config verify || failed=1
 	"$tools_dir/golangci-lint" run ./... || failed=1
 	[ "$failed" -eq 0 ] || exit 1
 	say "lint: nothing to say"

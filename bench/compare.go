@@ -134,13 +134,13 @@ func compare(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	return report(caddy, o, len(gatewayCore) > 0, contenders)
+	return report(ctx, caddy, o, len(gatewayCore) > 0, contenders)
 }
 
 // report prints the table, writes it where asked, and judges.
-func report(caddy string, o options, pinned bool, contenders []*contender) error {
+func report(ctx context.Context, caddy string, o options, pinned bool, contenders []*contender) error {
 	rows := summarise(contenders)
-	facts, err := machineFacts(caddy, o, pinned)
+	facts, err := machineFacts(ctx, caddy, o, pinned)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func startUpstream(ctx context.Context, dir string, pinned []string) (*process, 
 	if err != nil {
 		return nil, "", fmt.Errorf("finding this program: %w", err)
 	}
-	ports, err := freePorts(1)
+	ports, err := freePorts(ctx, 1)
 	if err != nil {
 		return nil, "", err
 	}

@@ -54,7 +54,7 @@ func (a *arena) enter(ctx context.Context, c *contender, name string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("making a directory: %w", err)
 	}
-	ports, err := freePorts(2)
+	ports, err := freePorts(ctx, 2)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,7 @@ func (a *arena) createKey(ctx context.Context, c *contender, owner string) (stri
 		"--owner", owner, "--name", "bench", "--role", "USER", "--tier", "bench")
 	key, err := cmd.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return "", fmt.Errorf("creating a key: %w\n%s", err, exit.Stderr)
 		}
 		return "", fmt.Errorf("creating a key: %w", err)
@@ -210,10 +209,11 @@ func (c *contender) checkAnswers(result loadResult) error {
 }
 
 // freePorts returns ports that nothing listens on.
-func freePorts(n int) ([]string, error) {
+func freePorts(ctx context.Context, n int) ([]string, error) {
+	var config net.ListenConfig
 	ports := make([]string, n)
 	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("looking for a free port: %w", err)
 		}

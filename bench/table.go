@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"debug/buildinfo"
 	"fmt"
 	"os"
@@ -113,7 +114,7 @@ func overBudget(rows []row) []string {
 }
 
 // machineFacts says what was measured and on what, without naming the machine.
-func machineFacts(caddy string, o options, pinned bool) (string, error) {
+func machineFacts(ctx context.Context, caddy string, o options, pinned bool) (string, error) {
 	info, err := buildinfo.ReadFile(caddy)
 	if err != nil {
 		return "", fmt.Errorf("reading the binary's build information: %w", err)
@@ -131,7 +132,7 @@ func machineFacts(caddy string, o options, pinned bool) (string, error) {
 	return fmt.Sprintf(`%d cores (%s), %s/%s, %s, Caddy %s, %s; %s.
 %d rounds of %s each in turn, %d connections, %d callers in turn, upstream answers 200 bytes of JSON.
 Stock is Caddy as it comes; tuned is %s and the reverse proxy's logger excluded.
-`, runtime.NumCPU(), processorName(), runtime.GOOS, runtime.GOARCH, info.GoVersion, caddyVersion, wrkVersion(), where,
+`, runtime.NumCPU(), processorName(), runtime.GOOS, runtime.GOARCH, info.GoVersion, caddyVersion, wrkVersion(ctx), where,
 		o.rounds, o.turn, o.connections, o.callers, strings.Join(tunedEnvironment, " ")), nil
 }
 
@@ -149,8 +150,8 @@ func processorName() string {
 }
 
 // wrkVersion reads `wrk 4.1.0 [epoll] ...`; wrk exits with 1 after printing it.
-func wrkVersion() string {
-	output, _ := exec.Command("wrk", "-v").CombinedOutput()
+func wrkVersion(ctx context.Context) string {
+	output, _ := exec.CommandContext(ctx, "wrk", "-v").CombinedOutput()
 	fields := strings.Fields(string(output))
 	if len(fields) < 2 || fields[0] != "wrk" {
 		return "wrk"

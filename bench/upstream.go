@@ -37,27 +37,30 @@ func serveUpstream(ctx context.Context, listener net.Listener) error {
 	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n" + upstreamBody)
 	for {
 		conn, err := listener.Accept()
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // ctx ends the loop by closing the listener: that error is no failure
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return fmt.Errorf("accepting: %w", err)
 		}
-		go func() {
-			defer conn.Close()
-			reader := bufio.NewReaderSize(conn, 16<<10)
-			for {
-				line, err := reader.ReadSlice('\n')
-				if err != nil {
-					return
-				}
-				if len(bytes.TrimRight(line, "\r\n")) > 0 {
-					continue
-				}
-				if _, err := conn.Write(response); err != nil {
-					return
-				}
-			}
-		}()
+		go answer(conn, response)
+	}
+}
+
+// answer writes a response for each blank line, until the peer goes.
+func answer(conn net.Conn, response []byte) {
+	defer conn.Close()
+	reader := bufio.NewReaderSize(conn, 16<<10)
+	for {
+		line, err := reader.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		if len(bytes.TrimRight(line, "\r\n")) > 0 {
+			continue
+		}
+		if _, err := conn.Write(response); err != nil {
+			return
+		}
 	}
 }
