@@ -54,7 +54,7 @@ func New(cfg Config) (*Verifier, error) {
 	if v.clock == nil {
 		v.clock = time.Now
 	}
-	env := &environment{clock: v.clock, log: cfg.Log}
+	env := &environment{clock: v.clock, log: cfg.Log, storage: cfg.Storage, client: cfg.HTTPClient}
 	if env.log == nil {
 		env.log = func(Event) {}
 	}
@@ -72,7 +72,10 @@ func New(cfg Config) (*Verifier, error) {
 		}
 		v.issuers = append(v.issuers, is)
 	}
-	return v, v.newCache(cfg.CacheEntries, cfg.CacheBytes)
+	if err := v.newCache(cfg.CacheEntries, cfg.CacheBytes); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 func (v *Verifier) newCache(entries, bytes int) (err error) {

@@ -2,8 +2,8 @@ package bearer
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -63,20 +63,34 @@ func newIssuer(c *IssuerConfig, env *environment) (*issuer, error) {
 
 // newSource makes the key source that the configuration names.
 func newSource(c *IssuerConfig, env *environment) (kind string, source keySource, err error) {
-	if c.symmetric() {
+	switch {
+	case c.symmetric():
 		k := &verifyKey{material: []byte(c.Secret.Reveal())}
 		for _, name := range c.Algorithms {
 			k.algorithms = append(k.algorithms, algorithms[name])
 		}
 		return "secret", newFixedKeys(k), nil
+	case len(c.PublicKey) > 0:
+		keys, err := parsePEM(c.PublicKey, c.Algorithms)
+		if err != nil {
+			return "", nil, err
+		}
+		return "public_key", newFixedKeys(keys...), nil
+	case c.PublicKeyFile != "":
+		source, err := newKeyFile(c, env)
+		return "public_key", source, err
+	case c.JWKS != "":
+		return "jwks", newJWKS(c, env), nil
 	}
-	return "", nil, errors.New("this kind of key is not supported yet; use a secret")
+	return "discovery", newJWKS(c, env), nil
 }
 
 // environment is what key sources share.
 type environment struct {
-	clock plugins.Clock
-	log   func(Event)
+	clock   plugins.Clock
+	log     func(Event)
+	storage Storage
+	client  *http.Client
 }
 
 // verified is what a good token says.

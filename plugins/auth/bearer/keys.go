@@ -100,13 +100,14 @@ func publicFamily(key any) (names []string, err error) {
 	case *rsa.PublicKey:
 		return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, checkRSA(k)
 	case *ecdsa.PublicKey:
-		if _, err := k.ECDH(); err != nil {
-			return nil, errors.New("the point is not on the curve")
-		}
 		for name, a := range algorithms {
-			if a.family == familyEC && a.curve == k.Curve.Params().Name {
-				return []string{name}, nil
+			if a.family != familyEC || a.curve != k.Curve.Params().Name {
+				continue
 			}
+			if _, err := k.ECDH(); err != nil {
+				return nil, errors.New("the point is not on the curve")
+			}
+			return []string{name}, nil
 		}
 		return nil, fmt.Errorf("curve %s is not supported; use P-256, P-384 or P-521", k.Curve.Params().Name)
 	case ed25519.PublicKey:
