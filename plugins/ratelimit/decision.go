@@ -7,30 +7,45 @@ import "time"
 // It is not for strict limits.
 func (l Limit) Row(debt time.Duration) Row {
 	interval := l.Interval()
-	horizon := time.Duration(l.Burst) * interval
-	debt = min(max(debt, 0), horizon)
-	row := Row{Limit: l, Remaining: int64((horizon - debt) / interval), ResetAfter: debt}
-	if row.Remaining < l.Burst {
-		row.NextAfter = debt - time.Duration(l.Burst-row.Remaining-1)*interval
-	}
+	row := Row{Limit: l}
+	row.SetDebt(debt, interval, time.Duration(l.Burst)*interval)
 	return row
+}
+
+// SetDebt sets what follows from the debt of a bucket: Remaining, ResetAfter and
+// NextAfter. Interval and horizon are those of the row's limit.
+func (r *Row) SetDebt(debt, interval, horizon time.Duration) {
+	debt = min(max(debt, 0), horizon)
+	r.Remaining = int64((horizon - debt) / interval)
+	r.ResetAfter = debt
+	r.NextAfter = 0
+	if left := r.Limit.Burst - r.Remaining; left > 0 {
+		r.NextAfter = debt - time.Duration(left-1)*interval
+	}
 }
 
 // Decide sums up the rows of a decision: it is allowed where no row has a
 // RetryAfter, and else the wait is the longest of them, with never the longest
 // of all.
 func Decide(rows []Row) Decision {
-	d := Decision{Allowed: true, Blocking: -1, Rows: rows}
-	for i, row := range rows {
-		switch {
-		case row.RetryAfter == 0 || d.RetryAfter < 0:
-			continue
-		case row.RetryAfter < 0 || row.RetryAfter > d.RetryAfter:
-			d.RetryAfter, d.Blocking = row.RetryAfter, i
-		}
-		d.Allowed = false
-	}
+	var d Decision
+	d.Settle(rows)
 	return d
+}
+
+// Settle sets the decision to what Decide returns, without copying it.
+func (d *Decision) Settle(rows []Row) {
+	d.Rows = rows
+	d.Blocking = -1
+	d.RetryAfter = 0
+	for i := range rows {
+		retry := rows[i].RetryAfter
+		if retry == 0 || d.RetryAfter < 0 || retry > 0 && retry <= d.RetryAfter {
+			continue
+		}
+		d.RetryAfter, d.Blocking = retry, i
+	}
+	d.Allowed = d.Blocking < 0
 }
 
 // CheckLimits says whether Take can be asked for the limits: one to MaxLimits

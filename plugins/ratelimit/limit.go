@@ -12,7 +12,7 @@ import (
 // Bounds of a limit. They keep all arithmetic on a limit inside an int64 of
 // nanoseconds and inside the 53 exact bits of a Redis script's microseconds.
 const (
-	// MinPeriod is the shortest period.
+	// MinPeriod is the shortest period, and what every period is a multiple of.
 	MinPeriod = time.Millisecond
 	// MaxPeriod is the longest period.
 	MaxPeriod = 366 * day
@@ -43,6 +43,8 @@ func (l Limit) Validate() error {
 		return l.errorf("the period must be 366d or less, got %s", FormatDuration(l.Period))
 	case l.Burst < 1:
 		return l.errorf("the burst must be 1 or more, got %d", l.Burst)
+	case l.Period%time.Millisecond != 0:
+		return l.errorf("the period must be a whole number of milliseconds, got %s", FormatDuration(l.Period))
 	case l.Count > int64(l.Period/MinInterval):
 		return l.errorf("%d in %s is more than one per microsecond", l.Count, FormatDuration(l.Period))
 	case l.Strict && l.Burst != l.Count:
@@ -50,12 +52,28 @@ func (l Limit) Validate() error {
 	case l.Strict && l.Count > MaxStrictCount:
 		return l.errorf("the count of a strict window must be %d or less, got %d", int64(MaxStrictCount), l.Count)
 	}
-	hi, lo := bits.Mul64(uint64(l.Burst), uint64(l.Interval()))
-	if hi != 0 || lo > uint64(MaxHorizon) {
+	if _, _, ok := l.Measure(); !ok {
 		return l.errorf("a burst of %d takes more than %s to fill at %d/%s; lower the burst",
 			l.Burst, FormatDuration(MaxHorizon), l.Count, FormatDuration(l.Period))
 	}
 	return nil
+}
+
+// Measure is Interval and Horizon of a bucket, and whether the limit is valid.
+// For what decides on each request it is Validate at a tenth of the price.
+func (l *Limit) Measure() (interval, horizon time.Duration, ok bool) {
+	if l.Count < 1 || l.Burst < 1 || l.Period < MinPeriod || l.Period > MaxPeriod ||
+		l.Period%MinPeriod != 0 || l.Count > int64(l.Period/MinInterval) ||
+		l.Strict && (l.Burst != l.Count || l.Count > MaxStrictCount) {
+		return 0, 0, false
+	}
+	count := time.Duration(l.Count)
+	interval = l.Period / count
+	if interval*count != l.Period {
+		interval++
+	}
+	hi, lo := bits.Mul64(uint64(l.Burst), uint64(interval))
+	return interval, time.Duration(lo), hi == 0 && lo <= uint64(MaxHorizon)
 }
 
 func (l Limit) errorf(format string, args ...any) error {

@@ -80,6 +80,7 @@ func TestParseLimitRefuses(t *testing.T) {
 		{"overflowing sum", "60/106751d24h", "the duration must be like"},
 		{"two slashes", "60/1m/1h", "the duration must be like"},
 		{"too short", "1/1us", "1ms or more"},
+		{"part of a millisecond", "1/1.0005s", "whole number of milliseconds"},
 		{"too long", "60/367d", "366d or less"},
 		{"faster than the resolution", "2000000/1s", "more than one per microsecond"},
 		{"burst without value", "60/1m burst", "burst needs a value"},

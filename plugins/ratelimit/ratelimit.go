@@ -13,7 +13,7 @@ import (
 type Limit struct {
 	// Count per Period, 1 or more.
 	Count int64
-	// Period, 1 millisecond or more.
+	// Period, a whole number of milliseconds, 1 or more.
 	Period time.Duration
 	// Burst is how many may come at once, 1 or more; Count unless given.
 	Burst int64

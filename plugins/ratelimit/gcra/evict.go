@@ -15,34 +15,41 @@ const (
 // get a new bucket. Only where the whole sample is over its limit does one of
 // them go, the one that got there last in proportion to its period, since that
 // is the flood itself.
-func (t *table) makeRoom(l *Limiter, key ratelimit.Key, now int64) {
+func (t *table) makeRoom(l *Limiter, key *ratelimit.Key, now int64) {
 	if l.held.Load() < l.maxKeys || t.n == 0 {
 		return
 	}
 	fullest, least := -1, 0.0
 	forced, most := -1, 0.0
-	for try := range min(t.n, sampleMany) {
-		if try >= sampleFew && fullest >= 0 {
+	small := len(t.slots) <= 2*sampleMany
+	draws := 3 * sampleMany
+	if small {
+		draws = len(t.slots)
+	}
+	seen := 0
+	for draw := range draws {
+		if !small && (seen >= sampleMany || seen >= sampleFew && fullest >= 0) {
 			break
 		}
-		i := try
-		if t.n > sampleMany {
-			i = t.intn(t.n)
+		at := draw
+		if !small {
+			at = t.intn(len(t.slots))
 		}
-		e := t.at(i)
-		if e.key == key {
+		e := &t.slots[at]
+		if e.meta == 0 || e.key == *key {
 			continue
 		}
+		seen++
 		switch used, over := t.used(e, now); {
 		case over && (forced < 0 || used > most):
-			forced, most = i, used
+			forced, most = at, used
 		case !over && (fullest < 0 || used < least):
-			fullest, least = i, used
+			fullest, least = at, used
 		}
 	}
 	switch {
 	case fullest >= 0:
-		if t.at(fullest).tat > now {
+		if t.slots[fullest].tat > now {
 			l.evicted.Add(1)
 		}
 		t.remove(l, fullest)
@@ -56,19 +63,20 @@ func (t *table) makeRoom(l *Limiter, key ratelimit.Key, now int64) {
 // used says how much of its limit a caller used and whether it is over it. The
 // measures of callers who are over it compare only with each other.
 func (t *table) used(e *entry, now int64) (share float64, over bool) {
-	if e.tat <= now {
+	debt := e.tat - now
+	if debt <= 0 {
 		return 0, false
 	}
-	if e.tag&strictFlag != 0 {
-		w := &t.windows[e.aux]
+	if e.meta.strict() {
+		w := &t.windows[e.meta.place()]
 		if w.used < w.count {
 			return float64(w.used) / float64(w.count), false
 		}
-		return float64(e.tat-now) / float64(e.tag.period()), true
+		return float64(debt) / float64(e.meta.period()), true
 	}
-	debt := e.tat - now
-	if debt <= e.aux {
-		return float64(debt) / float64(e.aux), false
+	bound := e.meta.debt()
+	if debt <= bound {
+		return float64(debt) / float64(bound), false
 	}
-	return float64(debt) / float64(e.aux+e.tag.period()), true
+	return float64(debt) / float64(bound+e.meta.period()), true
 }

@@ -49,18 +49,18 @@ func (s *shard) export(l *Limiter, batch []Saved, minPeriod int64, onlyChanged b
 	defer s.mu.Unlock()
 	now := int64(l.clock())
 	at := func(tat int64) time.Time { return wall.Add(time.Duration(tat - now)) }
-	for i := range s.n {
-		e := s.at(i)
-		if e.tag.period() < minPeriod || e.tat <= now && !onlyChanged || onlyChanged && e.tag&dirtyFlag == 0 {
+	for i := range s.slots {
+		e := &s.slots[i]
+		if e.meta == 0 || e.meta.period() < minPeriod || e.tat <= now && !onlyChanged || onlyChanged && e.meta&dirtyFlag == 0 {
 			continue
 		}
-		e.tag &^= dirtyFlag
+		e.meta &^= dirtyFlag
 		saved := Saved{
-			Key: e.key, Period: time.Duration(e.tag.period()),
-			Strict: e.tag&strictFlag != 0, Full: at(e.tat),
+			Key: e.key, Period: time.Duration(e.meta.period()),
+			Strict: e.meta.strict(), Full: at(e.tat),
 		}
 		if saved.Strict {
-			for _, seg := range s.windows[e.aux].segments {
+			for _, seg := range s.windows[e.meta.place()].segments {
 				saved.Events = append(saved.Events, SavedEvents{At: at(seg.last), N: seg.n})
 			}
 		}
@@ -85,33 +85,32 @@ func (l *Limiter) Import(saved iter.Seq[Saved], wall time.Time) int {
 }
 
 func (l *Limiter) put(saved Saved, wall time.Time) bool {
-	if saved.Period < ratelimit.MinPeriod || saved.Period > ratelimit.MaxPeriod || !saved.Full.After(wall) || l.held.Load() >= l.maxKeys {
+	if saved.Period < ratelimit.MinPeriod || saved.Period > ratelimit.MaxPeriod || saved.Period%ratelimit.MinPeriod != 0 || !saved.Full.After(wall) || l.held.Load() >= l.maxKeys {
 		return false
 	}
-	hash := l.hash(saved.Key)
+	hash := l.hash(&saved.Key)
 	s := l.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := int64(l.clock())
-	tag := tagOf(ratelimit.Limit{Period: saved.Period, Strict: saved.Strict})
+	name := metaOf(&ratelimit.Limit{Period: saved.Period, Strict: saved.Strict})
 	if saved.Strict {
-		return s.putWindow(l, hash, saved, tag, now, wall)
+		return s.putWindow(l, hash, saved, name, now, wall)
 	}
 	tat := now + int64(min(saved.Full.Sub(wall), ratelimit.MaxHorizon))
-	if i := s.find(hash, saved.Key, tag); i >= 0 {
-		e := s.at(i)
-		e.tat = max(e.tat, tat)
+	if i := s.find(hash, &saved.Key, name); i >= 0 {
+		s.slots[i].tat = max(s.slots[i].tat, tat)
 		return true
 	}
 	// Burst is not known before the first call: until then the caller counts as
 	// over its limit where its bucket lacks a whole period.
-	s.add(l, hash, entry{key: saved.Key, tag: tag, tat: tat, aux: int64(saved.Period)})
+	s.add(l, hash, &entry{key: saved.Key, tat: tat, meta: name.withDebt(int64(saved.Period))})
 	return true
 }
 
-func (t *table) putWindow(l *Limiter, hash uint64, saved Saved, tag tag, now int64, wall time.Time) bool {
+func (t *table) putWindow(l *Limiter, hash uint64, saved Saved, name meta, now int64, wall time.Time) bool {
 	var w window
-	if t.find(hash, saved.Key, tag) >= 0 || len(saved.Events) == 0 || len(saved.Events) > segments+2 {
+	if t.find(hash, &saved.Key, name) >= 0 || len(saved.Events) == 0 || len(saved.Events) > segments+2 {
 		return false
 	}
 	for _, events := range saved.Events {
@@ -129,7 +128,7 @@ func (t *table) putWindow(l *Limiter, hash uint64, saved Saved, tag tag, now int
 	w.count = w.used
 	w.forget(now, int64(saved.Period))
 	if w.used > 0 {
-		t.addStrict(l, hash, saved.Key, tag, w)
+		t.addWindow(l, hash, &saved.Key, name, w)
 	}
 	return w.used > 0
 }

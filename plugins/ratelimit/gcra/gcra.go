@@ -92,28 +92,47 @@ func (l *Limiter) Close() error {
 
 // Take is as ratelimit.Limiter has it. The only error is about limits that can't
 // be. The context is not used: a decision never waits.
-func (l *Limiter) Take(_ context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
-	if err := ratelimit.CheckLimits(limits); err != nil {
-		return ratelimit.Decision{}, err
+func (l *Limiter) Take(_ context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (d ratelimit.Decision, err error) {
+	if len(limits) == 0 || len(limits) > ratelimit.MaxLimits {
+		return d, ratelimit.CheckLimits(limits)
 	}
-	hash := l.hash(key)
+	rows = rows[:0]
+	for i := range limits {
+		rows = append(rows, ratelimit.Row{})
+		rows[i].Limit = limits[i]
+	}
+	hash := l.hash(&key)
 	s := l.shard(hash)
+	var ok bool
 	s.mu.Lock()
 	// The clock is read under the lock, so that time never runs back between two
 	// decisions on one key.
-	d := s.take(l, hash, key, limits, cost, int64(l.clock()), rows[:0])
+	now := int64(l.clock())
+	if len(limits) <= few {
+		var cells [few]cell
+		ok = s.take(l, hash, &key, cells[:len(limits)], cost, now, rows, &d)
+	} else {
+		var cells [ratelimit.MaxLimits]cell
+		ok = s.take(l, hash, &key, cells[:len(limits)], cost, now, rows, &d)
+	}
 	s.mu.Unlock()
+	if !ok {
+		return ratelimit.Decision{}, ratelimit.CheckLimits(limits)
+	}
 	return d, nil
 }
 
+// few is how many limits a policy commonly has at most.
+const few = 2
+
 // Reset is as ratelimit.Limiter has it.
 func (l *Limiter) Reset(_ context.Context, key ratelimit.Key, limits []ratelimit.Limit) error {
-	hash := l.hash(key)
+	hash := l.hash(&key)
 	s := l.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, limit := range limits {
-		if i := s.find(hash, key, tagOf(limit)); i >= 0 {
+		if i := s.find(hash, &key, metaOf(&limit)); i >= 0 {
 			s.remove(l, i)
 		}
 	}
@@ -168,7 +187,7 @@ func (l *Limiter) sweepUntil(ctx context.Context, every time.Duration) {
 
 // hash spreads a key over shards and slots. It is seeded, so that no caller can
 // choose names that fall together.
-func (l *Limiter) hash(key ratelimit.Key) uint64 {
+func (l *Limiter) hash(key *ratelimit.Key) uint64 {
 	hi, lo := bits.Mul64(
 		binary.LittleEndian.Uint64(key[:8])^l.seed[0],
 		binary.LittleEndian.Uint64(key[8:])^l.seed[1])

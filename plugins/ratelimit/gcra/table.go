@@ -2,177 +2,183 @@ package gcra
 
 import (
 	"math/bits"
+	"time"
 
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// An entry is one count. Entries hold no pointers, so that a million of them
-// cost the garbage collector nothing.
+// An entry is one count. It is 32 bytes, so that finding one costs a single
+// cache line, and has no pointers, so that a million of them cost the garbage
+// collector nothing.
 type entry struct {
 	key ratelimit.Key
-	// tag is the period and the kind of window.
-	tag tag
 	// tat is when the count says nothing any more: the theoretical arrival time of
 	// GCRA, or the end of the last event of a strict window.
 	tat int64
-	// aux is (Burst-1) * Interval for GCRA: a caller with more debt is over its
-	// limit. For a strict window it is the window's place in windows.
-	aux int64
+	// meta is 0 where there is no entry.
+	meta meta
 }
 
-// A tag tells the counts of one key apart and carries what the entry is: the
-// period in nanoseconds shifted by two, and two flags.
-type tag uint64
+// meta is what an entry is, in 64 bits:
+//
+//	63     strict: a sliding window, not a bucket
+//	62     dirty: changed since the last export
+//	27-61  the period in milliseconds
+//	0-26   aux
+//
+// Period and kind of window tell the counts of one key apart. aux is the debt of
+// a bucket beyond which a caller is over its limit, as a short float, or the
+// place of a strict window.
+type meta uint64
 
 const (
-	// strictFlag marks a sliding window.
-	strictFlag tag = 1
-	// dirtyFlag marks a count that changed since the last export.
-	dirtyFlag tag = 2
+	strictFlag meta = 1 << 63
+	dirtyFlag  meta = 1 << 62
+
+	auxBits       = 27
+	auxMask  meta = 1<<auxBits - 1
+	nameMask      = ^(dirtyFlag | auxMask)
 )
 
-func tagOf(limit ratelimit.Limit) tag {
-	t := tag(limit.Period) << 2
+func metaOf(limit *ratelimit.Limit) meta {
+	m := meta(limit.Period/time.Millisecond) << auxBits
 	if limit.Strict {
-		t |= strictFlag
+		m |= strictFlag
 	}
-	return t
+	return m
 }
 
-func (t tag) period() int64 { return int64(t >> 2) }
+// name is what tells the counts of one key apart.
+func (m meta) name() meta { return m & nameMask }
 
-// chunkSize is how many entries are allocated at once.
-const chunkSize = 64
+func (m meta) strict() bool { return m&strictFlag != 0 }
 
-// A table is an open-addressing index into a dense list of entries. The list is
-// dense so that sweeping is a scan and a random entry is a random number; it is
-// chunked so that growing moves nothing.
+// period is in nanoseconds.
+func (m meta) period() int64 {
+	return int64((m&^strictFlag&^dirtyFlag)>>auxBits) * int64(time.Millisecond)
+}
+
+// place is where the window of a strict entry is.
+func (m meta) place() int { return int(m & auxMask) }
+
+// withDebt notes a debt, 21 bits of it exactly and the rest rounded down.
+func (m meta) withDebt(debt int64) meta {
+	shift := max(0, bits.Len64(uint64(debt))-21)
+	return m&^auxMask | meta(shift)<<21 | meta(debt>>shift)
+}
+
+func (m meta) debt() int64 {
+	return int64(m&(1<<21-1)) << (m & auxMask >> 21)
+}
+
+// A table is an open-addressing hash table with linear probing. It holds the
+// entries themselves and is from half to three quarters full, so that an entry
+// costs 43 to 64 bytes.
 type table struct {
-	// index has a power of two of slots: 0 is free, i+1 leads to entry i.
-	index  []uint32
-	chunks []*[chunkSize]entry
-	n      int
+	slots []entry
+	n     int
 	// windows are the strict windows, and spare their free places.
 	windows []window
-	spare   []int64
+	spare   []int
 	random  uint64
 }
 
-func (t *table) at(i int) *entry { return &t.chunks[i/chunkSize][i%chunkSize] }
+// minSlots is the size of the smallest table.
+const minSlots = 16
 
-// slot is where probing for an entry starts.
-func slot(hash uint64, tag tag) uint64 {
-	hi, lo := bits.Mul64(hash^0x9e3779b97f4a7c15, uint64(tag&^dirtyFlag)^0xd1b54a32d192ed03)
-	return hi ^ lo
+// home is where probing for a key's counts starts. The counts of one key start
+// at the same place, so that a second limit is commonly found in the cache line
+// of the first.
+func (t *table) home(hash uint64) int {
+	// The multiplication brings the bits up that did not choose the shard.
+	at, _ := bits.Mul64(hash*0x9e3779b97f4a7c15, uint64(len(t.slots)))
+	return int(at)
 }
 
-// find returns the place of an entry, -1 if there is none.
-func (t *table) find(hash uint64, key ratelimit.Key, tag tag) int {
-	if len(t.index) == 0 {
+func (t *table) after(at int) int {
+	if at++; at < len(t.slots) {
+		return at
+	}
+	return 0
+}
+
+// find returns the place of a count, -1 if there is none.
+func (t *table) find(hash uint64, key *ratelimit.Key, name meta) int {
+	if t.n == 0 {
 		return -1
 	}
-	mask := uint64(len(t.index) - 1)
-	for at := slot(hash, tag) & mask; ; at = (at + 1) & mask {
-		i := t.index[at]
-		if i == 0 {
+	for at := t.home(hash); ; at = t.after(at) {
+		e := &t.slots[at]
+		switch {
+		case e.meta == 0:
 			return -1
-		}
-		if e := t.at(int(i - 1)); e.key == key && e.tag&^dirtyFlag == tag {
-			return int(i - 1)
+		case e.meta.name() == name && e.key == *key:
+			return at
 		}
 	}
 }
 
-// add appends an entry that is not there.
-func (t *table) add(l *Limiter, hash uint64, e entry) {
-	if (t.n+1)*4 > len(t.index)*3 {
-		t.reindex(l, max(chunkSize, 2*len(t.index)))
+// add puts in an entry that is not there.
+func (t *table) add(l *Limiter, hash uint64, e *entry) {
+	if (t.n+1)*4 > len(t.slots)*3 {
+		t.resize(l, max(minSlots, len(t.slots)*3/2))
 	}
-	if t.n == len(t.chunks)*chunkSize {
-		t.chunks = append(t.chunks, new([chunkSize]entry))
-	}
-	*t.at(t.n) = e
-	t.link(hash, e.tag, t.n)
+	t.insert(hash, e)
 	t.n++
 	l.held.Add(1)
 }
 
-func (t *table) link(hash uint64, tag tag, i int) {
-	mask := uint64(len(t.index) - 1)
-	at := slot(hash, tag) & mask
-	for t.index[at] != 0 {
-		at = (at + 1) & mask
+func (t *table) insert(hash uint64, e *entry) {
+	at := t.home(hash)
+	for t.slots[at].meta != 0 {
+		at = t.after(at)
 	}
-	t.index[at] = uint32(i + 1)
+	t.slots[at] = *e
 }
 
-// slotOf is the index slot that leads to entry i.
-func (t *table) slotOf(l *Limiter, i int) uint64 {
-	mask := uint64(len(t.index) - 1)
-	e := t.at(i)
-	at := slot(l.hash(e.key), e.tag) & mask
-	for t.index[at] != uint32(i+1) {
-		at = (at + 1) & mask
+func (t *table) resize(l *Limiter, size int) {
+	old := t.slots
+	t.slots = make([]entry, size)
+	for i := range old {
+		if e := &old[i]; e.meta != 0 {
+			t.insert(l.hash(&e.key), e)
+		}
 	}
-	return at
 }
 
-// remove takes entry i out and moves the last entry into its place.
-func (t *table) remove(l *Limiter, i int) {
-	if e := t.at(i); e.tag&strictFlag != 0 {
-		t.windows[e.aux] = window{}
-		t.spare = append(t.spare, e.aux)
+// remove takes the entry at gap out. What was pushed beyond the gap moves up, so
+// that no probing ends too early.
+func (t *table) remove(l *Limiter, gap int) {
+	if m := t.slots[gap].meta; m.strict() {
+		t.windows[m.place()] = window{}
+		t.spare = append(t.spare, m.place())
 	}
-	t.unlink(l, t.slotOf(l, i))
-	last := t.n - 1
-	if i != last {
-		at := t.slotOf(l, last)
-		*t.at(i) = *t.at(last)
-		t.index[at] = uint32(i + 1)
+	size := len(t.slots)
+	for at := t.after(gap); t.slots[at].meta != 0; at = t.after(at) {
+		e := &t.slots[at]
+		home := t.home(l.hash(&e.key))
+		if (at-home+size)%size >= (at-gap+size)%size {
+			t.slots[gap] = *e
+			gap = at
+		}
 	}
-	*t.at(last) = entry{}
+	t.slots[gap] = entry{}
 	t.n--
 	l.held.Add(-1)
 }
 
-// unlink frees an index slot and closes the gap: entries after it that may stand
-// nearer to where their probing starts move up.
-func (t *table) unlink(l *Limiter, gap uint64) {
-	mask := uint64(len(t.index) - 1)
-	for at := (gap + 1) & mask; t.index[at] != 0; at = (at + 1) & mask {
-		e := t.at(int(t.index[at] - 1))
-		home := slot(l.hash(e.key), e.tag) & mask
-		if (at-home)&mask >= (at-gap)&mask {
-			t.index[gap] = t.index[at]
-			gap = at
-		}
-	}
-	t.index[gap] = 0
-}
-
-func (t *table) reindex(l *Limiter, size int) {
-	t.index = make([]uint32, size)
-	for i := range t.n {
-		e := t.at(i)
-		t.link(l.hash(e.key), e.tag, i)
-	}
-}
-
 // sweep removes what says nothing any more and gives memory back.
 func (t *table) sweep(l *Limiter, now int64) {
-	for i := t.n - 1; i >= 0; i-- {
-		if t.at(i).tat <= now {
-			t.remove(l, i)
+	for at := 0; at < len(t.slots); {
+		if e := &t.slots[at]; e.meta != 0 && e.tat <= now {
+			// Another entry may have moved here: look again.
+			t.remove(l, at)
+			continue
 		}
+		at++
 	}
-	// One chunk and half of the index stay for the next entries.
-	keep := (t.n+chunkSize-1)/chunkSize + 1
-	for len(t.chunks) > keep {
-		t.chunks[len(t.chunks)-1] = nil
-		t.chunks = t.chunks[:len(t.chunks)-1]
-	}
-	if len(t.index) > chunkSize && t.n*8 < len(t.index) {
-		t.reindex(l, max(chunkSize, len(t.index)/4))
+	if size := max(minSlots, t.n*2); size < len(t.slots)/2 {
+		t.resize(l, size)
 	}
 	if t.n == 0 {
 		t.windows, t.spare = nil, nil

@@ -6,126 +6,153 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// A cell is what one limit of a decision looks like before it is written.
+// A cell is one limit of a decision on the way to its row.
 type cell struct {
+	name              meta
+	interval, horizon time.Duration
+	cost              int64
+	// at is the entry, -1 for none, and debt what its bucket lacks.
 	at   int
-	tag  tag
-	cost int64
-	// debt is tat - now, for GCRA.
 	debt time.Duration
 }
 
-// take decides under the lock of the shard.
-func (t *table) take(l *Limiter, hash uint64, key ratelimit.Key, limits []ratelimit.Limit, cost, now int64, rows []ratelimit.Row) ratelimit.Decision {
-	var cells [ratelimit.MaxLimits]cell
-	for i, limit := range limits {
-		c := &cells[i]
-		c.tag = tagOf(limit)
-		c.at = t.find(hash, key, c.tag)
-		// No more than a burst can come back, and more than a burst is never
-		// charged: both keep the products below inside an int64.
-		c.cost = max(cost, -limit.Burst)
-		var row ratelimit.Row
-		if limit.Strict {
-			row = t.lookWindow(c, limit, now)
-		} else {
-			row = t.lookBucket(c, limit, now)
+// take decides under the lock of the shard. Each row has its Limit already. It
+// reports false, and changes nothing, where the limits can't be.
+func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, cost, now int64, rows []ratelimit.Row, d *ratelimit.Decision) bool {
+	for i := range cells {
+		c, row := &cells[i], &rows[i]
+		limit := &row.Limit
+		c.name = metaOf(limit)
+		// The table is asked first: in a large one the answer comes from memory, and
+		// the divisions are done by the time it is there.
+		c.at = t.find(hash, key, c.name)
+		var ok bool
+		if c.interval, c.horizon, ok = limit.Measure(); !ok {
+			return false
 		}
-		rows = append(rows, row)
+		for j := range i {
+			if cells[j].name == c.name {
+				return false
+			}
+		}
+		// No more than a burst can come back, and more than a burst is never charged:
+		// both keep the products with it inside an int64.
+		c.cost = max(cost, -limit.Burst)
+		if limit.Strict {
+			t.lookWindow(c, row, now)
+		} else {
+			t.lookBucket(c, row, now)
+		}
 	}
-	d := ratelimit.Decide(rows)
+	d.Settle(rows)
 	if !d.Allowed || cost == 0 {
-		return d
+		for i := range cells {
+			t.show(&cells[i], &rows[i], now)
+		}
+		return true
 	}
-	for i := range limits {
-		limit, c := limits[i], &cells[i]
-		if c.at >= 0 {
-			rows[i] = t.write(c, limit, now)
+	for i := range cells {
+		if c := &cells[i]; c.at >= 0 {
+			t.write(c, &rows[i], now)
+		} else if c.cost < 0 {
+			t.show(c, &rows[i], now)
 		}
 	}
 	// Adding moves entries, so that it comes after all that use their places.
-	for i := range limits {
-		limit, c := limits[i], &cells[i]
-		switch {
-		case c.at >= 0 || c.cost < 0:
-		case limit.Strict:
-			rows[i] = t.addWindow(l, hash, key, c, limit, now)
-		default:
-			c.debt += time.Duration(c.cost) * limit.Interval()
-			rows[i] = limit.Row(c.debt)
+	for i := range cells {
+		if c := &cells[i]; c.at < 0 && c.cost > 0 {
 			t.makeRoom(l, key, now)
-			t.add(l, hash, entry{key: key, tag: c.tag | dirtyFlag, tat: now + int64(c.debt), aux: int64(limit.Horizon() - limit.Interval())})
+			t.addCount(l, hash, key, c, &rows[i], now)
 		}
 	}
-	return d
+	return true
 }
 
-func (t *table) lookBucket(c *cell, limit ratelimit.Limit, now int64) ratelimit.Row {
-	interval, horizon := limit.Interval(), limit.Horizon()
+// lookBucket finds the debt of a bucket and how long the cost has to wait.
+func (t *table) lookBucket(c *cell, row *ratelimit.Row, now int64) {
+	c.debt = 0
 	if c.at >= 0 {
 		// A tat beyond the horizon is of a higher limit, or the clock went back.
-		c.debt = min(max(time.Duration(t.at(c.at).tat-now), 0), horizon)
+		c.debt = min(max(time.Duration(t.slots[c.at].tat-now), 0), c.horizon)
 	}
-	row := limit.Row(c.debt)
 	switch {
-	case c.cost > limit.Burst:
+	case c.cost > row.Limit.Burst:
 		row.RetryAfter = -1
 	case c.cost > 0:
-		row.RetryAfter = max(0, c.debt+time.Duration(c.cost)*interval-horizon)
+		row.RetryAfter = max(0, c.debt+time.Duration(c.cost)*c.interval-c.horizon)
 	}
-	return row
 }
 
-func (t *table) lookWindow(c *cell, limit ratelimit.Limit, now int64) ratelimit.Row {
-	var w *window
-	if c.at < 0 {
-		w = &window{}
-	} else {
-		w = &t.windows[t.at(c.at).aux]
-		w.forget(now, int64(limit.Period))
-	}
-	row := w.row(limit, now)
-	switch {
-	case c.cost > limit.Count:
+// lookWindow finds how long the cost has to wait for a strict window.
+func (t *table) lookWindow(c *cell, row *ratelimit.Row, now int64) {
+	period := int64(row.Limit.Period)
+	if c.cost > row.Limit.Count {
 		row.RetryAfter = -1
-	case c.cost > 0:
-		row.RetryAfter = w.until(limit.Count-c.cost, now, int64(limit.Period))
 	}
-	return row
+	if c.at < 0 {
+		return
+	}
+	w := &t.windows[t.slots[c.at].meta.place()]
+	w.forget(now, period)
+	if c.cost > 0 && c.cost <= row.Limit.Count {
+		row.RetryAfter = w.until(row.Limit.Count-c.cost, now, period)
+	}
+}
+
+// show fills the row in where nothing is charged.
+func (t *table) show(c *cell, row *ratelimit.Row, now int64) {
+	switch {
+	case !c.name.strict():
+		row.SetDebt(c.debt, c.interval, c.horizon)
+	case c.at >= 0:
+		t.windows[t.slots[c.at].meta.place()].show(row, now)
+	default:
+		row.Remaining = row.Limit.Count
+	}
 }
 
 // write charges or gives back where there is an entry.
-func (t *table) write(c *cell, limit ratelimit.Limit, now int64) ratelimit.Row {
-	e := t.at(c.at)
-	e.tag |= dirtyFlag
-	if !limit.Strict {
-		interval := limit.Interval()
-		c.debt = max(0, c.debt+time.Duration(c.cost)*interval)
+func (t *table) write(c *cell, row *ratelimit.Row, now int64) {
+	e := &t.slots[c.at]
+	if !c.name.strict() {
+		c.debt = max(0, c.debt+time.Duration(c.cost)*c.interval)
 		e.tat = now + int64(c.debt)
-		e.aux = int64(limit.Horizon() - interval)
-		return limit.Row(c.debt)
+		e.meta = (c.name | dirtyFlag).withDebt(int64(c.horizon - c.interval))
+		row.SetDebt(c.debt, c.interval, c.horizon)
+		return
 	}
-	w := &t.windows[e.aux]
-	w.count = limit.Count
+	period := int64(row.Limit.Period)
+	e.meta |= dirtyFlag
+	w := &t.windows[e.meta.place()]
+	w.count = row.Limit.Count
 	if c.cost > 0 {
-		w.add(now, int64(limit.Period), c.cost)
+		w.add(now, period, c.cost)
 	} else {
 		w.take(-c.cost)
 	}
-	e.tat = w.end(int64(limit.Period))
-	return w.row(limit, now)
+	e.tat = w.end(period)
+	w.show(row, now)
 }
 
-func (t *table) addWindow(l *Limiter, hash uint64, key ratelimit.Key, c *cell, limit ratelimit.Limit, now int64) ratelimit.Row {
-	t.makeRoom(l, key, now)
-	w := window{count: limit.Count}
-	w.add(now, int64(limit.Period), c.cost)
-	t.addStrict(l, hash, key, c.tag|dirtyFlag, w)
-	return w.row(limit, now)
+// addCount charges where there is no entry yet.
+func (t *table) addCount(l *Limiter, hash uint64, key *ratelimit.Key, c *cell, row *ratelimit.Row, now int64) {
+	if !c.name.strict() {
+		c.debt += time.Duration(c.cost) * c.interval
+		t.add(l, hash, &entry{
+			key: *key, tat: now + int64(c.debt),
+			meta: (c.name | dirtyFlag).withDebt(int64(c.horizon - c.interval)),
+		})
+		row.SetDebt(c.debt, c.interval, c.horizon)
+		return
+	}
+	w := window{count: row.Limit.Count}
+	w.add(now, int64(row.Limit.Period), c.cost)
+	w.show(row, now)
+	t.addWindow(l, hash, key, c.name|dirtyFlag, w)
 }
 
-func (t *table) addStrict(l *Limiter, hash uint64, key ratelimit.Key, tag tag, w window) {
-	place := int64(len(t.windows))
+func (t *table) addWindow(l *Limiter, hash uint64, key *ratelimit.Key, name meta, w window) {
+	place := len(t.windows)
 	if n := len(t.spare); n > 0 {
 		place = t.spare[n-1]
 		t.spare = t.spare[:n-1]
@@ -133,5 +160,5 @@ func (t *table) addStrict(l *Limiter, hash uint64, key ratelimit.Key, tag tag, w
 	} else {
 		t.windows = append(t.windows, w)
 	}
-	t.add(l, hash, entry{key: key, tag: tag, tat: w.end(tag.period()), aux: place})
+	t.add(l, hash, &entry{key: *key, tat: w.end(name.period()), meta: name | meta(place)})
 }

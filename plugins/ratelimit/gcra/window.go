@@ -104,13 +104,10 @@ func (w *window) until(n, now, period int64) time.Duration {
 	return 0
 }
 
-// row is the state of the window as a row.
-func (w *window) row(limit ratelimit.Limit, now int64) ratelimit.Row {
-	period := int64(limit.Period)
-	return ratelimit.Row{
-		Limit:      limit,
-		Remaining:  max(0, limit.Count-w.used),
-		ResetAfter: w.until(0, now, period),
-		NextAfter:  w.until(min(w.used, limit.Count)-1, now, period),
-	}
+// show fills in the state of the window.
+func (w *window) show(row *ratelimit.Row, now int64) {
+	period, count := int64(row.Limit.Period), row.Limit.Count
+	row.Remaining = max(0, count-w.used)
+	row.ResetAfter = w.until(0, now, period)
+	row.NextAfter = w.until(min(w.used, count)-1, now, period)
 }
