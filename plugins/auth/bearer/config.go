@@ -44,7 +44,7 @@ type Config struct {
 	// means that they are not kept.
 	Storage Storage
 	// HTTPClient fetches key sets instead of the built-in client, which refuses
-	// link-local addresses. Its redirect policy and timeout are replaced.
+	// link-local addresses. Its redirect policy, timeout and cookies are replaced.
 	HTTPClient *http.Client
 	// Log receives what happens to key sources; nil means nobody. It is called from
 	// several goroutines and must not block.

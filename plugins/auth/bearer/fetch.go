@@ -34,7 +34,8 @@ func newFetcher(base *http.Client, rawURL string) *fetcher {
 	if base != nil {
 		*client = *base
 	}
-	client.Timeout = fetchTimeout
+	// The context of each fetch bounds it.
+	client.Timeout = 0
 	client.CheckRedirect = checkRedirect
 	client.Jar = nil
 	return &fetcher{client: client}

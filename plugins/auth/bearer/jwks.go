@@ -48,7 +48,7 @@ type jwks struct {
 	fetcher    *fetcher
 
 	set atomic.Pointer[keySet]
-	// changed wakes run to store a set that a request's fetch brought.
+	// changed wakes run to store the set: a fetch for a request must not wait for it.
 	changed chan struct{}
 
 	mu         sync.Mutex
@@ -238,7 +238,7 @@ func (s *jwks) land(f *flight, read *readKeys, err error) {
 		s.unsaved = s.unsaved || isNew || s.env.clock().Sub(s.saved) >= saveInterval
 	}
 	s.flight = nil
-	set := s.set.Load()
+	set, unsaved := s.set.Load(), s.unsaved
 	s.mu.Unlock()
 	close(f.done)
 
@@ -251,6 +251,8 @@ func (s *jwks) land(f *flight, read *readKeys, err error) {
 		s.env.log(event)
 	case isNew:
 		s.announce(EventKeysLoaded, read)
+	}
+	if unsaved {
 		select {
 		case s.changed <- struct{}{}:
 		default:
@@ -321,7 +323,6 @@ func (s *jwks) run(ctx context.Context) {
 			pause = min(pause, retryPause(failures))
 			failures++
 		}
-		s.save(ctx)
 		if !s.sleep(ctx, pause) {
 			return
 		}
@@ -340,8 +341,8 @@ func (s *jwks) drain() {
 	}
 }
 
-// sleep waits for the time of the next refresh and stores sets that requests
-// bring meanwhile. It is false when ctx is over.
+// sleep waits for the time of the next refresh and stores what
+// fetches bring meanwhile. It is false when ctx is over.
 func (s *jwks) sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -27,48 +27,55 @@ type scanned struct {
 	claims       jsonValue
 }
 
-// scan takes a compact JWS (RFC 7515 section 7.1) apart and refuses everything
-// that is wrong without needing a key. It is the only parser of tokens here.
+// scan takes a token apart and refuses everything that is wrong without needing
+// a key. It is the only parser of tokens here.
 func scan(token string) (*scanned, *plugins.Denial) {
-	if len(token) > maxTokenBytes {
-		return nil, auth.DenyToken(plugins.ReasonTokenTooLong,
-			strconv.Itoa(len(token))+" bytes", "at most "+strconv.Itoa(maxTokenBytes)+" bytes")
-	}
-	if n := strings.Count(token, "."); n != 2 {
-		return nil, malformed(strconv.Itoa(n)+" dots", "exactly 2 dots")
-	}
-	first := strings.IndexByte(token, '.')
-	last := strings.LastIndexByte(token, '.')
-
-	headerJSON, err := decodeSegment(token[:first])
-	if err != nil {
-		return nil, malformed("header: "+err.Error(), "base64url without padding")
-	}
-	payloadJSON, err := decodeSegment(token[first+1 : last])
-	if err != nil {
-		return nil, malformed("payload: "+err.Error(), "base64url without padding")
-	}
-	signature, err := decodeSegment(token[last+1:])
-	if err != nil {
-		return nil, malformed("signature: "+err.Error(), "base64url without padding")
-	}
-
-	head, err := parseObject(string(headerJSON))
-	if err != nil {
-		return nil, denyJSON("header", err)
-	}
-	h, denial := readHeader(&head)
+	t, payload, denial := dissect(token)
 	if denial != nil {
 		return nil, denial
 	}
-	claims, err := parseObject(string(payloadJSON))
-	if err != nil {
+	var err error
+	if t.claims, err = parseObject(payload); err != nil {
 		return nil, denyJSON("payload", err)
 	}
-	if name, dup := foldedDuplicate(&claims, registeredClaims[:]); dup {
+	if name, dup := foldedDuplicate(&t.claims, registeredClaims[:]); dup {
 		return nil, denyDuplicate("payload", name)
 	}
-	return &scanned{signingInput: token[:last], signature: signature, header: h, claims: claims}, nil
+	return t, nil
+}
+
+// dissect takes a compact JWS (RFC 7515 section 7.1) apart: everything but what
+// the payload says.
+func dissect(token string) (t *scanned, payload string, denial *plugins.Denial) {
+	if len(token) > maxTokenBytes {
+		return nil, "", auth.DenyToken(plugins.ReasonTokenTooLong,
+			strconv.Itoa(len(token))+" bytes", "at most "+strconv.Itoa(maxTokenBytes)+" bytes")
+	}
+	if n := strings.Count(token, "."); n != 2 {
+		return nil, "", malformed(strconv.Itoa(n)+" dots", "exactly 2 dots")
+	}
+	first := strings.IndexByte(token, '.')
+	last := strings.LastIndexByte(token, '.')
+	var parts [3][]byte
+	for i, part := range []struct{ name, text string }{
+		{"header", token[:first]},
+		{"payload", token[first+1 : last]},
+		{"signature", token[last+1:]},
+	} {
+		var err error
+		if parts[i], err = decodeSegment(part.text); err != nil {
+			return nil, "", malformed(part.name+": "+err.Error(), "base64url without padding")
+		}
+	}
+	head, err := parseObject(string(parts[0]))
+	if err != nil {
+		return nil, "", denyJSON("header", err)
+	}
+	t = &scanned{signingInput: token[:last], signature: parts[2]}
+	if t.header, denial = readHeader(&head); denial != nil {
+		return nil, "", denial
+	}
+	return t, string(parts[1]), nil
 }
 
 var (
