@@ -15,11 +15,12 @@ import (
 // (https://sqlite.org/fileformat.html#application_id): "PCST".
 const applicationID = 0x50435354
 
-// The header of a database file: how long it is, how it begins, and where the
-// application id stands.
+// The header of a database file: how long it is, how it begins, and where the page
+// size and the application id stand.
 const (
 	headerSize          = 100
 	headerMagic         = "SQLite format 3\x00"
+	headerPageSize      = 16
 	headerApplicationID = 68
 )
 
@@ -60,36 +61,57 @@ func prepareFile(path string) (fresh bool, err error) {
 	if file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
 		return false, fmt.Errorf("it can't be written: %w; make it writable for the user that runs the gateway, %s", err, advicePath)
 	}
+	fresh, err = checkHeader(path, file)
+	return fresh, errors.Join(err, file.Close())
+}
+
+// checkHeader reads how the file begins, without SQLite, which would take some of
+// what is wrong for a new file and write to it.
+func checkHeader(path string, file *os.File) (fresh bool, err error) {
 	header := make([]byte, headerSize)
 	n, err := io.ReadFull(file, header)
-	if closeErr := file.Close(); closeErr != nil {
-		return false, closeErr
-	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return false, fmt.Errorf("reading it: %w", err)
 	}
-	return checkHeader(path, header[:n])
-}
-
-func checkHeader(path string, header []byte) (fresh bool, err error) {
+	header = header[:n]
+	// The log before the size: while there is something in it the last page may be
+	// half written, and SQLite writes it again.
+	logged := false
+	if info, err := os.Stat(path + "-wal"); err == nil {
+		logged = info.Size() > 0
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
 	switch {
-	case len(header) == 0:
+	case len(header) == 0 && logged:
 		// SQLite would throw the log of an empty file away, and with it all that was
 		// not yet moved over.
-		if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
-			return false, errors.New("it is empty but its log is not, so it was cut off; nothing was changed: restore a backup of both, or move both away")
-		}
+		return false, errors.New("it is empty but its log is not, so it was cut off; nothing was changed: restore a backup of both, or move both away")
+	case len(header) == 0:
 		return true, nil
 	case !bytes.HasPrefix(header, []byte(headerMagic)[:min(len(header), len(headerMagic))]):
 		return false, fmt.Errorf("it is not a SQLite database; nothing was changed: move it away, %s", advicePath)
 	case len(header) < headerSize:
 		return false, damaged("its header is cut off")
+	case !logged && info.Size()%pageSize(header) != 0:
+		// SQLite would read what is missing as zeros.
+		return false, damaged("its last page is cut off")
 	}
 	// A new file's id may still be in its log, so that zero says nothing.
 	if id := binary.BigEndian.Uint32(header[headerApplicationID:]); id != 0 && id != applicationID {
 		return false, errForeign
 	}
 	return false, nil
+}
+
+// pageSize reads the size of a page from the header, where 1 stands for 65536.
+func pageSize(header []byte) int64 {
+	if size := binary.BigEndian.Uint16(header[headerPageSize:]); size > 1 {
+		return int64(size)
+	}
+	return 65536
 }
 
 var errForeign = errors.New("it is the database of another application; nothing was changed: " + advicePath[len("or "):])

@@ -1,0 +1,185 @@
+package sqlite
+
+import (
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/store"
+	"github.com/ainative/portcullis/plugins/store/storetest"
+)
+
+// released are the checksums of the migrations as they went out. A migration is
+// never changed; a new one gets a line here.
+var released = []string{
+	"227d794f0b114425f51c1896862e49451dd72f9d5a3d982509be4e14ceceb85e",
+	"f49348ccd4977e52179adfaf95e434f13fe15b7b49cd8ba5ee84ce0862be09e9",
+	"23fc59d0fe1fbc4f32fc251a733e6053f08d57674895145a4d80d717e81ad8f3",
+}
+
+func mustLoad(t *testing.T) []migration {
+	t.Helper()
+	migrations, err := loadMigrations(migrationFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return migrations
+}
+
+func TestMigrationsAreNeverChanged(t *testing.T) {
+	var got []string
+	for _, m := range mustLoad(t) {
+		got = append(got, m.checksum)
+	}
+	if !reflect.DeepEqual(got, released) {
+		t.Errorf("checksums:\n got %q\nwant %q", got, released)
+	}
+}
+
+// openAt makes a database as the release did whose last migration had this number.
+func openAt(t *testing.T, path string, version int) {
+	t.Helper()
+	s := &Store{path: path}
+	if _, err := prepareFile(path); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if s.write, err = sql.Open("sqlite", dsn(path, "rw", map[string][]string{"_txlock": {"immediate"}})); err != nil {
+		t.Fatal(err)
+	}
+	s.write.SetMaxOpenConns(1)
+	if err := s.enterWAL(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate(t.Context(), s.write, mustLoad(t)[:version]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A database of each older release is brought to the schema of a new one, and
+// keeps what was in it.
+func TestMigrationFromEachVersion(t *testing.T) {
+	newest := filepath.Join(t.TempDir(), "new.db")
+	want := schemaOf(t, mustOpen(t, newest))
+	for version := range len(mustLoad(t)) + 1 {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "gateway.db")
+			openAt(t, path, version)
+			if version >= 1 {
+				execute(t, path, `INSERT INTO api_keys VALUES ('k', 'u1', 'n', 'sk_live_Ab3x', x'`+strings.Repeat("07", 32)+`', 1, 'USER', 'pro',
+					'["a"]', '[]', '[]', 1770112800, NULL, NULL, 1770112801, '')`)
+			}
+			if version >= 2 {
+				execute(t, path, `INSERT INTO revocations VALUES ('r', 'subject', '', 'u1', 1770112800, 1770112800, NULL, '')`)
+			}
+			if version >= 3 {
+				execute(t, path, `INSERT INTO audit (at, actor, action, target, origin, result) VALUES (1770112800, 'cli', 'key.create', 'k', '', 'ok')`)
+			}
+
+			s := mustOpen(t, path)
+			if got := schemaOf(t, s); !reflect.DeepEqual(got, want) {
+				t.Errorf("schema:\n got %v\nwant %v", got, want)
+			}
+			at := time.Unix(1770112800, 0).UTC()
+			var hash [32]byte
+			for i := range hash {
+				hash[i] = 7
+			}
+			wantKeys, wantRevocations, wantAudit := []plugins.APIKey{}, []plugins.Revocation{}, []store.AuditEntry{}
+			if version >= 1 {
+				wantKeys = []plugins.APIKey{{ID: "k", Owner: "u1", Name: "n", Prefix: "sk_live_Ab3x", Hash: hash[:], PepperVersion: 1, Role: "USER", Tier: "pro",
+					Scopes: []string{"a"}, CreatedAt: at, RevokedAt: at.Add(time.Second)}}
+			}
+			if version >= 2 {
+				wantRevocations = []plugins.Revocation{{ID: "r", Kind: plugins.RevokeSubject, Value: "u1", IssuedBefore: at, CreatedAt: at}}
+			}
+			if version >= 3 {
+				wantAudit = []store.AuditEntry{{ID: 1, At: at, Actor: "cli", Action: "key.create", Target: "k", Result: "ok"}}
+			}
+			keys, err := s.Keys(t.Context(), store.KeyFilter{})
+			if err != nil || !reflect.DeepEqual(keys, wantKeys) {
+				t.Errorf("keys = %+v, %v; want %+v", keys, err, wantKeys)
+			}
+			revocations, err := s.Revocations(t.Context(), at)
+			if err != nil || !reflect.DeepEqual(revocations, wantRevocations) {
+				t.Errorf("revocations = %+v, %v; want %+v", revocations, err, wantRevocations)
+			}
+			audit, err := s.Audit(t.Context(), store.AuditFilter{})
+			if err != nil || !reflect.DeepEqual(audit, wantAudit) {
+				t.Errorf("audit = %+v, %v; want %+v", audit, err, wantAudit)
+			}
+			if err := s.CreateKey(t.Context(), storetest.NewKey(t)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func schemaOf(t *testing.T, s *Store) []string {
+	t.Helper()
+	lines, err := collect(t.Context(), s.read, func(r row) (line string, err error) { return line, r.Scan(&line) },
+		`SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY type, name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// A migration that fails leaves the database as it was, with its records, and the
+// release before can go on with it.
+func TestFailedMigrationChangesNothing(t *testing.T) {
+	path := filled(t)
+	s := mustOpen(t, path)
+	want := schemaOf(t, s)
+	migrations := append(mustLoad(t),
+		migration{4, "0004_good.sql", "x", `CREATE TABLE extra (a); DELETE FROM api_keys;`},
+		migration{5, "0005_bad.sql", "y", `CREATE TABLE more (a); CREATE TABLE extra (a);`})
+	err := migrate(t.Context(), s.write, migrations)
+	if err == nil || !strings.Contains(err.Error(), "applying migration 0005_bad.sql") {
+		t.Errorf("err = %v, want one that names the migration", err)
+	}
+	if got := schemaOf(t, s); !reflect.DeepEqual(got, want) {
+		t.Errorf("schema:\n got %v\nwant %v", got, want)
+	}
+	if keys, err := s.Keys(t.Context(), store.KeyFilter{}); err != nil || len(keys) != filledRecords {
+		t.Errorf("%d keys, %v; want %d", len(keys), err, filledRecords)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustOpen(t, path)
+}
+
+func TestLoadMigrationsWantsOrder(t *testing.T) {
+	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+	for name, files := range map[string]fstest.MapFS{
+		"gap":         {"migrations/0001_a.sql": file("a"), "migrations/0003_c.sql": file("c")},
+		"twice":       {"migrations/0001_a.sql": file("a"), "migrations/0001_b.sql": file("b")},
+		"from 0":      {"migrations/0000_a.sql": file("a")},
+		"not numbers": {"migrations/first.sql": file("a")},
+	} {
+		if _, err := loadMigrations(files); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	unix, err := loadMigrations(fstest.MapFS{"migrations/0001_a.sql": file("a\nb\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	windows, err := loadMigrations(fstest.MapFS{"migrations/0001_a.sql": file("a\r\nb\r\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unix[0].checksum != windows[0].checksum {
+		t.Error("line ends change the checksum")
+	}
+}
