@@ -58,7 +58,10 @@ type Limiter interface {
 	// Take charges cost to every limit of the key, or to none of them if one
 	// refuses. Cost 0 looks and charges nothing; a negative cost gives back, never
 	// past full. The state of a limit is named by key, Period and Strict: Count and
-	// Burst are parameters of the call, so that a changed limit holds at once.
+	// Burst are parameters of the call, so that a changed limit holds at once, and
+	// no more is owed than an empty bucket of the new limit. Callers must therefore
+	// not ask for two bursts over one period by turns with one key: the smaller one
+	// would forgive what the larger one is owed.
 	// Rows of the decision are appended to rows[:0], so that a caller who passes a
 	// large enough slice allocates nothing.
 	//

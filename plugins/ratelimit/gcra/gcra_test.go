@@ -65,6 +65,11 @@ func TestClockStepBackWaitsNoLongerThanTheBucketTakes(t *testing.T) {
 	if got := take(t, l, key(1), "10/10s", 1); got.Allowed || got.RetryAfter != time.Second {
 		t.Errorf("bucket: got %+v, want a wait of 1s", got)
 	}
+	m.advance(time.Second)
+	if got := take(t, l, key(1), "10/10s", 1); !got.Allowed {
+		t.Errorf("bucket: got %+v after the wait that was told", got)
+	}
+	m.advance(-time.Second)
 	if got := take(t, l, key(1), "10/1m window strict", 1); got.Allowed || got.RetryAfter != time.Minute {
 		t.Errorf("window: got %+v, want a wait of 1m", got)
 	}
@@ -312,7 +317,7 @@ func fill(tb testing.TB) (*gcra.Limiter, float64) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	l := gcra.New(gcra.Options{})
+	l := gcra.New(gcra.Options{SweepEvery: time.Hour})
 	tb.Cleanup(func() { _ = l.Close() })
 	limits := []ratelimit.Limit{ratelimit.MustParseLimit("1000/1h")}
 	var rows [1]ratelimit.Row

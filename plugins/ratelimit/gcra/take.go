@@ -72,8 +72,17 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 func (t *table) lookBucket(c *cell, row *ratelimit.Row, now int64) {
 	c.debt = 0
 	if c.at >= 0 {
-		// A tat beyond the horizon is of a higher limit, or the clock went back.
-		c.debt = min(max(time.Duration(t.slots[c.at].tat-now), 0), c.horizon)
+		// A tat beyond the horizon is of a higher limit, or the clock went back. What
+		// is told must hold: it is written down, also where the cost is refused, or
+		// the caller would find the same wait again after waiting.
+		e := &t.slots[c.at]
+		c.debt = max(time.Duration(e.tat-now), 0)
+		if c.debt > c.horizon {
+			c.debt = c.horizon
+			if c.cost > 0 {
+				e.tat = now + int64(c.horizon)
+			}
+		}
 	}
 	switch {
 	case c.cost > row.Limit.Burst:

@@ -185,8 +185,23 @@ func testLimitChange(t *testing.T, s Subject) {
 	b.advance(6 * time.Second)
 	b.wantAllowed(1, low)
 	b.wantRefused(1, low)
+	// That holds for a lower burst too, and what is told is what happens.
+	b.advance(time.Hour)
+	wide := ratelimit.MustParseLimit("60/1m burst 600")
+	b.wantAllowed(600, wide)
+	narrow := ratelimit.MustParseLimit("60/1m burst 5")
+	retry := b.wantRefused(1, narrow).RetryAfter
+	if !s.near(retry, time.Second) {
+		t.Errorf("burst lowered: got a wait of %s, want 1s", retry)
+	}
+	b.advance(retry + s.Tolerance)
+	b.wantAllowed(1, narrow)
+	b.wantRefused(1, narrow)
 	// A raised burst is there at once.
-	wide := ratelimit.MustParseLimit("10/1m burst 20")
+	b.advance(time.Hour)
+	b.wantAllowed(10, low)
+	b.wantRefused(1, low)
+	wide = ratelimit.MustParseLimit("10/1m burst 20")
 	b.wantAllowed(10, wide)
 	b.wantRefused(1, wide)
 }

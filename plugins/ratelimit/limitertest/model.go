@@ -46,6 +46,9 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64) an
 		}
 		if debt > l.Burst*t {
 			debt = l.Burst * t
+			if cost > 0 {
+				r.full[name(l)] = r.now + debt
+			}
 		}
 		debts[i] = debt
 		if cost > l.Burst {
