@@ -44,6 +44,9 @@ type Store interface {
 	// CheckKey. Times are kept in UTC with whole seconds, cut off, and an empty list
 	// comes back as nil.
 	CreateKey(ctx context.Context, key plugins.APIKey) error
+	// CreateKeys adds all of these records or, with the error of CreateKey, none; the
+	// text says which record it is about, counted from 1.
+	CreateKeys(ctx context.Context, keys []plugins.APIKey) error
 	// KeyByHash returns the record with exactly this hash; ErrNotFound.
 	KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error)
 	// Key returns the record with this id; ErrNotFound.

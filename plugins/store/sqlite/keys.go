@@ -27,6 +27,26 @@ func (s *Store) CreateKey(ctx context.Context, key plugins.APIKey) error {
 	}))
 }
 
+// CreateKeys implements store.Store.
+func (s *Store) CreateKeys(ctx context.Context, keys []plugins.APIKey) error {
+	for i, key := range keys {
+		if err := store.CheckKey(key); err != nil {
+			return fmt.Errorf("record %d: %w", i+1, err)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return failed("creating API keys", s.change(ctx, func(tx *sql.Tx) error {
+		for i, key := range keys {
+			if err := insertKey(ctx, tx, key); err != nil {
+				return failed(fmt.Sprintf("record %d", i+1), err)
+			}
+		}
+		return nil
+	}))
+}
+
 // KeyByHash implements store.Store.
 func (s *Store) KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error) {
 	key, err := scanKey(s.keyByHash.QueryRowContext(ctx, hash))

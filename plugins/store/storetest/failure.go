@@ -15,6 +15,7 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 	methods := func(s store.Store, c context.Context, key plugins.APIKey, r plugins.Revocation) map[string]error {
 		errs := make(map[string]error)
 		errs["CreateKey"] = s.CreateKey(c, NewKey(t))
+		errs["CreateKeys"] = s.CreateKeys(c, []plugins.APIKey{NewKey(t)})
 		_, errs["KeyByHash"] = s.KeyByHash(c, key.Hash)
 		_, errs["Key"] = s.Key(c, key.ID)
 		_, errs["Keys"] = s.Keys(c, store.KeyFilter{})

@@ -80,6 +80,44 @@ func testKeys(t *testing.T, open func(t *testing.T) store.Store) {
 		wantEqual(t, "all", all, []plugins.APIKey{first})
 	})
 
+	t.Run("many are created together or not at all", func(t *testing.T) {
+		s := open(t)
+		taken := NewKey(t)
+		create(t, s, taken)
+		must(t, s.CreateKeys(ctx(), nil))
+		sameHash, invalid := NewKey(t), NewKey(t)
+		sameHash.Hash, invalid.Owner = taken.Hash, ""
+		twice := NewKey(t)
+		for _, c := range []struct {
+			name   string
+			keys   []plugins.APIKey
+			want   error
+			record string
+		}{
+			{"taken", []plugins.APIKey{NewKey(t), sameHash, NewKey(t)}, store.ErrExists, "record 2"},
+			{"twice in the list", []plugins.APIKey{twice, NewKey(t), twice}, store.ErrExists, "record 3"},
+			{"invalid", []plugins.APIKey{NewKey(t), NewKey(t), invalid}, store.ErrInvalid, "record 3"},
+		} {
+			err := s.CreateKeys(ctx(), c.keys)
+			wantErr(t, c.name, err, c.want)
+			if err != nil && !strings.Contains(err.Error(), c.record) {
+				t.Errorf("%s: err = %v, want %q in it", c.name, err, c.record)
+			}
+		}
+		all, err := s.Keys(ctx(), store.KeyFilter{})
+		must(t, err)
+		wantEqual(t, "all after refusals", all, []plugins.APIKey{taken})
+
+		many := make([]plugins.APIKey, 500)
+		for i := range many {
+			many[i] = NewKey(t)
+		}
+		must(t, s.CreateKeys(ctx(), many))
+		all, err = s.Keys(ctx(), store.KeyFilter{After: taken.ID})
+		must(t, err)
+		wantEqual(t, "all", all, many)
+	})
+
 	t.Run("invalid records are refused", func(t *testing.T) {
 		s := open(t)
 		for name, spoil := range map[string]func(*plugins.APIKey){

@@ -22,6 +22,8 @@ func testVersion(t *testing.T, open func(t *testing.T) store.Store) {
 		{"nothing", func() error { return nil }, false},
 		{"CreateKey", func() error { return s.CreateKey(ctx(), key) }, true},
 		{"refused CreateKey", func() error { return expect(s.CreateKey(ctx(), key), store.ErrExists) }, false},
+		{"CreateKeys", func() error { return s.CreateKeys(ctx(), []plugins.APIKey{NewKey(t), NewKey(t)}) }, true},
+		{"refused CreateKeys", func() error { return expect(s.CreateKeys(ctx(), []plugins.APIKey{NewKey(t), key}), store.ErrExists) }, false},
 		{"Key", func() error { _, err := s.Key(ctx(), key.ID); return err }, false},
 		{"TouchKeys", func() error { return s.TouchKeys(ctx(), map[string]time.Time{key.ID: base.Add(time.Hour)}) }, false},
 		{"UpdateKey", func() error {
