@@ -12,7 +12,6 @@ package bearer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -203,7 +202,7 @@ func (v *Verifier) authenticate(ctx context.Context, p *policy, token string) (*
 		}
 		return checked.principal, nil, nil
 	}
-	key := cacheKey{sum: sha256.Sum256([]byte(token)), policy: p.number}
+	key := keyOf(token, p)
 	if e, ok := v.cache.get(key); ok && e.live(now) {
 		v.cache.hits.Add(1)
 		if denial := v.checkRevoked(e.principal, e.issued); denial != nil {

@@ -25,6 +25,11 @@ type cacheKey struct {
 	policy uint32
 }
 
+// keyOf hashes the token in place: a copy would be the one allocation of a hit.
+func keyOf(token string, p *policy) cacheKey {
+	return cacheKey{sum: sha256.Sum256(unsafe.Slice(unsafe.StringData(token), len(token))), policy: p.number}
+}
+
 // cacheEntry is what a hit needs, and all that it may rely on without checking
 // again.
 type cacheEntry struct {
