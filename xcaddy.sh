@@ -210,10 +210,15 @@ demo_key() {
 	local file=$1/demo.key key=
 	if [ -s "$file" ]; then
 		key=$(cat "$file")
-		if [ "$(status_of / "X-API-Key: $key")" != 401 ]; then return 0; fi
+		if [ "$(status_of /v1/auth/me "X-API-Key: $key")" != 401 ]; then return 0; fi
 		say "The key in $file is no longer good; making a new one."
 	fi
-	key=$("$root/bin/caddy" gateway key create --owner demo --name "Demo key" --role USER --tier free) || return 1
+	if ! key=$("$root/bin/caddy" gateway key create --owner demo --name "Demo key" --role USER --tier free 2>"$file.log"); then
+		cat "$file.log" >&2
+		rm -f "$file.log"
+		return 1
+	fi
+	rm -f "$file.log"
 	(umask 077 && printf '%s\n' "$key" >"$file.new") && mv -f "$file.new" "$file"
 }
 
@@ -248,7 +253,7 @@ The gateway serves on http://localhost:$gateway_port, in front of a demo API. Tr
   curl -i http://localhost:$gateway_port/v1/items
 
   # 403: the key's role is USER, the route wants ADMIN
-  curl -i http://localhost:$gateway_port/v1/admin/stats -H "X-API-Key: \$(cat $shown/demo.key)"
+  curl -i http://localhost:$gateway_port/v1/admin/users -H "X-API-Key: \$(cat $shown/demo.key)"
 
   # 429: tier free allows 60 a minute
   for i in \$(seq 70); do curl -s -o /dev/null -w '%{http_code}\n' http://localhost:$gateway_port/v1/items -H "X-API-Key: \$(cat $shown/demo.key)"; done | sort | uniq -c
