@@ -230,6 +230,37 @@ func TestPollerEndsWhileTheSourceHangs(t *testing.T) {
 	})
 }
 
+// The configured times are kept, below their bounds, and nobody need listen.
+func TestPollerKeepsItsConfiguredTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fakeSource{}
+		p, _ := newPoller(t, source, func(c *PollerConfig) { c.Interval, c.MaxBackoff = 50*time.Millisecond, 200*time.Millisecond })
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.Run(ctx)
+		count := func() int {
+			source.set(func(f *fakeSource) { f.asked = nil })
+			time.Sleep(10 * time.Second)
+			source.mu.Lock()
+			defer source.mu.Unlock()
+			return len(source.asked)
+		}
+		if got := count(); got < 199 || got > 225 {
+			t.Errorf("asked %d times in 10s, want 200 to 223", got)
+		}
+		source.set(func(f *fakeSource) { f.err = errors.New("down") })
+		if got := count(); got < 49 || got > 58 {
+			t.Errorf("asked %d times in 10s of failure, want about 53", got)
+		}
+		source.set(func(f *fakeSource) { f.err = nil })
+		time.Sleep(200 * time.Millisecond)
+		if got := count(); got < 199 || got > 225 {
+			t.Errorf("asked %d times in 10s after recovery, want 200 to 223", got)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 func TestPollSweeps(t *testing.T) {
 	now := base
 	source := &fakeSource{}
