@@ -53,6 +53,31 @@ func TestCacheAges(t *testing.T) {
 	}
 }
 
+// Above all the sizes: without one the library below does not bound anything.
+func TestCacheDefaults(t *testing.T) {
+	defaults := CacheConfig{TTL: 30 * time.Second, NegativeTTL: 10 * time.Second, StaleTTL: 5 * time.Minute, Size: 100_000, NegativeSize: 10_000, Timeout: time.Second}
+	own := CacheConfig{TTL: 1, NegativeTTL: 2, StaleTTL: 3, Size: 4, NegativeSize: 5, Timeout: 6}
+	for _, c := range []struct {
+		name         string
+		config, want CacheConfig
+	}{
+		{"zero", CacheConfig{}, defaults},
+		{"negative", CacheConfig{TTL: -1, NegativeTTL: -1, StaleTTL: -1, Size: -1, NegativeSize: -1, Timeout: -1}, defaults},
+		{"own", own, own},
+	} {
+		if got := c.config.withDefaults(); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+	f := newFixture(t, func(config *Config) { config.Cache = CacheConfig{Size: 4, NegativeSize: 5} })
+	if got := f.cache.known.(otterMap[*entry]).m.GetMaximum(); got != 4 {
+		t.Errorf("at most %d records, want 4", got)
+	}
+	if got := f.cache.unknown.(otterMap[int64]).m.GetMaximum(); got != 5 {
+		t.Errorf("at most %d unknown keys, want 5", got)
+	}
+}
+
 // A clock that is set back must not make records live longer.
 func TestCacheDistrustsAClockSetBack(t *testing.T) {
 	f := newFixture(t, nil)

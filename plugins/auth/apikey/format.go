@@ -140,7 +140,13 @@ func NewID() (string, error) {
 }
 
 func checksum(s string) [checksumBody]byte {
-	sum := crc32.ChecksumIEEE([]byte(s))
+	// Byte by byte: crc32.ChecksumIEEE wants a slice, and the copy into one would be
+	// the only allocation of a request with a key.
+	sum := ^uint32(0)
+	for i := range len(s) {
+		sum = crc32.IEEETable[byte(sum)^s[i]] ^ sum>>8
+	}
+	sum = ^sum
 	var out [checksumBody]byte
 	for i := checksumBody - 1; i >= 0; i-- {
 		out[i] = alphabet[sum%62]
