@@ -1,0 +1,134 @@
+package problem
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Bounds of a field error's location.
+const (
+	maxLocDepth   = 16
+	maxLocElement = 128
+)
+
+// parseLoc reads a path to a field in any of the notations met:
+//
+//	a.b.c   a[0].b   a[b][c]   a.0.b   /a/0/b   #/a/b   $.a[0]   $['a']
+//
+// Numbers become int64. An empty path, and the root, give nil.
+func parseLoc(path string) []any {
+	path = strings.TrimSpace(path)
+	if rest, ok := strings.CutPrefix(path, "#"); ok && strings.HasPrefix(rest, "/") {
+		path = rest
+	}
+	if strings.HasPrefix(path, "/") {
+		return parsePointer(path)
+	}
+	if rest, ok := strings.CutPrefix(path, "$"); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+		path = strings.TrimPrefix(rest, ".")
+	}
+	if path == "" || path == "." {
+		return nil
+	}
+	if !strings.ContainsAny(path, ".[") || strings.ContainsAny(path, " ()") {
+		return appendLoc(nil, path)
+	}
+	var loc []any
+	for path != "" && len(loc) < maxLocDepth {
+		i := strings.IndexAny(path, ".[")
+		if i < 0 {
+			return appendLoc(loc, path)
+		}
+		loc = appendLoc(loc, path[:i])
+		if path[i] == '.' {
+			path = path[i+1:]
+			continue
+		}
+		end := strings.IndexByte(path[i:], ']')
+		if end < 0 {
+			return appendLoc(loc, path[i+1:])
+		}
+		loc = appendLoc(loc, strings.Trim(path[i+1:i+end], `"'`))
+		path = strings.TrimPrefix(path[i+end+1:], ".")
+	}
+	return loc
+}
+
+// parsePointer reads a JSON pointer (RFC 6901).
+func parsePointer(pointer string) []any {
+	var loc []any
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+		if loc = appendLoc(loc, part); len(loc) == maxLocDepth {
+			break
+		}
+	}
+	return loc
+}
+
+// appendLoc adds one element: a number as int64, nothing for an empty one.
+func appendLoc(loc []any, s string) []any {
+	s = cleanLine(s, maxLocElement)
+	if s == "" || len(loc) >= maxLocDepth {
+		return loc
+	}
+	if n, ok := index(s); ok {
+		return append(loc, n)
+	}
+	return append(loc, s)
+}
+
+// index reads an array index: digits without a leading zero that fit.
+func index(s string) (int64, bool) {
+	if len(s) > 18 || s == "" || len(s) > 1 && s[0] == '0' {
+		return 0, false
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
+
+// locOf reads a location member: a path in a string, or an array of elements.
+func locOf(n *Node) []any {
+	switch {
+	case n.is(jsonString):
+		return parseLoc(n.str)
+	case n.is(jsonArray):
+		var loc []any
+		for _, v := range n.vals {
+			switch {
+			case v.is(jsonString):
+				loc = appendLoc(loc, v.str)
+			case v.is(jsonNumber):
+				loc = appendLoc(loc, v.str)
+			case v.isObject():
+				// Yup and class-transformer give {key: "a"}; FluentValidation {name: "a"}.
+				loc = appendLoc(loc, firstText(v, "key", "name", "property", "field"))
+			}
+		}
+		return loc
+	}
+	return nil
+}
+
+// firstText returns the first member that is a string that is not empty, or a
+// number.
+func firstText(n *Node, keys ...string) string {
+	for _, key := range keys {
+		if s := strings.TrimSpace(n.get(key).scalar()); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// places are where input comes from, with FastAPI's word for each.
+var places = map[string]string{
+	"body": "body", "query": "query", "querystring": "query", "path": "path", "params": "path", "header": "header",
+	"headers": "header", "cookie": "cookie", "cookies": "cookie", "payload": "body", "json": "body", "form": "body",
+	"url": "path", "uri": "path", "param": "path", "formdata": "body", "requestbody": "body",
+}

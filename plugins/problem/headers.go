@@ -1,0 +1,61 @@
+package problem
+
+import (
+	"net/http"
+	"strings"
+)
+
+// entityHeaders describe the body that is replaced (RFC 9110 section 8 and
+// 14.4, RFC 9530, RFC 6266), or how it was framed. Everything else belongs to
+// the response and stays: challenges, cookies, CORS, HSTS, caching, rate limits.
+var entityHeaders = []string{
+	"Accept-Ranges",
+	"Content-Digest",
+	"Content-Disposition",
+	"Content-Encoding",
+	"Content-Language",
+	"Content-Length",
+	"Content-Location",
+	"Content-Md5",
+	"Content-Range",
+	"Content-Type",
+	"Digest",
+	"Etag",
+	"Last-Modified",
+	"Repr-Digest",
+	"Trailer",
+	"Transfer-Encoding",
+	"Signature",
+	"Signature-Input",
+}
+
+// StripEntityHeaders removes what described a body that was replaced. Callers
+// set Content-Type and Content-Length for the new one.
+func StripEntityHeaders(h http.Header) {
+	for _, name := range entityHeaders {
+		delete(h, name)
+	}
+	// A map filled by hand may hold other spellings.
+	for name := range h {
+		if canonical := http.CanonicalHeaderKey(name); canonical != name {
+			for _, entity := range entityHeaders {
+				if strings.EqualFold(canonical, entity) {
+					delete(h, name)
+				}
+			}
+		}
+	}
+}
+
+// header returns the first value of a header in any spelling.
+func header(h http.Header, canonical string) string {
+	if v := h[canonical]; len(v) > 0 {
+		return strings.TrimSpace(v[0])
+	}
+	for name, v := range h {
+		if len(v) > 0 && strings.EqualFold(name, canonical) {
+			return strings.TrimSpace(v[0])
+		}
+	}
+	return ""
+}

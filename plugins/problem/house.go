@@ -1,0 +1,169 @@
+package problem
+
+import (
+	"regexp"
+	"strings"
+)
+
+// inHouse reports whether a body is in the fastapi format: a JSON object with
+// `detail` a string that is not empty, or a list, whatever else it has. Two
+// details are not: readers differ on which one counts.
+func inHouse(d *Document) bool {
+	if !d.JSON.isObject() || !strings.HasPrefix(d.Text, "{") {
+		return false
+	}
+	var detail *Node
+	for i, key := range d.JSON.keys {
+		if key == "detail" {
+			if detail != nil {
+				return false
+			}
+			detail = d.JSON.vals[i]
+		}
+	}
+	return detail.is(jsonArray) || detail.is(jsonString) && detail.str != "" || detail.is(jsonSkipped) && detail.str[0] == '['
+}
+
+// house reads a body in the fastapi format and reports whether all of it may
+// pass. Where `detail` is clean and something else leaks, the detail stays and
+// the rest goes.
+func (t *Translator) house(p *Problem, d *Document) bool {
+	p.Reader = "fastapi"
+	detail := d.JSON.get("detail")
+	if detail.is(jsonString) {
+		if class := leakOf(detail.str); class != "" {
+			p.Leak = class
+			if p.Status < 500 {
+				// The sentence before a stack may be for people.
+				message := humanize(p.Status, detail.str, maxMessage)
+				if message != "" && leakOf(message) == "" {
+					p.Detail = message
+				}
+			}
+			return false
+		}
+		p.Detail = cleanLine(detail.str, maxMessage)
+	} else {
+		p.Fields = fieldList(detail, nil)
+		listed := len(p.Fields)
+		for i := range p.Fields {
+			if len(p.Fields[i].Loc) == 0 {
+				p.Fields[i].Loc = []any{"body"}
+			}
+		}
+		var leak string
+		p.Fields, leak = t.tidy(p.Status, p.Fields)
+		p.Detail = phrase(p.Status)
+		if !located(p.Fields) {
+			if s := summary(p.Fields); s != "" {
+				p.Detail = s
+			}
+			if leak == "" && listed > 0 {
+				p.Fields = nil
+			}
+		}
+		if leak != "" {
+			p.Leak = leak
+			if !located(p.Fields) {
+				p.Fields, p.Detail = nil, t.text(p.Status)
+			}
+			return false
+		}
+		if class := listLeak(detail); class != "" {
+			p.Leak = class
+			return false
+		}
+	}
+	p.Title = ""
+	if s := d.JSON.text("title"); s != "" && leakOf(s) == "" {
+		p.Title = cleanLine(s, maxFieldMessage)
+	}
+	if s := d.JSON.text("type"); typeURI(s) {
+		p.Type = s
+	}
+	if class := restLeak(d); class != "" {
+		p.Leak = class
+		return false
+	}
+	return true
+}
+
+// submitted are members that hold the caller's own input, or the framework's
+// public links: what looks like a leak there is none.
+var submitted = map[string]bool{
+	"input": true, "ctx": true, "body": true, "url": true, "loc": true, "type": true, "value": true, "instance": true, "path": true,
+	"documentation_url": true, "more_info": true, "pattern": true,
+}
+
+// listLeak looks for leaks in the strings of a list that is no list of field
+// errors, or has more than those.
+func listLeak(n *Node) (class string) { return walkLeak(n, 0) }
+
+// restLeak looks for leaks beside `detail`.
+func restLeak(d *Document) string {
+	if d.Partial {
+		return leakOf(d.Text)
+	}
+	for i, key := range d.JSON.keys {
+		if key == "detail" || submitted[key] {
+			continue
+		}
+		if class := memberLeak(key, d.JSON.vals[i], 0); class != "" {
+			return class
+		}
+	}
+	return ""
+}
+
+// memberLeak looks at one member: a stack under its usual name is one whatever
+// it looks like, and so is a password.
+func memberLeak(key string, v *Node, depth int) string {
+	switch lower := strings.ToLower(key); {
+	case lower == "stack" || lower == "stacktrace" || lower == "stack_trace" || lower == "traceback" || lower == "backtrace" || lower == "trace" || lower == "traces":
+		if v.is(jsonArray) && len(v.vals) > 0 || v.is(jsonString) && strings.ContainsAny(v.str, "\n(") {
+			return "stack"
+		}
+	case strings.Contains(lower, "password") || strings.Contains(lower, "secret"):
+		if v.is(jsonString) && v.str != "" && !strings.Contains(v.str, " ") {
+			return "credential"
+		}
+	}
+	return walkLeak(v, depth)
+}
+
+func walkLeak(n *Node, depth int) string {
+	if n == nil {
+		return ""
+	}
+	switch n.kind {
+	case jsonString, jsonSkipped:
+		return leakOf(n.str)
+	case jsonArray:
+		for _, v := range n.vals {
+			if class := walkLeak(v, depth+1); class != "" {
+				return class
+			}
+		}
+	case jsonObject:
+		for i, key := range n.keys {
+			if submitted[key] {
+				continue
+			}
+			if class := memberLeak(key, n.vals[i], depth+1); class != "" {
+				return class
+			}
+		}
+	}
+	return ""
+}
+
+// typeURIPattern matches a public URI that can name a kind of problem.
+var typeURIPattern = regexp.MustCompile(`^(?:https?://[\w.-]+(?::\d+)?/[\w./#?=&%~+:-]*|urn:[\w:.%-]+|tag:[\w:.,/%-]+|/[\w./#-]+)$`)
+
+// typeURI reports whether an upstream's `type` may be passed on.
+func typeURI(s string) bool {
+	return s != "" && len(s) <= 256 && typeURIPattern.MatchString(s) && leakOf(s) == ""
+}
+
+// goStructs matches the name of a Go type in encoding/json's errors.
+var goStructs = regexp.MustCompile(`Go struct field \w+\.([\w.]+)`)

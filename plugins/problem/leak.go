@@ -1,0 +1,128 @@
+package problem
+
+import (
+	"regexp"
+	"strings"
+)
+
+// The leak guard tells a message for people from one that shows how the server
+// is made. It errs on the side of the server: a message it takes wrongly is
+// replaced by the status text, and the log has the original. What it must not
+// take are the sentences frameworks write for people; leak_test.go has many.
+
+// leakRule is one way to leak. It fires where one of hints occurs, in lower
+// case, and pattern matches, if there is one.
+type leakRule struct {
+	hints   []string
+	pattern *regexp.Regexp
+	// check decides over a match where a pattern can't.
+	check func(text string, match []int) bool
+}
+
+// leakClass is a set of rules under the name that the log and metrics use.
+type leakClass struct {
+	name  string
+	rules []leakRule
+}
+
+// leakClasses in the order of how certain each is.
+var leakClasses = []leakClass{
+	{"stack", stackLeaks},
+	{"credential", credentialLeaks},
+	{"sql", sqlLeaks},
+	{"path", pathLeaks},
+	{"host", hostLeaks},
+	{"type", typeLeaks},
+}
+
+// A long text is looked at in windows, so that memory does not grow with it.
+// They overlap by more than any pattern spans.
+const (
+	leakWindow  = 64 << 10
+	leakOverlap = 2 << 10
+)
+
+// leakOf returns the class of the first leak in a text, or "".
+func leakOf(text string) string {
+	for len(text) > leakWindow {
+		if class := leakIn(text[:leakWindow]); class != "" {
+			return class
+		}
+		text = text[leakWindow-leakOverlap:]
+	}
+	return leakIn(text)
+}
+
+func leakIn(text string) string {
+	if len(text) < 3 {
+		return ""
+	}
+	lower := asciiLower(text)
+	for i := range leakClasses {
+		class := &leakClasses[i]
+		for j := range class.rules {
+			if class.rules[j].fires(text, lower) {
+				return class.name
+			}
+		}
+	}
+	return ""
+}
+
+// asciiLower keeps every byte where it is, which strings.ToLower does not.
+func asciiLower(s string) string {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 'A' && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if b[i] >= 'A' && b[i] <= 'Z' {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+func (r *leakRule) fires(text, lower string) bool {
+	hinted := len(r.hints) == 0
+	for _, hint := range r.hints {
+		if strings.Contains(lower, hint) {
+			hinted = true
+			break
+		}
+	}
+	switch {
+	case !hinted:
+		return false
+	case r.pattern == nil:
+		return true
+	case r.check == nil:
+		return r.pattern.MatchString(text)
+	}
+	for at := 0; at <= len(text); {
+		m := r.pattern.FindStringSubmatchIndex(text[at:])
+		if m == nil {
+			return false
+		}
+		for i := range m {
+			if m[i] >= 0 {
+				m[i] += at
+			}
+		}
+		if r.check(text, m) {
+			return true
+		}
+		at = max(m[0]+1, m[1]-1)
+	}
+	return false
+}
+
+// phrases is a rule that fires on any of some texts, given in lower case.
+func phrases(hints ...string) leakRule { return leakRule{hints: hints} }
+
+// pattern is a rule that fires where a hint occurs and the expression matches.
+func pattern(expr string, hints ...string) leakRule {
+	return leakRule{hints: hints, pattern: regexp.MustCompile(expr)}
+}

@@ -1,0 +1,128 @@
+package problem
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// DefaultRetryAfter is what a 429 or 503 asks for, in seconds, when nothing
+// says how long to wait.
+const DefaultRetryAfter = 5
+
+// maxRetryAfter bounds what is believed, in seconds: a week. Monthly quotas
+// exist, but no client waits for one, and an epoch read as a delay is larger.
+const maxRetryAfter = 7 * 24 * 60 * 60
+
+// Problem is an error as the client gets it, and what the log needs beside it.
+type Problem struct {
+	// Status is the HTTP status to answer with.
+	Status int
+	// Detail is the public text; never empty.
+	Detail string
+	// Fields are the field errors. Where there are any they are the detail of
+	// the fastapi format, and Detail summarises them elsewhere.
+	Fields []FieldError
+	// RetryAfter is in whole seconds; zero means none.
+	RetryAfter int
+	// Title and Type are RFC 9457's, where the upstream gave them. Empty means
+	// the status phrase and about:blank.
+	Title, Type string
+
+	// Reader names the reader that understood the body, for logs and metrics.
+	Reader string
+	// Leak names the class of what the guard held back; empty means nothing.
+	Leak string
+	// Rule is the number of the operator's rule that matched, from 1; zero none.
+	Rule int
+	// Original is the upstream's text where the client does not get it: bounded,
+	// redacted, on one line. It is for the log alone.
+	Original string
+}
+
+// FieldError is one wrong field, in the shape FastAPI's clients know.
+type FieldError struct {
+	// Loc leads to the field. Elements are strings, and int64 for an index. It is
+	// the path as the upstream gave it, headed by `query`, `header`, `path`,
+	// `cookie` or `body` where the upstream said so; ["body"] is the whole input.
+	Loc []any
+	// Msg is for people.
+	Msg string
+	// Type is for programs; `value_error` where the upstream gave none.
+	Type string
+}
+
+// FromStatus is the gateway's own Problem of a status, with the configured text.
+func (t *Translator) FromStatus(status int) Problem {
+	p := Problem{Status: saneStatus(status), Reader: "gateway"}
+	p.Detail = t.text(p.Status)
+	p.RetryAfter = floorRetryAfter(p.Status, 0)
+	return p
+}
+
+// FromDenial is the gateway's own Problem of a refusal. A 429's text says how
+// long to wait, in whole seconds, rounded up.
+func (t *Translator) FromDenial(d *plugins.Denial) Problem {
+	p := Problem{Status: saneStatus(d.Status), Reader: "gateway"}
+	p.RetryAfter = floorRetryAfter(p.Status, ceilSeconds(d.RetryAfter))
+	_, configured := t.texts[p.Status]
+	switch {
+	case configured && (d.Detail == "" || d.Detail == Text(p.Status) || p.Status == http.StatusTooManyRequests):
+		p.Detail = t.text(p.Status)
+	case p.Status == http.StatusTooManyRequests && (d.Detail == "" || d.Detail == Text(p.Status)):
+		p.Detail = RateLimitText(p.RetryAfter)
+	case d.Detail != "":
+		p.Detail = d.Detail
+	default:
+		p.Detail = t.text(p.Status)
+	}
+	return p
+}
+
+// FromUnavailable is the gateway's own Problem of a decision that could not be
+// made: 503 with Retry-After.
+func (t *Translator) FromUnavailable(u *plugins.Unavailable) Problem {
+	p := t.FromStatus(http.StatusServiceUnavailable)
+	if s := ceilSeconds(u.RetryAfter); s > 0 {
+		p.RetryAfter = s
+	}
+	return p
+}
+
+// RateLimitText is the public text of our own 429.
+func RateLimitText(seconds int) string {
+	if seconds == 1 {
+		return "Rate limit exceeded. Try again in 1 second."
+	}
+	buf := make([]byte, 0, 64)
+	buf = append(buf, "Rate limit exceeded. Try again in "...)
+	buf = strconv.AppendInt(buf, int64(seconds), 10)
+	return string(append(buf, " seconds."...))
+}
+
+// ceilSeconds rounds up: a client that waits the answer's time must pass.
+func ceilSeconds(d time.Duration) int {
+	if d <= 0 {
+		return 0
+	}
+	s := int64((d-1)/time.Second) + 1
+	return int(min(s, maxRetryAfter))
+}
+
+// floorRetryAfter gives every 429 and 503 a delay.
+func floorRetryAfter(status, seconds int) int {
+	if seconds <= 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+		return DefaultRetryAfter
+	}
+	return seconds
+}
+
+// saneStatus turns what no error can be sent with into a 500.
+func saneStatus(status int) int {
+	if status < 400 || status > 599 {
+		return http.StatusInternalServerError
+	}
+	return status
+}

@@ -1,0 +1,93 @@
+package problem
+
+import "strings"
+
+// genericJSONReader reads any other JSON: it looks for a message and for field
+// errors where people put them.
+var genericJSONReader = reader{"json", func(d *Document) (Finding, bool) {
+	if d.JSON == nil {
+		return Finding{}, false
+	}
+	f, _ := envelopeFinding(d)
+	if f.Fields == nil && d.JSON.is(jsonArray) {
+		if list := fieldList(d.JSON, nil); located(list) {
+			f.Fields = list
+		}
+	}
+	// A list of texts beside the message says what the message is about.
+	if f.Fields == nil && d.JSON.isObject() {
+		for _, key := range []string{"errors", "details", "errorMessages", "messages"} {
+			var msgs []string
+			for _, v := range d.JSON.get(key).items() {
+				if v.is(jsonString) {
+					msgs = append(msgs, v.str)
+				}
+			}
+			if list := joinMessages(humanizeAll(d.Status, msgs)); list != "" && !strings.Contains(f.Message, list) {
+				f.Message = compose(d.Status, f.Message, list)
+				break
+			}
+		}
+	}
+	return f, true
+}}
+
+// genericXMLReader reads any other XML: the text of the first element that is
+// called a message, or of the root.
+var genericXMLReader = reader{"xml", func(d *Document) (Finding, bool) {
+	if d.XML == nil {
+		return Finding{}, false
+	}
+	for _, name := range []string{"detail", "message", "error_description", "errorMessage", "error-message", "faultstring", "description", "reason", "text", "msg", "title", "error", "summary", "h1", "value", "ExceptionText", "code"} {
+		for _, e := range findAll(d.XML, name, nil) {
+			if s := e.value(); !isBlank(s) {
+				return Finding{Message: s}, true
+			}
+		}
+	}
+	return Finding{Message: d.XML.content()}, true
+}}
+
+func findAll(e *Element, name string, out []*Element) []*Element {
+	if strings.EqualFold(e.name, name) {
+		out = append(out, e)
+	}
+	for _, c := range e.children {
+		if len(out) >= maxMessages {
+			break
+		}
+		out = findAll(c, name, out)
+	}
+	return out
+}
+
+// genericPageReader reads any other page: the headline, and the first sentence
+// below it.
+var genericPageReader = reader{"html", func(d *Document) (Finding, bool) {
+	if d.Page == nil {
+		return Finding{}, false
+	}
+	headline := d.Page.first("h1")
+	if isBlank(headline) {
+		headline = d.Page.first("h2", "h3")
+	}
+	if isBlank(headline) {
+		headline = d.Page.Title
+	}
+	if pre := d.Page.first("pre"); !isBlank(pre) && (isBlank(headline) || isPhrase(d.Status, headline)) {
+		// Express and Bottle put the message there.
+		return Finding{Message: pre}, true
+	}
+	after := isBlank(d.Page.first("h1", "h2", "h3"))
+	for _, b := range d.Page.Blocks {
+		if b.Text == headline {
+			after = true
+			continue
+		}
+		if after && (b.Tag == "p" || b.Tag == "" || b.Tag == "body" || b.Tag == "center" || b.Tag == "h2" || after && b.Tag == "div") &&
+			len(b.Text) > 3 && !isBanner(b.Text) && leakOf(b.Text) == "" {
+			return Finding{Message: compose(d.Status, headline, b.Text)}, true
+		}
+	}
+	return Finding{Message: headline}, true
+}}

@@ -1,0 +1,33 @@
+package problem
+
+import (
+	"strings"
+	"unicode"
+)
+
+// textReader reads plain text: what Go's http.Error, axum, aiohttp and proxies
+// send. A text of many paragraphs is a document, not a message.
+var textReader = reader{"text", func(d *Document) (Finding, bool) {
+	text := d.Text
+	if len(text) > 8192 || binary(text) {
+		return Finding{}, true
+	}
+	if i := strings.Index(text, "\n\n"); i > 0 {
+		text = text[:i]
+	}
+	if i := strings.Index(text, "\nrequest_id:"); i > 0 {
+		text = text[:i]
+	}
+	return Finding{Message: text}, true
+}}
+
+// binary reports whether a text is no text: it decoded, but says nothing.
+func binary(s string) bool {
+	odd := 0
+	for _, r := range s {
+		if r == unicode.ReplacementChar || unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' {
+			odd++
+		}
+	}
+	return odd*10 > len(s)
+}

@@ -1,0 +1,14 @@
+package problem
+
+import "strings"
+
+// tracebackReader reads a stack sent as text. Nothing of it is for clients.
+var tracebackReader = reader{"traceback", func(d *Document) (Finding, bool) {
+	head := d.Text[:min(len(d.Text), 4096)]
+	for _, mark := range []string{"Traceback (most recent call last", "goroutine ", "Stack trace:", "\n\tat ", "panic: "} {
+		if strings.HasPrefix(head, mark) {
+			return Finding{}, true
+		}
+	}
+	return Finding{}, false
+}}

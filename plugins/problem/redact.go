@@ -1,0 +1,102 @@
+package problem
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxOriginal bounds what the log gets of a body, in bytes.
+const maxOriginal = 4 << 10
+
+// mask stands for a secret in the log.
+const mask = "[redacted]"
+
+// redactions replace secrets in what goes to the log. Order counts: whole URLs
+// and tokens before the values of names.
+var redactions = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]{0,40}-----.*?(?:-----END [A-Z ]{0,40}-----|$)`), mask},
+	{regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]{1,30}://)[^\s/@"'<>]*@`), "${1}" + mask + "@"},
+	{regexp.MustCompile(`\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?`), mask},
+	{regexp.MustCompile(`(?i)\b(bearer|basic|token|digest|negotiate|apikey)\s+[\w.~+/=-]{8,}`), "${1} " + mask},
+	{regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\b(?:sk|rk|pk)_(?:live|test)_\w+|\bsk-[\w-]{16,}|\bwhsec_\w+|\bgh[pousr]_\w{16,}|\bgithub_pat_\w+|\bglpat-[\w-]+|\bxox[abeprs]-[\w-]+|\bAIza[\w-]{30,}|\bya29\.[\w-]+|\bnpm_\w{20,}|\bhv[sb]\.[\w-]+|\bSG\.[\w-]{16,}\.[\w-]+`), mask},
+	// "password": "x", 'password' => 'x', \"password\": \"x\"
+	{regexp.MustCompile(`(?i)(\\?["'][\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api_?-?key|apikey|access_?key|private_?key|credential|authorization|cookie|session_?id|ssn|card_?number|cvv|cvc|pin|iban|client_secret|signature)[\w.-]*\\?["']\s*(?::|=>|=|,)\s*\\?["'])(?:[^"'\\]|\\[^"'])*`), "${1}" + mask},
+	{regexp.MustCompile(`(?i)(\\?["'][\w.-]*(?:passw(?:or)?d|pwd|secret|token|api_?key|pin|cvv|cvc|card_?number|ssn)[\w.-]*\\?["']\s*(?::|=>)\s*)-?\d+`), "${1}" + mask},
+	// password=x, db_password='x', Authorization: x, Set-Cookie: x
+	{regexp.MustCompile(`(?i)\b([\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|sharedaccess\w*|credential\w*|signature)\s?=\s?)(?:'[^']*'|"[^"]*"|[^\s&;,)'"<>]+)`), "${1}" + mask},
+	{regexp.MustCompile(`(?i)\b((?:authorization|proxy-authorization|cookie|set-cookie|x-api-key|api-key)\s*[:=]\s*)[^\s"',;<>][^\n"'<>]*`), "${1}" + mask},
+	{regexp.MustCompile(`(?i)\b(password|passwd|pwd|secret|passphrase)(\s*:\s*)[^\s"',;{}\[\]<>]+`), "${1}${2}" + mask},
+	// What was submitted: a bank card by its digits.
+	{regexp.MustCompile(`\b(?:\d[ -]?){13,19}\b`), mask},
+}
+
+// redact makes the log's copy of a text: secrets masked, at most 4 KiB, and on
+// one line, so that a body can't forge entries of the log.
+func redact(s string) string {
+	// Cut generously first: redaction must not see more than it pays for, and a
+	// secret cut in half at the end is masked by what is cut off after.
+	truncated := false
+	if len(s) > 2*maxOriginal {
+		s, truncated = s[:2*maxOriginal], true
+	}
+	s = strings.ToValidUTF8(s, "\ufffd")
+	for _, r := range redactions {
+		s = r.pattern.ReplaceAllString(s, r.with)
+	}
+	if len(s) > maxOriginal {
+		end := maxOriginal
+		for end > 0 && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s, truncated = s[:end], true
+	}
+	s = escapeControls(s)
+	if truncated {
+		s += "…"
+	}
+	return s
+}
+
+// escapeControls writes control characters, line separators and bidirectional
+// overrides as escapes.
+func escapeControls(s string) string {
+	clean := true
+	for _, r := range s {
+		if escaped(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 64)
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case escaped(r):
+			b.WriteString(`\u`)
+			for shift := 12; shift >= 0; shift -= 4 {
+				b.WriteByte(hexDigits[r>>shift&15])
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func escaped(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+}

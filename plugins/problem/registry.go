@@ -1,0 +1,112 @@
+package problem
+
+// Reader understands the error bodies of one family of frameworks or services.
+// It decides by the body's content, never by its Content-Type.
+type Reader interface {
+	// Name is for logs and metrics; lower case.
+	Name() string
+	// Read returns what it found, or false where the body is not of the family.
+	Read(d *Document) (Finding, bool)
+}
+
+// Finding is what a Reader got out of a body, as the upstream wrote it. Cleaning
+// and guarding come after.
+type Finding struct {
+	// Message is for people; empty where the body has none.
+	Message string
+	// Fields are the field errors.
+	Fields []FieldError
+	// RetryAfter is in seconds; zero where the body says nothing.
+	RetryAfter int
+	// Title and Type are RFC 9457's.
+	Title, Type string
+	// ClientFault says that the message is for the caller although the status is
+	// 5xx: SOAP 1.1 sends every fault with 500.
+	ClientFault bool
+}
+
+// reader is a Reader made of a function.
+type reader struct {
+	name string
+	read func(*Document) (Finding, bool)
+}
+
+func (r reader) Name() string                     { return r.name }
+func (r reader) Read(d *Document) (Finding, bool) { return r.read(d) }
+
+// readers is the registry, in the order they are tried: what is told apart by
+// more comes first, and generic readers last. It is fixed at compile time.
+var readers = []Reader{
+	emptyReader,
+	// JSON with a signature of its own
+	googleReader,
+	connectReader,
+	twirpReader,
+	kubernetesReader,
+	fhirReader,
+	scimReader,
+	jsonAPIReader,
+	graphQLReader,
+	odataReader,
+	stripeReader,
+	awsJSONReader,
+	oauth2Reader,
+	elasticsearchReader,
+	couchDBReader,
+	vaultReader,
+	postgRESTReader,
+	twilioReader,
+	githubReader,
+	springReader,
+	aspNetReader,
+	problemJSONReader,
+	laravelReader,
+	symfonyReader,
+	railsReader,
+	phoenixReader,
+	nestReader,
+	hapiReader,
+	fastifyReader,
+	expressValidatorReader,
+	zodReader,
+	pydanticReader,
+	flaskReader,
+	drfReader,
+	goReader,
+	// XML
+	soapReader,
+	problemXMLReader,
+	awsXMLReader,
+	// pages
+	djangoPageReader,
+	tomcatReader,
+	cloudflareReader,
+	cloudFrontReader,
+	varnishReader,
+	phpReader,
+	serverPageReader,
+	// what no family claims
+	genericJSONReader,
+	genericXMLReader,
+	genericPageReader,
+	brokenReader,
+	formReader,
+	tracebackReader,
+	textReader,
+}
+
+// read asks the readers in turn.
+func read(d *Document) (Finding, string) {
+	for _, r := range readers {
+		if f, ok := r.Read(d); ok {
+			return f, r.Name()
+		}
+	}
+	return Finding{}, "none"
+}
+
+// envelopeFinding is what most JSON readers do once they know what they read:
+// field errors if there are any, and the message.
+func envelopeFinding(d *Document) (Finding, bool) {
+	return Finding{Message: messageOf(d.Status, d.JSON), Fields: fieldsOf(d.JSON)}, true
+}

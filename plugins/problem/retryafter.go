@@ -1,0 +1,215 @@
+package problem
+
+import (
+	"math"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// RetryAfter reads Retry-After and its kin as upstreams write them, in whole
+// seconds rounded up, or 0 where nothing sane is said:
+//
+//	Retry-After: 120, 1.5, 30s, 1771404540, Wed, 21 Oct 2026 07:28:00 GMT, 2026-10-21T07:28:00Z
+//	Retry-After-Ms, X-Retry-After, X-RateLimit-Reset-After, RateLimit: "default";r=0;t=5
+//	RateLimit-Reset, X-RateLimit-Reset, X-Rate-Limit-Reset: seconds, an epoch, or one in milliseconds
+//
+// The headers of a rate limit's window count only where status says that it is
+// exhausted. A date is held against the upstream's own Date where there is one.
+func RetryAfter(status int, h http.Header, now time.Time) int {
+	if date, err := http.ParseTime(header(h, "Date")); err == nil {
+		now = date
+	}
+	for _, name := range []string{"Retry-After", "X-Retry-After"} {
+		if v := header(h, name); v != "" {
+			if s, ok := delay(v, now); ok {
+				return s
+			}
+		}
+	}
+	for _, name := range []string{"Retry-After-Ms", "X-Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
+		if ms, err := strconv.ParseFloat(header(h, name), 64); err == nil {
+			if s, ok := sane(ms / 1000); ok {
+				return s
+			}
+		}
+	}
+	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
+		return 0
+	}
+	for _, name := range []string{
+		"X-Ratelimit-Reset-After", "Ratelimit-Reset", "X-Ratelimit-Reset", "X-Rate-Limit-Reset", "X-Ratelimit-Reset-Requests",
+		"X-Ratelimit-Retry-After", "X-Rate-Limit-Retry-After-Seconds", "X-Ratelimit-Reset-Tokens",
+	} {
+		if v := header(h, name); v != "" {
+			if s, ok := delay(v, now); ok {
+				return s
+			}
+		}
+	}
+	// https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+	if m := ratelimitT.FindStringSubmatch(header(h, "Ratelimit")); m != nil {
+		if s, ok := delay(m[1], now); ok {
+			return s
+		}
+	}
+	return 0
+}
+
+var ratelimitT = regexp.MustCompile(`(?:^|[;,\s])(?:t|reset)\s*=\s*(\d{1,10})`)
+
+// delay reads one value of any form.
+func delay(v string, now time.Time) (int, bool) {
+	v = strings.Trim(strings.TrimSpace(v), `"`)
+	if len(v) > 64 || v == "" {
+		return 0, false
+	}
+	if n, err := strconv.ParseFloat(v, 64); err == nil {
+		// Seconds since 1970, or milliseconds, or the delay itself.
+		switch {
+		case n >= 1e12 && n < 1e14:
+			return until(n/1000, now)
+		case n >= 1e9 && n < 1e11:
+			return until(n, now)
+		}
+		return sane(n)
+	}
+	if d, err := time.ParseDuration(strings.ReplaceAll(v, " ", "")); err == nil {
+		return sane(d.Seconds())
+	}
+	if m := secondsText.FindStringSubmatch(v); m != nil {
+		return textDelay(m)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return until(float64(at.Unix()), now)
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST"} {
+		if at, err := time.Parse(layout, v); err == nil {
+			return until(float64(at.UnixMilli())/1000, now)
+		}
+	}
+	return 0, false
+}
+
+// until is the time from now to an epoch. One that has passed allows to try at
+// once, which is a second here: zero would say that there is no delay to know.
+func until(epoch float64, now time.Time) (int, bool) {
+	d := epoch - float64(now.UnixMilli())/1000
+	if d < -maxRetryAfter {
+		return 0, false
+	}
+	return sane(max(d, 0))
+}
+
+// sane rounds a delay up and refuses what no client should be told.
+func sane(seconds float64) (int, bool) {
+	if math.IsNaN(seconds) || seconds < 0 || seconds > maxRetryAfter {
+		return 0, false
+	}
+	return max(1, int(math.Ceil(seconds))), true
+}
+
+// retryMembers name the delay in a body, and its unit in seconds.
+var retryMembers = []struct {
+	name string
+	unit float64
+}{
+	{"retry_after", 1}, {"retryAfter", 1}, {"retry-after", 1}, {"retry_after_seconds", 1}, {"retryAfterSeconds", 1}, {"retryDelay", 1}, {"retry_in", 1},
+	{"retryIn", 1}, {"retry_after_ms", 0.001}, {"retryAfterMs", 0.001}, {"retry_after_secs", 1}, {"reset_after", 1}, {"resetAfter", 1}, {"reset_in", 1},
+	{"wait_seconds", 1}, {"waitSeconds", 1}, {"wait", 1}, {"retry_at", 1}, {"retryAt", 1}, {"reset_at", 1}, {"resetAt", 1}, {"ratelimitReset", 1}, {"reset", 1},
+	{"msBeforeNext", 0.001}, {"ttl", 1},
+}
+
+// bodyDelay reads a delay from a body: a member, or the words of its message.
+func bodyDelay(d *Document, now time.Time) int {
+	if d.JSON != nil {
+		visited := 0
+		if s := memberDelay(d.JSON, now, 0, &visited); s > 0 {
+			return s
+		}
+	}
+	if m := waitText.FindStringSubmatch(d.Text[:min(len(d.Text), 4096)]); m != nil {
+		if s, ok := textDelay(m); ok {
+			return s
+		}
+	}
+	return 0
+}
+
+func memberDelay(n *Node, now time.Time, depth int, visited *int) int {
+	if *visited++; n == nil || depth > 5 || *visited > 500 {
+		return 0
+	}
+	for _, m := range retryMembers {
+		v := n.get(m.name)
+		text := v.scalar()
+		if text == "" {
+			continue
+		}
+		if m.unit != 1 {
+			ms, err := strconv.ParseFloat(text, 64)
+			if s, ok := sane(ms * m.unit); err == nil && ok {
+				return s
+			}
+			continue
+		}
+		if s, ok := delay(text, now); ok {
+			return s
+		}
+	}
+	for _, v := range n.vals {
+		if v.is(jsonObject) || v.is(jsonArray) {
+			if s := memberDelay(v, now, depth+1, visited); s > 0 {
+				return s
+			}
+		}
+	}
+	return 0
+}
+
+var (
+	// "Expected available in 42 seconds.", "try again after 5 minutes", "Retry in 1.5s"
+	waitText    = regexp.MustCompile(`(?i)\b(?:in|after|wait|for)[ :]+(\d{1,7}(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b`)
+	secondsText = regexp.MustCompile(`(?i)^(\d{1,7}(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)$`)
+)
+
+func textDelay(m []string) (int, bool) {
+	n, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return 0, false
+	}
+	switch unit := strings.ToLower(m[2]); {
+	case strings.HasPrefix(unit, "ms") || strings.HasPrefix(unit, "milli"):
+		n /= 1000
+	case strings.HasPrefix(unit, "m"):
+		n *= 60
+	case strings.HasPrefix(unit, "h"):
+		n *= 3600
+	}
+	return sane(n)
+}
+
+// retryAfter decides the delay of an upstream's error: what its headers say,
+// what its body says, and for a 429 and 503 a default.
+func (t *Translator) retryAfter(status int, r Response, f Finding, d *Document) int {
+	now := t.now()
+	if s := RetryAfter(status, r.Header, now); s > 0 {
+		return s
+	}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		if s, ok := sane(float64(f.RetryAfter)); ok && f.RetryAfter > 0 {
+			return s
+		}
+		if d != nil {
+			if date, err := http.ParseTime(header(r.Header, "Date")); err == nil {
+				now = date
+			}
+			if s := bodyDelay(d, now); s > 0 {
+				return s
+			}
+		}
+	}
+	return floorRetryAfter(status, 0)
+}

@@ -1,0 +1,129 @@
+package problem
+
+import (
+	"errors"
+	"net/http"
+)
+
+// Translate reads an upstream's answer of status 400 or above. Pass means that
+// the body is in the fastapi format already and may leave byte for byte; p then
+// describes it, for who answers in another format. The status to send is
+// p.Status either way, and Retry-After p.RetryAfter where that is not zero.
+//
+// Translate never fails: what can't be read gets the status text.
+func (t *Translator) Translate(r Response) (p Problem, pass bool) {
+	p = Problem{Status: saneStatus(r.Status), Detail: t.text(saneStatus(r.Status))}
+	if r.Method == http.MethodHead {
+		// There is no body; what a GET would have said is not known.
+		p.Reader = "head"
+		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+		return p, true
+	}
+	body, err := t.decode(r.Body, r.Header["Content-Encoding"])
+	if err != nil {
+		p.Reader = "undecodable"
+		if errors.Is(err, errTooLarge) {
+			p.Reader = "too_large"
+		}
+		if len(body) == 0 {
+			p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+			return p, false
+		}
+	}
+	text, asSent := toUTF8(body, header(r.Header, "Content-Type"))
+	whole := err == nil && !r.Truncated
+	if !whole {
+		// A part of a body is good for rules and for the log, not for clients.
+		if p.Reader == "" {
+			p.Reader = "too_large"
+		}
+		d := &Document{Status: p.Status, Header: r.Header, Text: text}
+		rule := t.apply(&p, r.Status, d)
+		p.Original = redact(text)
+		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+		rule.finish(&p)
+		return p, false
+	}
+	d := newDocument(p.Status, r.Header, text)
+	rule := t.apply(&p, r.Status, d)
+	d.Status = p.Status
+	if inHouse(d) {
+		pass = t.house(&p, d) && asSent && rule.Detail == ""
+		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, d)
+	} else {
+		f, name := read(d)
+		p.Reader = name
+		t.public(&p, d, f)
+		p.RetryAfter = t.retryAfter(p.Status, r, f, d)
+	}
+	if p.Detail == "" {
+		p.Detail = t.text(p.Status)
+	}
+	if !pass && p.Original == "" && (p.Leak != "" || p.Status >= 500 || p.Rule > 0) {
+		p.Original = redact(d.Text)
+	}
+	rule.finish(&p)
+	return p, pass
+}
+
+// apply finds the operator's rule and takes its status, under which the rest of
+// the contract then works.
+func (t *Translator) apply(p *Problem, upstream int, d *Document) Rule {
+	rule, number := t.match(upstream, d)
+	if number == 0 {
+		return Rule{}
+	}
+	p.Rule = number
+	if rule.NewStatus != 0 {
+		p.Status = rule.NewStatus
+		p.Detail = t.text(p.Status)
+	}
+	return rule
+}
+
+// finish puts the operator's words over what was found.
+func (r Rule) finish(p *Problem) {
+	if r.Detail != "" {
+		p.Detail, p.Fields, p.Title, p.Type = r.Detail, nil, "", ""
+	}
+	if r.RetryAfter > 0 {
+		p.RetryAfter = r.RetryAfter
+	}
+}
+
+// public makes p's text of a finding: the message of a 4xx, cleaned and guarded,
+// and the status text of a 5xx unless its messages are shown.
+func (t *Translator) public(p *Problem, d *Document, f Finding) {
+	if p.Status >= 500 && !t.show && !f.ClientFault {
+		// Nothing of it is shown, so the guard has nothing to find.
+		return
+	}
+	fields, fieldLeak := t.tidy(p.Status, f.Fields)
+	if len(fields) > 0 && fieldLeak != "" {
+		p.Leak = fieldLeak
+	}
+	if located(fields) && takesFields(p.Status) {
+		p.Fields = fields
+	} else if len(fields) > 0 && isBlank(f.Message) {
+		f.Message = summary(fields)
+	}
+	message := humanize(p.Status, f.Message, maxMessage)
+	message = goStructs.ReplaceAllString(message, "field $1")
+	if class := leakOf(message); class != "" {
+		p.Leak, message = class, ""
+	} else if message == "" && f.Message != "" && p.Leak == "" {
+		p.Leak = leakOf(f.Message)
+	}
+	switch {
+	case message != "":
+		p.Detail = message
+	case len(p.Fields) > 0:
+		p.Detail = phrase(p.Status)
+	}
+	if title := humanize(p.Status, f.Title, maxFieldMessage); title != "" && leakOf(title) == "" {
+		p.Title = title
+	}
+	if typeURI(f.Type) {
+		p.Type = f.Type
+	}
+}
