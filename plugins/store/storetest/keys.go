@@ -146,6 +146,22 @@ func testKeys(t *testing.T, open func(t *testing.T) store.Store) {
 		wantEqual(t, "all", all, []plugins.APIKey{})
 	})
 
+	t.Run("what is just within bounds is kept", func(t *testing.T) {
+		s, key := open(t), NewKey(t)
+		long := strings.Repeat("x", store.MaxText)
+		key.Owner, key.Name, key.PepperVersion = long, long, 0
+		key.Scopes = nil
+		for range store.MaxList {
+			key.Scopes = append(key.Scopes, "s")
+		}
+		key.CreatedAt = time.Unix(0, 0).UTC()
+		key.ExpiresAt = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+		create(t, s, key)
+		got, err := s.Key(ctx(), key.ID)
+		must(t, err)
+		wantEqual(t, "record", got, key)
+	})
+
 	t.Run("what is not there is not found", func(t *testing.T) {
 		s, key := open(t), NewKey(t)
 		create(t, s, key)
