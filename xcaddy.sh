@@ -240,31 +240,35 @@ greet() {
 		return 0
 	fi
 
-	local token
-	token=$("$tools_dir/bench" token --subject demo --role USER --tier free 2>/dev/null) || token=
+	local url=http://localhost:$gateway_port key token
+	key="-H \"X-API-Key: \$(cat $shown/demo.key)\""
+	# Not the key's owner: the requests over the limit of one are not the other's.
+	token=$("$tools_dir/bench" token --subject alice --role USER --tier free 2>/dev/null) || token=
 	cat <<GREETING
 
-The gateway serves on http://localhost:$gateway_port, in front of a demo API. Try, in another terminal:
+The gateway serves on $url, in front of a demo API. Try, in another terminal:
 
   # 200: a good API key
-  curl -i http://localhost:$gateway_port/v1/items -H "X-API-Key: \$(cat $shown/demo.key)"
-
-  # 401: no credential
-  curl -i http://localhost:$gateway_port/v1/items
-
-  # 403: the key's role is USER, the route wants ADMIN
-  curl -i http://localhost:$gateway_port/v1/admin/users -H "X-API-Key: \$(cat $shown/demo.key)"
-
-  # 429: tier free allows 60 a minute
-  for i in \$(seq 70); do curl -s -o /dev/null -w '%{http_code}\n' http://localhost:$gateway_port/v1/items -H "X-API-Key: \$(cat $shown/demo.key)"; done | sort | uniq -c
+  curl -i $url/v1/items $key
 GREETING
 	if [ -n "$token" ]; then
 		cat <<GREETING
 
-  # 200: a JWT instead of a key, good for 8 hours
-  curl -i http://localhost:$gateway_port/v1/items -H "Authorization: Bearer $token"
+  # 200: a JWT instead, good for 8 hours
+  curl -i $url/v1/items -H "Authorization: Bearer $token"
 GREETING
 	fi
+	cat <<GREETING
+
+  # 401: no credential
+  curl -i $url/v1/items
+
+  # 403: the key's role is USER, the route wants ADMIN
+  curl -i $url/v1/admin/users $key
+
+  # 429: tier free allows 60 a minute
+  for i in \$(seq 70); do curl -s -o /dev/null -w '%{http_code}\n' $url/v1/items $key; done | sort | uniq -c
+GREETING
 	cat <<GREETING
 
 Keys:  bin/caddy gateway key list
