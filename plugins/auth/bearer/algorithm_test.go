@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -316,6 +315,8 @@ func TestPEM(t *testing.T) {
 	}{
 		{"PKIX", publicPEM(t, k.rsa), nil, ""},
 		{"PKCS #1", block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&k.rsa.PublicKey)), nil, ""},
+		{"a certificate", block("CERTIFICATE", certificateOf(t, k.p256)), nil, ""},
+		{"a broken certificate", block("CERTIFICATE", []byte{1}), nil, "parsing public_key"},
 		{"the old and the new key", append(publicPEM(t, k.p256), publicPEM(t, k.p256b)...), nil, ""},
 		{"empty but for space", []byte(" \n"), nil, "public_key is empty"},
 		{"no PEM", []byte("c2VjcmV0"), nil, "is not PEM"},
@@ -362,6 +363,17 @@ func TestPEM(t *testing.T) {
 	})
 }
 
+// certificateOf is a self-signed certificate, long expired: only its key matters.
+func certificateOf(t testing.TB, key crypto.Signer) []byte {
+	t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
 // TestROCA uses a modulus with the fingerprint of CVE-2017-15361: both primes
 // are of the form k*M + 65537^a mod M.
 func TestROCA(t *testing.T) {
@@ -403,51 +415,4 @@ func TestSecretSizes(t *testing.T) {
 			t.Errorf("%s with %d bytes: got %v, want %q", tc.alg, tc.size, err, tc.want)
 		}
 	}
-}
-
-func TestKeyFileReload(t *testing.T) {
-	k := testKeys()
-	path := filepath.Join(t.TempDir(), "issuer.pem")
-	write := func(data []byte) {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(publicPEM(t, k.p256))
-	s := newSchemeOf(t, Config{Issuers: []IssuerConfig{{Name: "idp", PublicKeyFile: path}}, Clock: fixedClock})
-	file := s.verifier.issuers[0].source.(*keyFile)
-	old := signAs(t, jwt.SigningMethodES256, k.p256, "ES256")
-	fresh := signAs(t, jwt.SigningMethodES256, k.p256b, "ES256")
-	expect := func(token, want string) {
-		t.Helper()
-		if got := outcome(t, s, token); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	expect(old, "ok")
-	expect(fresh, "token_signature_invalid")
-
-	write([]byte("-----BEGIN PUBLIC KEY-----\nhalf written"))
-	if err := file.load(); err == nil {
-		t.Error("a broken file is taken")
-	}
-	if h := s.verifier.Health()[0]; h.LastError == "" || !h.Usable {
-		t.Errorf("health %+v, want an error and usable keys", h)
-	}
-	expect(old, "ok")
-
-	write(publicPEM(t, k.p256b))
-	if err := file.load(); err != nil {
-		t.Fatal(err)
-	}
-	expect(fresh, "ok")
-	expect(old, "token_signature_invalid") // from the cache too
-
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.load(); err == nil {
-		t.Error("a missing file is no error")
-	}
-	expect(fresh, "ok")
 }

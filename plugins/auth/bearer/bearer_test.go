@@ -171,6 +171,15 @@ func TestAuthenticateSorts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the refusal says what was found", func(t *testing.T) {
+		_, denial, _ := s.Authenticate(context.Background(), bearerOf(good+".a"))
+		if denial == nil || denial.Value != "3 dots" || denial.Bound != "exactly 2 dots" {
+			t.Errorf("denial %+v", denial)
+		}
+		if s.Name() != plugins.SchemeBearer {
+			t.Errorf("name %q", s.Name())
+		}
+	})
 	t.Run("the key header", func(t *testing.T) {
 		_, _, err := s.Authenticate(context.Background(), auth.Credential{Source: auth.FromKeyHeader, Value: good})
 		if !errors.Is(err, auth.ErrNotMine) {

@@ -457,6 +457,27 @@ func TestJWKSUnknownKidFlood(t *testing.T) {
 			}
 		})
 	})
+	t.Run("many kids at once", func(t *testing.T) {
+		slow := func(*http.Request) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			return response(200, keySetOf(jwkOf(t, "a", k.p256))), nil
+		}
+		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
+			p.does(slow)
+			before := p.calls()
+			var all sync.WaitGroup
+			for i := range 2 * maxAbsent {
+				all.Go(func() { expect(t, s, es256(t, k.p256b, fmt.Sprint("k", i)), "token_key_unknown") })
+			}
+			all.Wait()
+			if n := p.calls() - before; n != 1 {
+				t.Errorf("%d fetches, want 1", n)
+			}
+			if n := len(s.verifier.issuers[0].source.(*jwks).absent); n != maxAbsent {
+				t.Errorf("%d absent kids are remembered, want %d", n, maxAbsent)
+			}
+		})
+	})
 	t.Run("a rotation during the flood", func(t *testing.T) {
 		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
 			expect(t, s, es256(t, k.p256b, "x1"), "token_key_unknown")
