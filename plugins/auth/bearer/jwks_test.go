@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -567,6 +568,14 @@ func TestJWKSKeySelection(t *testing.T) {
 		{
 			"the second of two with one kid", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.rsa), jwkOf(t, "a", k.p256b)},
 			func(t testing.TB) string { return es256(t, k.p256b, "a") }, nil, "ok",
+		},
+		{
+			"the eighth of one kid", append(slices.Repeat([]string{jwkOf(t, "a", k.p256)}, maxKeyTries-1), jwkOf(t, "a", k.p256b)),
+			func(t testing.TB) string { return es256(t, k.p256b, "a") }, nil, "ok",
+		},
+		{
+			"the ninth of one kid", append(slices.Repeat([]string{jwkOf(t, "a", k.p256)}, maxKeyTries), jwkOf(t, "a", k.p256b)),
+			func(t testing.TB) string { return es256(t, k.p256b, "a") }, nil, "token_signature_invalid",
 		},
 		{
 			"a key for encryption", []string{jwkOf(t, "a", k.p256, `{"use":"enc"}`), jwkOf(t, "b", k.rsa)},

@@ -131,6 +131,40 @@ func TestTokenTricks(t *testing.T) {
 	}
 }
 
+// TestDenialsExplain holds what explain shows: what was found and what it was
+// held against.
+func TestDenialsExplain(t *testing.T) {
+	c := secretIssuer()
+	c.Audiences, c.Iss = []string{"api", "web"}, "https://issuer.example"
+	c.Leeway = ptr(time.Duration(0))
+	s := newScheme(t, c)
+	claims := func(changes map[string]any) string {
+		changes["iss"] = "https://issuer.example"
+		if _, given := changes["aud"]; !given {
+			changes["aud"] = "api"
+		}
+		return hs256Claims(t, with(changes))
+	}
+	for _, tc := range []struct{ token, value, bound string }{
+		{hs256(t, `{"alg":256}`, `{}`), "alg is a number", "a string"},
+		{hs256(t, `{}`, `{}`), "alg is absent", "a string"},
+		{hs256(t, `{"alg":"HS256","kid":"`+strings.Repeat("k", 300)+`"}`, `{}`), "kid of 300 bytes", "at most 256 bytes"},
+		{hs256(t, `{"alg":"HS256","jku":"x"}`, `{}`), `"jku"`, "not accepted in a token"},
+		{hs256(t, `{"alg":"HS256"}`, `{"iss":"a\u001bb"}`), `iss "a\x1bb"`, "one of issuers main"},
+		{hs256(t, `{"alg":"HS256"}`, `{"iss":"`+strings.Repeat("é", 100)+`"}`), `iss "` + strings.Repeat(`\u00e9`, 32) + `"...`, "one of issuers main"},
+		{claims(map[string]any{"exp": testNow.Unix()}), "exp 2026-02-03T10:00:00Z", "now 2026-02-03T10:00:00Z, leeway 0s"},
+		{claims(map[string]any{"exp": testNow.Add(9 * time.Hour).Unix()}), "exp - iat 9h0m0s", "max_lifetime 8h0m0s"},
+		{claims(map[string]any{"aud": []string{"x", "y", "z"}}), `aud "x" and 2 more`, "one of api, web"},
+		{claims(map[string]any{"aud": []string{}}), "aud is absent", "one of api, web"},
+		{claims(map[string]any{"sub": "a\nb"}), `sub "a\nb"`, "no control characters"},
+	} {
+		_, denial, err := s.Authenticate(t.Context(), bearerOf(tc.token))
+		if err != nil || denial == nil || denial.Value != tc.value || denial.Bound != tc.bound {
+			t.Errorf("denial %+v (%v)\nwant %s, %s", denial, err, tc.value, tc.bound)
+		}
+	}
+}
+
 // stampOf is the NumericDate that lies d from the tests' now.
 func stampOf(d time.Duration) string {
 	return strconv.FormatInt(testNow.Add(d).Unix(), 10)
