@@ -24,6 +24,28 @@ func (r *Row) SetDebt(debt, interval, horizon time.Duration) {
 	}
 }
 
+// Age moves a row on by the time that passed since it was made, for a limit that
+// brings a unit back in each interval and of which nothing was taken meanwhile.
+// RetryAfter stays as it is.
+func (r *Row) Age(passed, interval time.Duration) {
+	if r.NextAfter == 0 || passed <= 0 {
+		return
+	}
+	r.ResetAfter = max(0, r.ResetAfter-passed)
+	if passed >= r.NextAfter {
+		units := 1 + int64((passed-r.NextAfter)/interval)
+		r.NextAfter += time.Duration(min(units, r.Limit.Burst)) * interval
+		r.Remaining = min(r.Limit.Burst, r.Remaining+units)
+	}
+	r.NextAfter -= passed
+	if r.Remaining == r.Limit.Burst {
+		r.NextAfter, r.ResetAfter = 0, 0
+		return
+	}
+	r.NextAfter = max(1, r.NextAfter)
+	r.ResetAfter = max(r.ResetAfter, r.NextAfter)
+}
+
 // Decide sums up the rows of a decision: it is allowed where no row has a
 // RetryAfter, and else the wait is the longest of them, with never the longest
 // of all.

@@ -14,6 +14,8 @@ type cell struct {
 	// at is the entry, -1 for none, and debt what its bucket lacks.
 	at   int
 	debt time.Duration
+	// clamped says that the entry has more debt than that.
+	clamped bool
 }
 
 // take decides under the lock of the shard. Each row has its Limit already. It
@@ -47,7 +49,13 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 	d.Settle(rows)
 	if !d.Allowed || cost == 0 {
 		for i := range cells {
-			t.show(&cells[i], &rows[i], now)
+			c := &cells[i]
+			if c.clamped && d.RetryAfter > 0 {
+				// What is told must hold: or the caller would find the same wait again
+				// after waiting.
+				t.slots[c.at].tat = now + int64(c.debt)
+			}
+			t.show(c, &rows[i], now)
 		}
 		return true
 	}
@@ -72,16 +80,10 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 func (t *table) lookBucket(c *cell, row *ratelimit.Row, now int64) {
 	c.debt = 0
 	if c.at >= 0 {
-		// A tat beyond the horizon is of a higher limit, or the clock went back. What
-		// is told must hold: it is written down, also where the cost is refused, or
-		// the caller would find the same wait again after waiting.
-		e := &t.slots[c.at]
-		c.debt = max(time.Duration(e.tat-now), 0)
+		c.debt = max(time.Duration(t.slots[c.at].tat-now), 0)
 		if c.debt > c.horizon {
-			c.debt = c.horizon
-			if c.cost > 0 {
-				e.tat = now + int64(c.horizon)
-			}
+			// A tat beyond the horizon is of a higher limit, or the clock went back.
+			c.debt, c.clamped = c.horizon, true
 		}
 	}
 	switch {

@@ -78,7 +78,7 @@ func testRefusedAreFree(t *testing.T, s Subject) {
 			t.Fatalf("after %d refusals the wait is %s, want %s", i+1, got, want)
 		}
 	}
-	b.advance(10 * time.Millisecond)
+	b.advance(10*time.Millisecond + s.Tolerance)
 	b.wantAllowed(1, limit)
 	b.wantRefused(1, limit)
 }
@@ -110,7 +110,7 @@ func testLook(t *testing.T, s Subject) {
 			t.Errorf("a look at an empty bucket: got %+v", d)
 		}
 	}
-	b.advance(100 * time.Millisecond)
+	b.advance(100*time.Millisecond + s.Tolerance)
 	b.wantAllowed(1, limit)
 }
 
@@ -145,7 +145,7 @@ func testAllOrNothing(t *testing.T, s Subject) {
 	if got := b.wantAllowed(0, ls[1]).Rows[0].Remaining; got != 188 {
 		t.Errorf("asked alone the long limit has %d, want 188", got)
 	}
-	b.advance(5 * time.Second)
+	b.advance(5*time.Second + s.Tolerance)
 	if d := b.wantAllowed(1, ls...); d.Rows[1].Remaining != 187 {
 		t.Errorf("got %+v, want 187 of the second", d)
 	}
@@ -182,7 +182,7 @@ func testLimitChange(t *testing.T, s Subject) {
 	if d := b.wantRefused(1, low); !s.near(d.RetryAfter, 6*time.Second) || !s.near(d.Rows[0].ResetAfter, time.Minute) {
 		t.Errorf("lowered: got %+v, want a wait of 6s", d)
 	}
-	b.advance(6 * time.Second)
+	b.advance(6*time.Second + s.Tolerance)
 	b.wantAllowed(1, low)
 	b.wantRefused(1, low)
 	// That holds for a lower burst too, and what is told is what happens.

@@ -38,6 +38,7 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64) an
 	a := answer{allowed: true}
 	name := func(l ratelimit.Limit) string { return key.String() + l.Period.String() }
 	debts := make([]int64, len(ls))
+	var clamped []ratelimit.Limit
 	for i, l := range ls {
 		t := r.interval(l)
 		debt := r.full[name(l)] - r.now
@@ -46,9 +47,7 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64) an
 		}
 		if debt > l.Burst*t {
 			debt = l.Burst * t
-			if cost > 0 {
-				r.full[name(l)] = r.now + debt
-			}
+			clamped = append(clamped, l)
 		}
 		debts[i] = debt
 		if cost > l.Burst {
@@ -58,6 +57,11 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64) an
 			if a.retry >= 0 && wait > a.retry {
 				a.retry = wait
 			}
+		}
+	}
+	for _, l := range clamped {
+		if a.retry > 0 {
+			r.full[name(l)] = r.now + l.Burst*r.interval(l)
 		}
 	}
 	for i, l := range ls {

@@ -1,0 +1,248 @@
+package redisgcra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Errors of a call that Redis did not answer.
+var (
+	// ErrTimeout is the error of a call that took longer than the budget.
+	ErrTimeout = errors.New("redis did not answer in time")
+	// ErrBusy is the error of a call that found the queue full.
+	ErrBusy = errors.New("too many calls wait for redis")
+	// ErrReply is the error of an answer that can't be one to the question: a
+	// connection out of step, or a server that is not Redis.
+	ErrReply = errors.New("redis gave an answer to another question")
+
+	errClosed = errors.New("the limiter is closed")
+)
+
+// The shape of pipelining: how many pipelines may be under way, how many calls
+// one of them takes, and how many wait.
+const (
+	pipelines   = 8
+	pipelineMax = 512
+	queueMax    = 8192
+)
+
+// A batcher sends the calls of many goroutines in few pipelines: whatever waits
+// when a pipeline becomes free goes in one round trip. A caller never waits
+// longer than its context, whatever Redis and the client library do.
+type batcher struct {
+	dial    func() redis.UniversalClient
+	client  atomic.Pointer[redis.UniversalClient]
+	budget  time.Duration
+	queue   chan *call
+	stop    chan struct{}
+	workers sync.WaitGroup
+
+	// echo ends each pipeline with a question whose answer is known, so that a
+	// connection out of step is found before its answers are used. A cluster
+	// splits pipelines over nodes, where one question tells nothing.
+	echo   atomic.Bool
+	serial atomic.Uint64
+	trips  atomic.Int64
+	calls  atomic.Int64
+	shifts atomic.Int64
+}
+
+// A call is one command on its way.
+type call struct {
+	cmd   *onceCmd
+	done  chan struct{}
+	state atomic.Int32
+}
+
+// The states of a call.
+const (
+	callQueued int32 = iota
+	callSent
+	callAbandoned
+)
+
+// onceCmd is a command that the library sends once: sending a charge again could
+// charge twice.
+type onceCmd struct{ *redis.Cmd }
+
+// NoRetry tells the library so.
+func (onceCmd) NoRetry() bool { return true }
+
+func newBatcher(dial func() redis.UniversalClient, budget time.Duration, cluster bool) *batcher {
+	b := &batcher{
+		dial: dial, budget: budget,
+		queue: make(chan *call, queueMax), stop: make(chan struct{}),
+	}
+	client := dial()
+	b.client.Store(&client)
+	b.echo.Store(!cluster)
+	for range pipelines {
+		b.workers.Go(b.work)
+	}
+	return b
+}
+
+// do runs one command and reports whether it may have reached Redis. The command
+// must not be used again after an error.
+func (b *batcher) do(ctx context.Context, args ...any) (cmd *redis.Cmd, sent bool, err error) {
+	c := &call{cmd: &onceCmd{redis.NewCmd(context.Background(), args...)}, done: make(chan struct{})}
+	select {
+	case <-b.stop:
+		return nil, false, errClosed
+	default:
+	}
+	select {
+	case b.queue <- c:
+	default:
+		return nil, false, ErrBusy
+	}
+	select {
+	case <-c.done:
+		return c.cmd.Cmd, true, c.cmd.Err()
+	case <-ctx.Done():
+	case <-b.stop:
+	}
+	select {
+	case <-c.done:
+		return c.cmd.Cmd, true, c.cmd.Err()
+	default:
+	}
+	// What was not sent yet never will be: a caller who has gone is not charged.
+	sent = !c.state.CompareAndSwap(callQueued, callAbandoned)
+	return nil, sent, ErrTimeout
+}
+
+func (b *batcher) work() {
+	batch := make([]*call, 0, pipelineMax)
+	for {
+		select {
+		case <-b.stop:
+			return
+		case c := <-b.queue:
+			batch = b.gather(append(batch[:0], c))
+		}
+		if len(batch) > 0 {
+			b.exec(batch)
+		}
+		clear(batch)
+	}
+}
+
+// gather adds what waits and leaves out what was abandoned.
+func (b *batcher) gather(batch []*call) []*call {
+	if !batch[0].state.CompareAndSwap(callQueued, callSent) {
+		batch = batch[:0]
+	}
+	for len(batch) < pipelineMax {
+		select {
+		case c := <-b.queue:
+			if c.state.CompareAndSwap(callQueued, callSent) {
+				batch = append(batch, c)
+			}
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (b *batcher) exec(batch []*call) {
+	defer func() {
+		// A library that panics must not end the process, nor leave callers waiting.
+		if r := recover(); r != nil {
+			for _, c := range batch {
+				c.fail(fmt.Errorf("%w: %v", ErrReply, r))
+			}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), b.budget)
+	defer cancel()
+	client := b.client.Load()
+	pipe := (*client).Pipeline()
+	for _, c := range batch {
+		_ = pipe.Process(ctx, c.cmd)
+	}
+	var echo *onceCmd
+	var serial string
+	if b.echo.Load() {
+		serial = "portcullis-" + strconv.FormatUint(b.serial.Add(1), 36)
+		echo = &onceCmd{redis.NewCmd(ctx, "echo", serial)}
+		_ = pipe.Process(ctx, echo)
+	}
+	b.trips.Add(1)
+	b.calls.Add(int64(len(batch)))
+	_, _ = pipe.Exec(ctx)
+	if echo != nil {
+		if err := b.outOfStep(client, echo, serial); err != nil {
+			for _, c := range batch {
+				if c.cmd.Err() == nil {
+					c.cmd.SetErr(err)
+				}
+			}
+		}
+	}
+	for _, c := range batch {
+		close(c.done)
+	}
+}
+
+// outOfStep returns an error where the last answer of a pipeline does not prove
+// that the answers before it belong to their questions.
+func (b *batcher) outOfStep(client *redis.UniversalClient, echo *onceCmd, serial string) error {
+	answer, err := echo.Text()
+	code := errorCode(err)
+	switch {
+	case err == nil && answer == serial:
+		return nil
+	case code == "NOPERM" || code == "ERR" && strings.Contains(err.Error(), "unknown command"):
+		// A user or a server without ECHO: the check is not to be had.
+		b.echo.Store(false)
+		return nil
+	case err != nil && (isTransport(err) || stateCodes[code]):
+		return err
+	}
+	b.shifts.Add(1)
+	b.renew(client)
+	return ErrReply
+}
+
+// stateCodes are the errors by which Redis refuses whatever it is asked.
+var stateCodes = map[string]bool{
+	"LOADING": true, "BUSY": true, "NOAUTH": true, "MASTERDOWN": true, "CLUSTERDOWN": true, "WRONGPASS": true,
+	"MISCONF": true, "READONLY": true, "OOM": true, "TRYAGAIN": true, "NOREPLICAS": true, "UNKILLABLE": true,
+}
+
+// renew replaces the client, and with it every connection, once for each client
+// that was found out of step.
+func (b *batcher) renew(old *redis.UniversalClient) {
+	client := b.dial()
+	if !b.client.CompareAndSwap(old, &client) {
+		_ = client.Close()
+		return
+	}
+	_ = (*old).Close()
+}
+
+func (c *call) fail(err error) {
+	select {
+	case <-c.done:
+	default:
+		c.cmd.SetErr(err)
+		close(c.done)
+	}
+}
+
+// close ends the workers and the connections. Calls that still wait get an error.
+func (b *batcher) close() error {
+	close(b.stop)
+	b.workers.Wait()
+	return (*b.client.Load()).Close()
+}

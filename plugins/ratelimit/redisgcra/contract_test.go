@@ -1,0 +1,115 @@
+package redisgcra_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/limitertest"
+	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
+)
+
+// generous is a budget for tests of answers, on machines that do other things.
+const generous = 5 * time.Second
+
+func newLimiter(t testing.TB, o redisgcra.Options, urls ...string) *redisgcra.Limiter {
+	t.Helper()
+	target, err := redisgcra.ParseURLs(urls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Target = target
+	if o.Timeout == 0 {
+		o.Timeout = generous
+	}
+	l, err := redisgcra.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Errorf("closing the limiter: %v", err)
+		}
+	})
+	return l
+}
+
+// frozen is a limiter on a real Redis whose scripts see a clock that stands
+// still.
+func frozen(t *testing.T, o redisgcra.Options) limitertest.Subject {
+	s := startServer(t)
+	p := startProxy(t, s.addr)
+	p.set(func(p *proxy) { p.rewrite = freeze() })
+	return limitertest.Subject{
+		New: func(t testing.TB) (ratelimit.Limiter, func(time.Duration)) {
+			s.do("flushdb")
+			now := time.Date(2026, 2, 3, 10, 0, 0, 123457000, time.UTC)
+			set := func() { s.do("mset", "clock:s", now.Unix(), "clock:us", now.Nanosecond()/1000) }
+			set()
+			var clock atomic.Int64
+			o := o
+			o.Clock = func() time.Duration { return time.Duration(clock.Load()) }
+			odd := time.Duration(0)
+			return newLimiter(t, o, p.url()), func(d time.Duration) {
+				// Redis counts microseconds: the rest of a step is kept for the next.
+				clock.Add(int64(d))
+				odd += d
+				now = now.Add(odd.Truncate(time.Microsecond))
+				odd -= odd.Truncate(time.Microsecond)
+				set()
+			}
+		},
+	}
+}
+
+func TestContract(t *testing.T) {
+	for _, o := range []redisgcra.Options{{Engine: redisgcra.EngineRedisRate}, {Engine: redisgcra.EngineNative}} {
+		t.Run(string(o.Engine), func(t *testing.T) {
+			s := frozen(t, o)
+			// An interval is rounded up to a microsecond by the native engine and to
+			// 60 ns for redis_rate: a burst of the tests is late by less than this.
+			s.Tolerance = 200 * time.Microsecond
+			limitertest.Run(t, s)
+		})
+	}
+}
+
+// TestContractOfTheFallback holds the memory that decides without Redis to the
+// same contract: with the whole share one node is as exact as Redis.
+func TestContractOfTheFallback(t *testing.T) {
+	limitertest.Run(t, limitertest.Subject{
+		New: func(t testing.TB) (ratelimit.Limiter, func(time.Duration)) {
+			var clock atomic.Int64
+			l := newLimiter(t, redisgcra.Options{
+				Share: 1,
+				Clock: func() time.Duration { return time.Duration(clock.Load()) },
+			}, "redis://127.0.0.1:1")
+			return forgetful{l}, func(d time.Duration) { clock.Add(int64(d)) }
+		},
+	})
+}
+
+func TestModel(t *testing.T) {
+	s := frozen(t, redisgcra.Options{Engine: redisgcra.EngineNative})
+	// A refusal without asking Redis is told a microsecond more, the resolution of
+	// Redis's clock.
+	s.Tolerance = time.Microsecond
+	limitertest.Model(t, s, time.Microsecond)
+}
+
+// forgetful is a limiter whose Redis is gone: a reset says that it could not be
+// made there, and is made here.
+type forgetful struct{ ratelimit.Limiter }
+
+func (f forgetful) Reset(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) error {
+	var gone *plugins.Unavailable
+	if err := f.Limiter.Reset(ctx, key, limits); !errors.As(err, &gone) {
+		return fmt.Errorf("got %v, want it to say that redis is gone", err)
+	}
+	return nil
+}

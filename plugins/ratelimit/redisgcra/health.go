@@ -1,0 +1,85 @@
+package redisgcra
+
+import (
+	"fmt"
+	"time"
+)
+
+// Health is the state of the limiter for operators. It has no secret and no
+// caller in it.
+type Health struct {
+	Target    string    `json:"target"`
+	Mode      Mode      `json:"mode"`
+	Engine    Engine    `json:"engine"`
+	OnFailure OnFailure `json:"on_failure"`
+	Share     float64   `json:"share"`
+	Timeout   string    `json:"timeout"`
+	// Bound is what is admitted in any window of length W, where B is the burst, R
+	// the rate and Redis answers.
+	Bound string `json:"bound"`
+	// OutageBound is what is admitted on top of it while Redis does not answer.
+	OutageBound string `json:"outage_bound"`
+
+	// Breaker is "closed" while Redis is asked and "open" while it is not.
+	Breaker string `json:"breaker"`
+	// OpenSince is when it opened, null while it is closed.
+	OpenSince *time.Time `json:"open_since"`
+	// Opened counts how often it opened.
+	Opened int64 `json:"opened"`
+	// LastError is the last failure, empty if there was none.
+	LastError string `json:"last_error"`
+
+	// Answered counts decisions of Redis, Denied refusals without asking it.
+	Answered int64 `json:"answered"`
+	Denied   int64 `json:"denied_without_asking"`
+	// Trips counts round trips and Calls the calls in them.
+	Trips int64 `json:"trips"`
+	Calls int64 `json:"calls"`
+	// Errors counts failures, Timeouts those of them by time.
+	Errors   int64 `json:"errors"`
+	Timeouts int64 `json:"timeouts"`
+	// Corrupt counts values that were no counts and were removed, Impossible
+	// counts that could not be and were put right, OutOfStep connections whose
+	// answers were not to the questions and were closed.
+	Corrupt    int64 `json:"corrupt"`
+	Impossible int64 `json:"impossible"`
+	OutOfStep  int64 `json:"out_of_step"`
+	// Owed is how many counts have usage of an outage to be charged, Settled and
+	// Unsettled how many were and could not be.
+	Owed      int   `json:"owed"`
+	Settled   int64 `json:"settled"`
+	Unsettled int64 `json:"unsettled"`
+}
+
+// Health returns the state of now.
+func (l *Limiter) Health() Health {
+	open, since, opened, lastErr := l.breaker.state()
+	h := Health{
+		Target: l.o.Target.String(), Mode: l.o.Mode, Engine: l.o.Engine,
+		OnFailure: l.o.OnFailure, Share: l.o.Share, Timeout: l.o.Timeout.String(),
+		Bound: "B + R*W", Breaker: "closed", Opened: opened,
+		Answered: l.answered.Load(), Denied: l.denied.Load(),
+		Trips: l.b.trips.Load(), Calls: l.b.calls.Load(),
+		Errors: l.errs.Load(), Timeouts: l.timeouts.Load(),
+		Corrupt: l.corrupt.Load(), Impossible: l.impossible.Load(), OutOfStep: l.b.shifts.Load(),
+		Owed: l.outage.debtors(), Settled: l.settled.Load(), Unsettled: l.unsettled.Load(),
+	}
+	if l.o.Mode == ModeBounded {
+		h.Bound = fmt.Sprintf("B + R*(W + %s) + %.0f%% of B", leaseTerm, errorShare*100)
+	}
+	switch l.o.OnFailure {
+	case FailLocal:
+		h.OutageBound = fmt.Sprintf("N * %v * (B + R*W) on N nodes", l.o.Share)
+	case FailOpen:
+		h.OutageBound = "everything"
+	case FailClosed:
+		h.OutageBound = "nothing"
+	}
+	if open {
+		h.Breaker, h.OpenSince = "open", &since
+	}
+	if lastErr != nil {
+		h.LastError = lastErr.Error()
+	}
+	return h
+}

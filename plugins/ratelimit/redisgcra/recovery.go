@@ -1,0 +1,132 @@
+package redisgcra
+
+import (
+	"context"
+	"time"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// probeKey is what the probe charges: a caller of its own, so that it needs the
+// right to write and costs nobody anything.
+var (
+	probeKey   = ratelimit.NewKey("", "probe", "")
+	probeLimit = ratelimit.Limit{Count: 1000, Period: time.Second, Burst: 1000}
+)
+
+// recover probes until Redis answers, charges what was admitted meanwhile, and
+// closes the breaker.
+func (l *Limiter) recover(ctx context.Context) {
+	for {
+		if !sleep(ctx, l.breaker.next()) {
+			return
+		}
+		err := l.probe(ctx)
+		if err == nil {
+			// What is owed is charged before callers are let through: until then a
+			// caller could use in Redis what they have used here already.
+			l.settle(ctx)
+		}
+		l.breaker.probed(err)
+		if err == nil {
+			// What was decided meanwhile by requests that found the breaker open.
+			l.scheduleFlush()
+			return
+		}
+	}
+}
+
+func (l *Limiter) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	defer cancel()
+	_, err := l.engine.take(ctx, probeKey, 1, []ratelimit.Row{{Limit: probeLimit}})
+	return err
+}
+
+// settle charges what is owed, once: a charge that fails is forgiven, since it
+// may have come through.
+func (l *Limiter) settle(ctx context.Context) {
+	settled, _ := l.outage.settle(func(who debtor, d debt) error {
+		ctx, cancel := context.WithTimeout(ctx, max(l.o.Timeout, time.Second))
+		defer cancel()
+		err := l.engine.drain(ctx, who.key, d.limit, d.used)
+		if err != nil {
+			l.unsettled.Add(1)
+		}
+		return err
+	})
+	l.settled.Add(int64(settled))
+}
+
+// flushAfter is how long single failures wait to be charged.
+const flushAfter = time.Second
+
+// scheduleFlush charges what single failures left owing, soon and unless the
+// breaker opens meanwhile, when recover does it.
+func (l *Limiter) scheduleFlush() {
+	if l.outage.debtors() == 0 || !l.flush.CompareAndSwap(false, true) {
+		return
+	}
+	l.start(func(ctx context.Context) {
+		slept := sleep(ctx, flushAfter)
+		l.flush.Store(false)
+		if slept && l.breaker.ready() {
+			l.settle(ctx)
+		}
+	})
+}
+
+// chargeLoop charges what was admitted on credit.
+func (l *Limiter) chargeLoop(ctx context.Context) {
+	for sleep(ctx, chargeAfter) {
+		if l.breaker.ready() {
+			l.chargeDue(ctx)
+		}
+	}
+}
+
+// chargeDue sends all charges in one pipeline or a few.
+func (l *Limiter) chargeDue(ctx context.Context) {
+	charges := l.prepaid.due()
+	done := make(chan struct{}, len(charges))
+	for _, ch := range charges {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			l.charge(ctx, ch)
+		}()
+	}
+	for range charges {
+		<-done
+	}
+}
+
+func (l *Limiter) charge(ctx context.Context, ch charge) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.o.Timeout)
+	defer cancel()
+	rows := make([]ratelimit.Row, len(ch.limits))
+	for i := range rows {
+		rows[i].Limit = ch.limits[i]
+	}
+	sent := l.o.Clock()
+	charged, err := l.engine.take(ctx, ch.key, ch.cost, rows)
+	if err != nil {
+		l.failed(err)
+		// A charge that may have come through is not made again: once too little is
+		// within the bound, twice would refuse a caller who did nothing wrong.
+		l.prepaid.charged(ch, charged, sent, nil)
+		return
+	}
+	l.prepaid.charged(ch, ratelimit.Decide(rows).Allowed, sent, rows)
+}
+
+// sleep waits and reports whether it was not interrupted.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,340 @@
+// Package redisgcra keeps the counts of rate limits in Redis, so that all nodes
+// of a gateway hold one limit together, and decides by itself while Redis is
+// gone.
+//
+// A decision is one call in a shared pipeline. It never takes longer than the
+// budget. Callers who have nothing left are refused without asking. A breaker
+// keeps everybody from waiting for a Redis that does not answer.
+package redisgcra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
+)
+
+// Mode says how exact the limiter is.
+type Mode string
+
+// The modes.
+const (
+	// ModeExact never admits more than the limit. Each request that is not refused
+	// from memory is one call.
+	ModeExact Mode = "exact"
+	// ModeBounded charges busy callers in advance and on credit and so makes fewer
+	// calls; it admits more than the limit by a stated bound. See Health.
+	ModeBounded Mode = "bounded"
+)
+
+// Options of a Limiter. All but Target have defaults.
+type Options struct {
+	// Target is where Redis is.
+	Target *Target
+	// Mode is ModeExact or ModeBounded. Default: ModeExact.
+	Mode Mode
+	// Engine is EngineRedisRate or EngineNative. Default: EngineRedisRate.
+	Engine Engine
+	// Timeout is how long a decision may wait for Redis. Default: 50 ms.
+	Timeout time.Duration
+	// OnFailure is what happens while Redis does not answer. Default: FailLocal.
+	OnFailure OnFailure
+	// Share of each limit that this node grants alone then, above 0 and up to 1.
+	// Default: 0.5.
+	Share float64
+	// Nodes is how many gateways share the limits, for the bounded mode.
+	// Default: 4.
+	Nodes int
+	// MaxKeys bounds the counts in memory while Redis is gone. Default:
+	// gcra.DefaultMaxKeys.
+	MaxKeys int
+	// Clock is monotonic; Default: that of the process. Redis has its own.
+	Clock func() time.Duration
+}
+
+// Limiter is a ratelimit.Limiter in Redis.
+type Limiter struct {
+	o       Options
+	b       *batcher
+	engine  engine
+	breaker breaker
+	deny    *denyCache
+	prepaid *prepaid
+	outage  *outage
+
+	stop  context.CancelFunc
+	ended context.Context
+	tasks sync.WaitGroup
+	// flush is set while a flush of what is owed is under way.
+	flush atomic.Bool
+	// closing guards tasks: none starts after Close began to wait.
+	closing sync.RWMutex
+
+	denied, answered, errs, timeouts, corrupt, impossible, settled, unsettled atomic.Int64
+}
+
+var _ ratelimit.Limiter = (*Limiter)(nil)
+
+// Bounds of the options.
+const (
+	minTimeout = time.Millisecond
+	maxTimeout = 10 * time.Second
+)
+
+// New makes a limiter. It does not wait for Redis: one that is not there yet is
+// a failure like any other. Close ends it.
+func New(o Options) (*Limiter, error) {
+	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	silenceLibrary()
+	l := &Limiter{o: o}
+	l.ended, l.stop = context.WithCancel(context.Background())
+	l.b = newBatcher(func() redis.UniversalClient { return o.Target.client(o.Timeout) }, o.Timeout, o.Target.cluster)
+	if o.Engine == EngineNative {
+		l.engine = &scripted{b: l.b}
+	} else {
+		l.engine = &rated{scripted: scripted{b: l.b, rate: true}, impossible: func() { l.impossible.Add(1) }}
+	}
+	l.deny = newDenyCache(l.engine.interval)
+	l.outage = &outage{policy: o.OnFailure, share: o.Share, owed: map[debtor]debt{}}
+	if o.OnFailure == FailLocal {
+		l.outage.local = gcra.New(gcra.Options{Clock: gcra.Clock(o.Clock), MaxKeys: o.MaxKeys})
+	}
+	l.breaker.probe = func() { l.start(l.recover) }
+	if o.Mode == ModeBounded {
+		l.prepaid = newPrepaid(o.Nodes, l.engine.interval)
+		l.start(l.chargeLoop)
+	}
+	return l, nil
+}
+
+func (o *Options) defaults() error {
+	if o.Target == nil {
+		return errors.New("the limiter needs the address of redis")
+	}
+	if o.Mode == "" {
+		o.Mode = ModeExact
+	}
+	if o.Engine == "" {
+		o.Engine = EngineRedisRate
+	}
+	if o.OnFailure == "" {
+		o.OnFailure = FailLocal
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 50 * time.Millisecond
+	}
+	if o.Share == 0 {
+		o.Share = 0.5
+	}
+	if o.Nodes == 0 {
+		o.Nodes = 4
+	}
+	if o.Clock == nil {
+		start := time.Now()
+		o.Clock = func() time.Duration { return time.Since(start) }
+	}
+	switch {
+	case o.Mode != ModeExact && o.Mode != ModeBounded:
+		return fmt.Errorf("mode must be exact or bounded; got %q", o.Mode)
+	case o.Engine != EngineRedisRate && o.Engine != EngineNative:
+		return fmt.Errorf("engine must be redis_rate or native; got %q", o.Engine)
+	case o.OnFailure != FailLocal && o.OnFailure != FailOpen && o.OnFailure != FailClosed:
+		return fmt.Errorf("on_failure must be local, open or closed; got %q", o.OnFailure)
+	case o.Timeout < minTimeout || o.Timeout > maxTimeout:
+		return fmt.Errorf("timeout must be from 1ms to 10s; got %s", o.Timeout)
+	case !(o.Share > 0 && o.Share <= 1):
+		return fmt.Errorf("share must be above 0 and up to 1, like 0.5; got %v", o.Share)
+	case o.Nodes < 1 || o.Nodes > 10_000:
+		return fmt.Errorf("nodes must be from 1 to 10000; got %d", o.Nodes)
+	}
+	return nil
+}
+
+// Close ends what the limiter runs and closes the connections. Decisions after
+// it are made as if Redis did not answer.
+func (l *Limiter) Close() error {
+	l.closing.Lock()
+	if l.ended.Err() != nil {
+		l.closing.Unlock()
+		return nil
+	}
+	l.stop()
+	l.closing.Unlock()
+	l.tasks.Wait()
+	if l.prepaid != nil {
+		l.chargeDue(context.Background())
+	}
+	if l.outage.local != nil {
+		_ = l.outage.local.Close()
+	}
+	return l.b.close()
+}
+
+// start runs a task that Close waits for.
+func (l *Limiter) start(task func(context.Context)) {
+	l.closing.RLock()
+	defer l.closing.RUnlock()
+	if l.ended.Err() == nil {
+		l.tasks.Go(func() { task(l.ended) })
+	}
+}
+
+// Take is as ratelimit.Limiter has it. While Redis does not answer the decision
+// is that of Options.OnFailure; FailClosed gives a *plugins.Unavailable. A charge
+// that was sent stands even where the client is gone.
+func (l *Limiter) Take(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
+	if err := ratelimit.CheckLimits(limits); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	rows = rows[:0]
+	never, widest := false, int64(0)
+	for i := range limits {
+		rows = append(rows, ratelimit.Row{})
+		rows[i].Limit = limits[i]
+		never = never || cost > limits[i].Burst
+		widest = max(widest, limits[i].Burst)
+	}
+	// No more than a burst can come back.
+	cost = max(cost, -widest)
+	if never {
+		return l.never(ctx, key, limits, cost, rows)
+	}
+	if l.prepaid != nil && suits(limits, cost) {
+		return l.takeBounded(ctx, key, limits, cost, rows)
+	}
+	return l.takeExact(ctx, key, limits, cost, 0, rows)
+}
+
+// never refuses a cost above a burst, for ever, and says what the state is.
+func (l *Limiter) never(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
+	d, err := l.takeExact(ctx, key, limits, 0, 0, rows)
+	if err != nil {
+		return d, err
+	}
+	for i := range d.Rows {
+		if cost > d.Rows[i].Limit.Burst {
+			d.Rows[i].RetryAfter = -1
+		}
+	}
+	return ratelimit.Decide(d.Rows), nil
+}
+
+// takeExact asks Redis, unless it is known that there is nothing left. Extra is
+// what to charge in advance.
+func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost, extra int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
+	if !l.breaker.ready() {
+		return l.outage.decide(ctx, key, limits, cost, rows, true, errOpen)
+	}
+	sent := l.o.Clock()
+	ticket, refused := l.deny.check(key, limits, cost, sent, rows)
+	if refused {
+		l.denied.Add(1)
+		return ratelimit.Decide(rows), nil
+	}
+	more, charged, err := l.ask(ctx, key, limits, cost, extra, rows)
+	if err != nil {
+		l.deny.failed(key, ticket)
+		l.failed(err)
+		d, err := l.outage.decide(ctx, key, limits, cost, rows, !charged, err)
+		if !charged {
+			l.scheduleFlush()
+		}
+		return d, err
+	}
+	l.answered.Add(1)
+	l.breaker.succeeded()
+	now := l.o.Clock()
+	l.deny.done(key, limits, cost, sent, now, rows, ticket)
+	if l.prepaid != nil && suits(limits, cost) {
+		l.prepaid.synced(key, limits, more, sent, now, rows)
+	}
+	return ratelimit.Decide(rows), nil
+}
+
+// errOpen is the cause of decisions while the breaker is open.
+var errOpen = errors.New("redis is not asked, it did not answer before")
+
+// ask makes one call within the budget. What stands in the way at the keys, a
+// list or words where a number should be, is removed and the call made again.
+func (l *Limiter) ask(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost, extra int64, rows []ratelimit.Row) (more int64, sent bool, err error) {
+	// A client who goes away must not turn a charge into a failure of Redis.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.o.Timeout)
+	defer cancel()
+	call := func() {
+		if extra > 0 {
+			more, sent, err = l.engine.reserve(ctx, key, cost, extra, rows)
+		} else {
+			sent, err = l.engine.take(ctx, key, cost, rows)
+		}
+	}
+	call()
+	if isCorrupt(err) {
+		l.corrupt.Add(1)
+		if _, _, err = l.b.do(ctx, deletion(l.engine.names(key, limits))...); err == nil {
+			call()
+		}
+	}
+	return more, sent, err
+}
+
+func deletion(names []string) []any {
+	args := []any{"del"}
+	for _, name := range names {
+		args = append(args, name)
+	}
+	return args
+}
+
+// failed counts a failure.
+func (l *Limiter) failed(err error) {
+	if l.ended.Err() != nil {
+		return
+	}
+	l.errs.Add(1)
+	if errors.Is(err, ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
+		l.timeouts.Add(1)
+	}
+	l.breaker.failed(err, time.Now())
+}
+
+// takeBounded serves from what is prepaid or on credit, and else asks.
+func (l *Limiter) takeBounded(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
+	extra, ok := l.prepaid.spend(key, limits, cost, l.o.Clock(), rows)
+	if ok {
+		return ratelimit.Decide(rows), nil
+	}
+	return l.takeExact(ctx, key, limits, cost, extra, rows)
+}
+
+// Reset is as ratelimit.Limiter has it. Other nodes may go on refusing without
+// asking for up to a second.
+func (l *Limiter) Reset(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) error {
+	l.deny.forget(key)
+	if l.prepaid != nil {
+		l.prepaid.forget(key)
+	}
+	l.outage.forget(ctx, key, limits)
+	if len(limits) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	defer cancel()
+	if _, _, err := l.b.do(ctx, deletion(l.engine.names(key, limits))...); err != nil {
+		l.failed(err)
+		return &plugins.Unavailable{
+			Reason: plugins.ReasonLimiterUnavailable, RetryAfter: retryClosed,
+			Err: fmt.Errorf("resetting a limit in redis: %w", err),
+		}
+	}
+	return nil
+}
