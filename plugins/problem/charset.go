@@ -31,12 +31,13 @@ func toUTF8(body []byte, contentType string) (text string, clean bool) {
 	if e := bareUTF16(body); e != nil {
 		return decodeWith(e, body), false
 	}
+	valid := utf8.Valid(body)
+	if valid && bytes.IndexByte(body, 0x1b) < 0 {
+		return string(body), true
+	}
 	e := charsetOf(body, contentType)
-	if utf8.Valid(body) {
-		if !statefulASCII(e) || !bytes.ContainsRune(body, 0x1b) {
-			return string(body), true
-		}
-		return decodeWith(e, body), false
+	if valid && !statefulASCII(e) {
+		return string(body), true
 	}
 	if e == nil {
 		// Windows-1252 is what HTML takes undeclared bytes for, and it decodes any.

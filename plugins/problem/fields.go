@@ -52,7 +52,7 @@ func searchFields(n *Node, depth int) []FieldError {
 			if f := searchFields(v, depth+1); f != nil {
 				return f
 			}
-			if isFieldMap(v) {
+			if !hasEnvelope(v) && isFieldMap(v) {
 				if f := fieldMap(v, nil, nil); located(f) {
 					return f
 				}
@@ -219,7 +219,7 @@ func fieldList(n *Node, at []any) []FieldError {
 			continue
 		}
 		if len(itemLoc(v)) == 0 && itemMessage(v) == "" {
-			if isFieldMap(v) {
+			if !hasEnvelope(v) && isFieldMap(v) {
 				out = fieldMap(v, at, out)
 			}
 			continue

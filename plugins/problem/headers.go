@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"mime"
 	"net/http"
 	"strings"
 )
@@ -44,6 +45,16 @@ func StripEntityHeaders(h http.Header) {
 				}
 			}
 		}
+	}
+}
+
+// PassedContentType makes the Content-Type of a body that passes byte for byte
+// what the contract says of every error: application/json. One that says so
+// already stays as it is.
+func PassedContentType(h http.Header) {
+	mediaType, params, err := mime.ParseMediaType(header(h, "Content-Type"))
+	if charset := params["charset"]; err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		h.Set("Content-Type", FormatFastAPI.ContentType())
 	}
 }
 

@@ -123,7 +123,7 @@ func memberLeak(key string, v *Node, depth int) string {
 		if v.is(jsonArray) && len(v.vals) > 0 || v.is(jsonString) && strings.ContainsAny(v.str, "\n(") {
 			return "stack"
 		}
-	case strings.Contains(lower, "password") || strings.Contains(lower, "secret"):
+	case strings.HasSuffix(lower, "password") || strings.HasSuffix(lower, "secret"):
 		if v.is(jsonString) && v.str != "" && !strings.Contains(v.str, " ") {
 			return "credential"
 		}

@@ -19,6 +19,65 @@ type leakRule struct {
 	check func(text string, match []int) bool
 }
 
+// hint is a text that must occur for a rule to be tried, with the bit of its
+// first two bytes in a pairSet.
+type hint struct {
+	text string
+	bit  uint16
+}
+
+// pairSet holds which pairs of bytes occur in a text, hashed. Most of the many
+// hints are ruled out by it without a search.
+type pairSet [64]uint64
+
+const pairBits = 64 * 64
+
+func pairBit(a, b byte) uint16 { return (uint16(a)*67 ^ uint16(b)*251) % pairBits }
+
+func pairsOf(s string) (set pairSet) {
+	for i := 1; i < len(s); i++ {
+		bit := pairBit(s[i-1], s[i])
+		set[bit/64] |= 1 << (bit % 64)
+	}
+	return set
+}
+
+func (s *pairSet) has(bit uint16) bool { return s[bit/64]&(1<<(bit%64)) != 0 }
+
+// leakHints are the hints of leakClasses, by class and rule.
+var leakHints = func() [][][]hint {
+	out := make([][][]hint, len(leakClasses))
+	for i, class := range leakClasses {
+		out[i] = make([][]hint, len(class.rules))
+		for j, rule := range class.rules {
+			for _, text := range rule.hints {
+				h := hint{text: text}
+				if len(text) > 1 {
+					h.bit = pairBit(text[0], text[1])
+				}
+				out[i][j] = append(out[i][j], h)
+			}
+		}
+	}
+	return out
+}()
+
+// hinted reports whether one of the hints occurs. A rule without any is tried
+// on every text.
+func hinted(hints []hint, lower string, pairs *pairSet) bool {
+	for i := range hints {
+		h := &hints[i]
+		if len(h.text) == 1 {
+			if strings.IndexByte(lower, h.text[0]) >= 0 {
+				return true
+			}
+		} else if pairs.has(h.bit) && strings.Contains(lower, h.text) {
+			return true
+		}
+	}
+	return len(hints) == 0
+}
+
 // leakClass is a set of rules under the name that the log and metrics use.
 type leakClass struct {
 	name  string
@@ -58,10 +117,11 @@ func leakIn(text string) string {
 		return ""
 	}
 	lower := asciiLower(text)
+	pairs := pairsOf(lower)
 	for i := range leakClasses {
 		class := &leakClasses[i]
 		for j := range class.rules {
-			if class.rules[j].fires(text, lower) {
+			if hinted(leakHints[i][j], lower, &pairs) && class.rules[j].fires(text) {
 				return class.name
 			}
 		}
@@ -85,17 +145,9 @@ func asciiLower(s string) string {
 	return s
 }
 
-func (r *leakRule) fires(text, lower string) bool {
-	hinted := len(r.hints) == 0
-	for _, hint := range r.hints {
-		if strings.Contains(lower, hint) {
-			hinted = true
-			break
-		}
-	}
+// fires reports whether a rule that is hinted at holds.
+func (r *leakRule) fires(text string) bool {
 	switch {
-	case !hinted:
-		return false
 	case r.pattern == nil:
 		return true
 	case r.check == nil:

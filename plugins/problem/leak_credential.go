@@ -13,6 +13,7 @@ var credentialLeaks = []leakRule{
 	pattern(`(?i)\b(?:postgres|postgresql|mysql|mariadb|mongodb|mongodb\+srv|rediss?|amqps?|mssql|sqlserver|oracle|sqlite3?|cockroachdb|clickhouse|cassandra|memcached|kafka|nats|ldaps?|bolt|neo4j|couchbase|zookeeper|etcd|consul|mysqlx|pulsar|stomp)(?:\+\w+)?://`, "://"),
 	pattern(`(?i)\b(?:\w+[_-])?(?:password|passwd|passphrase|pwd|secret|secret[_-]?key|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|private[_-]?key|credentials?)(?:=[^\s=&;,)'"]{2,}|\s?=\s?['"][^'"]+['"]|["']\s*(?::|=>)\s*["'][^"']+["'])`,
 		"pass", "pwd", "secret", "key", "token", "credential"),
+	pattern(`(?i)\b(?:token|sig|signature|session_?id|auth)=[\w.~+/%-]{8,}`, "="),
 	pattern(`\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*`, "eyj"),
 	pattern(`\b(?:AKIA|ASIA|AIDA|AROA)[0-9A-Z]{16}\b`, "akia", "asia", "aida", "aroa"),
 	pattern(`\b(?:sk|rk|pk|whsec)_(?:live|test)_\w{8,}|\bsk-[\w-]{20,}|\bwhsec_\w{16,}`, "sk", "rk_", "pk_", "whsec"),

@@ -46,16 +46,27 @@ var hostLeaks = []leakRule{
 	pattern(`(?i)\b(?:ip-\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}|ec2-\d+-\d+-\d+-\d+)\b`, "ip-", "ec2-"),
 	pattern(`(?i)\b[\w.-]+\.(?:rds|cache|es|elb|redshift|docdb|neptune|mq|kafka)\.[\w.-]*amazonaws\.com\b|\b[\w.-]+\.(?:database|redis\.cache|documents|servicebus|blob\.core)\.(?:windows|azure)\.(?:net|com)\b`, "amazonaws.com", "windows.net", "azure.com"),
 	pattern(`(?i)\blocalhost:\d{2,5}\b|(?:\bto|\bat|@|//)\s?"?localhost\b`, "localhost"),
-	// A bare name with the port of a well-known service: redis:6379.
-	pattern(`(?i)\b[a-z][\w-]*(?:\.[\w-]+)*:(?:1433|1521|1830|2181|2375|2376|2379|2380|3000|3306|4222|4369|5000|5001|5044|5432|5433|5601|5671|5672|5984|6379|6380|6432|7000|7001|7199|7474|7687|8000|8001|8080|8081|8086|8091|8200|8300|8443|8500|8529|8888|9000|9042|9090|9092|9093|9094|9160|9200|9300|9418|10250|11211|15672|16379|19530|26257|26379|27017|27018|27019|28015|50051|61616)\b`, ":"),
-	// A qualified name with any other port that is not part of a public URL.
+	// A bare name with the port of a well-known service, redis:6379, and a
+	// qualified name with any other port, where they are not part of a public URL.
+	{
+		hints:   []string{":"},
+		pattern: regexp.MustCompile(`(?i)((?:https?://)?\b[a-z][\w-]*(?:\.[\w-]+)*):(?:1433|1521|1830|2181|2375|2376|2379|2380|3000|3306|4222|4369|5000|5001|5044|5432|5433|5601|5671|5672|5984|6379|6380|6432|7000|7001|7199|7474|7687|8000|8001|8080|8081|8086|8091|8200|8300|8443|8500|8529|8888|9000|9042|9090|9092|9093|9094|9160|9200|9300|9418|10250|11211|15672|16379|19530|26257|26379|27017|27018|27019|28015|50051|61616)\b`),
+		check:   notPublicURL,
+	},
 	{
 		hints:   []string{":"},
 		pattern: regexp.MustCompile(`(?i)((?:https?://)?\b(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,18}):\d{4,5}\b`),
-		check:   func(text string, m []int) bool { return !strings.Contains(text[m[2]:m[3]], "://") },
+		check:   notPublicURL,
 	},
 	// http://storage/decrease: a name without a dot is resolved inside.
 	pattern(`(?i)\bhttps?://(?:[a-z][\w-]*)(?:[:/?\]]|\s|$)`, "://"),
+}
+
+// notPublicURL reports whether a host with a port is not that of a http URL with
+// a qualified name. Names that are internal by themselves have their own rule.
+func notPublicURL(text string, m []int) bool {
+	host := text[m[2]:m[3]]
+	return !strings.Contains(host, "://") || !strings.Contains(host, ".")
 }
 
 // carrierNAT is RFC 6598's shared space, which clouds use inside.

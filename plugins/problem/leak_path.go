@@ -19,6 +19,11 @@ var pathLeaks = []leakRule{
 		pattern: regexp.MustCompile(`(?:^|[^\w.~%/-])((?:\.{0,2}/)(?:[\w.@+-]+/){1,20}[\w.@+-]+\.(?:py|pyc|rb|erb|php|phtml|java|class|jar|war|jsx?|mjs|cjs|tsx?|go|cs|cshtml|dll|so|exe|sh|bash|conf|cfg|cnf|ini|toml|ya?ml|env|pem|key|crt|p12|pfx|jks|sqlite3?|db|mdb|log|sql|bak|lock|properties|tmpl|twig|blade\.php|haml|slim|ejs|hbs|rs|exs?|pl|pm|lua|cpp|h|asp|aspx|cfm))\b`),
 		check:   notOfURL,
 	},
+	{
+		hints:   []string{"/"},
+		pattern: regexp.MustCompile(`(?:^|[^\w.~%/:-])((?:[\w.@+-]+/){2,}[\w.@+-]+\.(?:py|rb|erb|php|phtml|java|jsx|mjs|cjs|tsx?|go|cs|cshtml|rs|exs?|pl|pm|lua|cpp|blade\.php|twig|yml|env|pem|key|sqlite3?|sql))\b`),
+		check:   notOfURL,
+	},
 	pattern(`\b[A-Za-z]:\\(?:[^\\/:*?"<>|\r\n]{1,80}\\)+`, `:\`),
 	pattern(`(?:^|[\s"'(])\\\\[\w.-]{2,}\\[\w.$ -]+`, `\\`),
 	pattern(`\b[A-Za-z]:/(?:Users|Program Files|inetpub|Windows|xampp|wamp|www|src|projects?)/`, ":/"),

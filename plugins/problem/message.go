@@ -122,22 +122,25 @@ var knownPhrases = map[string]bool{
 // statusPrefix matches what servers put before the phrase.
 var statusPrefix = regexp.MustCompile(`(?i)^(?:http(?:/\d(?:\.\d)?)?[ _-]*)?(?:error[ :]+)?(?:status(?: code)?[ :]*)?(?:error[ :]+)?\(?(\d{3})\)?\s*(?:error\b)?\s*[:;,|–—-]*\s*`)
 
-// statusSuffix matches the same behind it.
-var statusSuffix = regexp.MustCompile(`(?i)\s*(?:[|–—:-]\s*)?\(?(?:http |error |status )*(?:code[: ]+)?(\d{3})\)?$`)
+// statusSuffix matches the same behind it, in brackets or behind a word or mark.
+var statusSuffix = regexp.MustCompile(`(?i)(?:\s*\((?:http |error |status |code )*(\d{3})\)|\s*(?:[|–—:-]|\b(?:http|error|status|code)\b)[ :]*(?:(?:http|error|status|code)[ :]+)*(\d{3}))$`)
 
 // trimStatus removes the status number that servers repeat in their text:
-// "404 Not Found", "HTTP Status 404 – Not Found", "Not Found (404)".
+// "404 Not Found", "HTTP Status 404 – Not Found", "Not Found (404)". A number
+// that a sentence begins or ends with stays.
 func trimStatus(status int, s string) string {
 	number := strconv.Itoa(status)
 	if !strings.Contains(s, number) {
 		return s
 	}
 	if m := statusPrefix.FindStringSubmatchIndex(s); m != nil && s[m[2]:m[3]] == number {
-		if rest := strings.TrimSpace(s[m[1]:]); rest != "" {
+		rest := strings.TrimSpace(s[m[1]:])
+		marked := m[2] > 0 || strings.TrimSpace(s[m[3]:m[1]]) != ""
+		if first, _ := utf8.DecodeRuneInString(rest); rest != "" && (marked || !unicode.IsLower(first) || rest == "page not found") {
 			s = rest
 		}
 	}
-	if m := statusSuffix.FindStringSubmatchIndex(s); m != nil && s[m[2]:m[3]] == number {
+	if m := statusSuffix.FindStringSubmatchIndex(s); m != nil && strings.Contains(s[m[0]:], number) {
 		if rest := strings.TrimSpace(s[:m[0]]); rest != "" {
 			s = rest
 		}
@@ -147,7 +150,7 @@ func trimStatus(status int, s string) string {
 
 // exceptionPrefix matches the class an exception's text is headed by:
 // "ForbiddenError: ", "java.lang.IllegalArgumentException: ", "App\Oops: ".
-var exceptionPrefix = regexp.MustCompile(`^(?:Uncaught |Unhandled |Error: )?(?:[A-Za-z_$][\w$]*(?:\.|::|\\))*[A-Z][\w$]*(?:Error|Exception|Fault)\b(?: \[[\w-]+\])?:\s+`)
+var exceptionPrefix = regexp.MustCompile(`^(?:Uncaught |Unhandled )?(?:Error:\s+|(?:[A-Za-z_$][\w$]*(?:\.|::|\\))*[A-Z][\w$]*(?:Error|Exception|Fault)\b(?: \[[\w-]+\])?:\s+)`)
 
 // frame matches the first line of a stack, where a message ends.
 var frame = regexp.MustCompile(`(?m)^\s*(?:at\s+\S.*[:(]|at\s+[\w$.<>]+$|File ".*", line \d+|#\d+\s+\S|from \S+:\d+:in|Traceback \(most recent|Stack ?trace:?\s*$|goroutine \d+|--- End of|\.\.\. \d+ more|Caused by: |in .+ on line \d+)`)

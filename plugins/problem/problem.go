@@ -3,6 +3,7 @@ package problem
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
@@ -63,14 +64,15 @@ func (t *Translator) FromStatus(status int) Problem {
 }
 
 // FromDenial is the gateway's own Problem of a refusal. A 429's text says how
-// long to wait, in whole seconds, rounded up.
+// long to wait, in whole seconds, rounded up; a configured one may have
+// {retry_after} for them.
 func (t *Translator) FromDenial(d *plugins.Denial) Problem {
 	p := Problem{Status: saneStatus(d.Status), Reader: "gateway"}
 	p.RetryAfter = floorRetryAfter(p.Status, ceilSeconds(d.RetryAfter))
 	_, configured := t.texts[p.Status]
 	switch {
 	case configured && (d.Detail == "" || d.Detail == Text(p.Status) || p.Status == http.StatusTooManyRequests):
-		p.Detail = t.text(p.Status)
+		p.Detail = strings.ReplaceAll(t.text(p.Status), "{retry_after}", strconv.Itoa(p.RetryAfter))
 	case p.Status == http.StatusTooManyRequests && (d.Detail == "" || d.Detail == Text(p.Status)):
 		p.Detail = RateLimitText(p.RetryAfter)
 	case d.Detail != "":

@@ -1,5 +1,7 @@
 package problem
 
+import "strings"
+
 // awsXMLReader reads S3 and its kin, <Error><Code/><Message/></Error>, and the
 // query protocol of AWS, <ErrorResponse><Error>... or <Response><Errors><Error>...
 var awsXMLReader = reader{"aws-xml", func(d *Document) (Finding, bool) {
@@ -13,7 +15,9 @@ var awsXMLReader = reader{"aws-xml", func(d *Document) (Finding, bool) {
 	if e == nil || e.child("Code") == nil {
 		return Finding{}, false
 	}
-	f := Finding{Message: e.child("Message").content()}
+	// Azure Storage appends lines with the request's id and time.
+	message, _, _ := strings.Cut(e.child("Message").content(), "\nRequestId:")
+	f := Finding{Message: message}
 	if isBlank(f.Message) {
 		f.Message = e.child("Code").content()
 	}

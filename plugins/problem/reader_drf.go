@@ -9,6 +9,8 @@ import "net/http"
 var drfReader = reader{"drf", func(d *Document) (Finding, bool) {
 	var fields []FieldError
 	switch {
+	case hasEnvelope(d.JSON):
+		return Finding{}, false
 	case isFieldMap(d.JSON):
 		fields = fieldMap(d.JSON, nil, nil)
 	case d.JSON.is(jsonArray):
@@ -35,6 +37,17 @@ var drfReader = reader{"drf", func(d *Document) (Finding, bool) {
 	}
 	return f, true
 }}
+
+// hasEnvelope reports whether an object's members are those of an error, under
+// which the fields are, rather than the fields.
+func hasEnvelope(n *Node) bool {
+	for _, key := range []string{"errors", "error", "message", "messages", "errorMessages", "details", "violations", "_embedded", "_links", "success", "issues", "fieldErrors", "meta"} {
+		if n.has(key) {
+			return true
+		}
+	}
+	return false
+}
 
 // takesFields reports whether field errors are the answer of a status: others
 // name a field in passing, and their clients expect a text.

@@ -54,7 +54,7 @@ func compose(status int, headline, sentence string) string {
 		return sentence
 	case isBlank(sentence) || strings.Contains(strings.ToLower(headline), strings.ToLower(strings.TrimRight(sentence, "."))):
 		return headline
-	case strings.Contains(strings.ToLower(sentence), strings.ToLower(strings.TrimRight(headline, "."))):
+	case strings.HasPrefix(strings.ToLower(sentence), strings.ToLower(strings.TrimRight(headline, "."))):
 		return sentence
 	case strings.ContainsAny(headline[len(headline)-1:], ".!?:"):
 		return headline + " " + sentence
