@@ -13,6 +13,9 @@ const maxOriginal = 4 << 10
 // mask stands for a secret in the log.
 const mask = "[redacted]"
 
+// secretNames are the words in the names of members whose values are secret.
+const secretNames = `passw(?:or)?d|passphrase|pwd|secret|token|api_?-?key|apikey|access_?key|private_?key|credential|authorization|cookie|session_?id|ssn|card_?number|cvv|cvc|pin|iban|client_secret|signature`
+
 // redactions replace secrets in what goes to the log. Order counts: whole URLs
 // and tokens before the values of names.
 var redactions = []struct {
@@ -24,8 +27,10 @@ var redactions = []struct {
 	{regexp.MustCompile(`\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?`), mask},
 	{regexp.MustCompile(`(?i)\b(bearer|basic|token|digest|negotiate|apikey)\s+[\w.~+/=-]{8,}`), "${1} " + mask},
 	{regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\b(?:sk|rk|pk)_(?:live|test)_\w+|\bsk-[\w-]{16,}|\bwhsec_\w+|\bgh[pousr]_\w{16,}|\bgithub_pat_\w+|\bglpat-[\w-]+|\bxox[abeprs]-[\w-]+|\bAIza[\w-]{30,}|\bya29\.[\w-]+|\bnpm_\w{20,}|\bhv[sb]\.[\w-]+|\bSG\.[\w-]{16,}\.[\w-]+`), mask},
-	// "password": "x", 'password' => 'x', \"password\": \"x\"
-	{regexp.MustCompile(`(?i)(\\?["'][\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api_?-?key|apikey|access_?key|private_?key|credential|authorization|cookie|session_?id|ssn|card_?number|cvv|cvc|pin|iban|client_secret|signature)[\w.-]*\\?["']\s*(?::|=>|=|,)\s*\\?["'])(?:[^"'\\]|\\[^"'])*`), "${1}" + mask},
+	// "password": "x", 'password' => 'x', and both within a string: \"password\": \"x\"
+	{regexp.MustCompile(`(?i)("[\w.-]*(?:` + secretNames + `)[\w.-]*"\s*(?::|=>|=|,)\s*")(?:[^"\\]|\\.)*`), "${1}" + mask},
+	{regexp.MustCompile(`(?i)('[\w.-]*(?:` + secretNames + `)[\w.-]*'\s*(?::|=>|=|,)\s*')(?:[^'\\]|\\.)*`), "${1}" + mask},
+	{regexp.MustCompile(`(?i)(\\["'][\w.-]*(?:` + secretNames + `)[\w.-]*\\["']\s*(?::|=>|=|,)\s*\\["'])(?:[^"'\\]|\\[^"'])*`), "${1}" + mask},
 	{regexp.MustCompile(`(?i)(\\?["'][\w.-]*(?:passw(?:or)?d|pwd|secret|token|api_?key|pin|cvv|cvc|card_?number|ssn)[\w.-]*\\?["']\s*(?::|=>)\s*)-?\d+`), "${1}" + mask},
 	// password=x, db_password='x', Authorization: x, Set-Cookie: x
 	{regexp.MustCompile(`(?i)\b([\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|sharedaccess\w*|credential\w*|signature)\s?=\s?)(?:'[^']*'|"[^"]*"|[^\s&;,)'"<>]+)`), "${1}" + mask},
@@ -48,14 +53,13 @@ func redact(s string) string {
 	for _, r := range redactions {
 		s = r.pattern.ReplaceAllString(s, r.with)
 	}
-	if len(s) > maxOriginal {
+	if s = escapeControls(s); len(s) > maxOriginal {
 		end := maxOriginal
 		for end > 0 && !utf8.RuneStart(s[end]) {
 			end--
 		}
 		s, truncated = s[:end], true
 	}
-	s = escapeControls(s)
 	if truncated {
 		s += "…"
 	}
