@@ -145,6 +145,9 @@ func report(ctx context.Context, caddy string, o options, pinned bool, contender
 		return err
 	}
 	text := facts + "\n" + markdown(rows)
+	if warning := disturbed(rows); warning != "" && pinned {
+		text += "\n" + warning
+	}
 	fmt.Print(text)
 	if o.output != "" {
 		if err := os.MkdirAll(filepath.Dir(o.output), 0o755); err != nil {

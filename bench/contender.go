@@ -35,6 +35,7 @@ type sample struct {
 	p99    float64 // milliseconds
 	cpu    float64 // microseconds per request
 	memory float64 // MiB
+	busy   float64 // share of its core that the process got, 0 to 1
 }
 
 // arena holds what all contenders share.
@@ -188,11 +189,13 @@ func (c *contender) turn(ctx context.Context, l *load, length time.Duration) (sa
 	if result.Failed > 0 {
 		return sample{}, fmt.Errorf("loading %q: %d of %d requests failed\n%s", c.name, result.Failed, result.Requests, c.process.tail())
 	}
+	used, elapsed := float64((after - before).Microseconds()), float64(result.Microseconds)
 	return sample{
-		rate:   float64(result.Requests) / (float64(result.Microseconds) / 1e6),
+		rate:   float64(result.Requests) / (elapsed / 1e6),
 		p99:    float64(result.P99) / 1e3,
-		cpu:    float64((after - before).Microseconds()) / float64(result.Requests),
+		cpu:    used / float64(result.Requests),
 		memory: float64(memory) / (1 << 20),
+		busy:   used / elapsed,
 	}, c.checkAnswers(result)
 }
 

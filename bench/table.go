@@ -59,6 +59,7 @@ func summarise(contenders []*contender) []row {
 		r.value.p99, r.ratio.p99 = each(func(s sample) float64 { return s.p99 })
 		r.value.cpu, r.ratio.cpu = each(sampleCPU)
 		r.value.memory, r.ratio.memory = each(func(s sample) float64 { return s.memory })
+		r.value.busy, r.ratio.busy = each(func(s sample) float64 { return s.busy })
 		r.cpuOverStock = pair(sampleCPU, bareSamples[stock])
 		rows = append(rows, r)
 	}
@@ -111,6 +112,25 @@ func overBudget(rows []row) []string {
 		}
 	}
 	return over
+}
+
+// quietEnough is the share of its core that bare Caddy gets on a machine that does
+// nothing else; the load keeps it busy all the time.
+const quietEnough = 0.85
+
+// disturbed returns a sentence if something else took the core from the gateway:
+// cold caches then make every request dearer, and more so the one with more code.
+func disturbed(rows []row) string {
+	least := 1.0
+	for _, r := range rows {
+		if r.kind == bare {
+			least = min(least, r.value.busy)
+		}
+	}
+	if least >= quietEnough {
+		return ""
+	}
+	return fmt.Sprintf("The machine was busy with something else: bare Caddy got %.0f %% of its core. Don't trust these figures, measure again when it is quiet.\n", 100*least)
 }
 
 // machineFacts says what was measured and on what, without naming the machine.

@@ -92,3 +92,27 @@ func TestMarkdown(t *testing.T) {
 		t.Errorf("markdown() = %s\nwant a line %s", got, want)
 	}
 }
+
+func TestDisturbed(t *testing.T) {
+	tests := map[string]struct {
+		busy float64
+		want string
+	}{
+		"quiet":                      {0.97, ""},
+		"something else was running": {0.4, "bare Caddy got 40 % of its core"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			rows := []row{
+				{kind: bare, settings: stock, value: sample{busy: 0.99}},
+				{kind: bare, settings: tuned, value: sample{busy: tt.busy}},
+				// The load generator does not keep up with refusals: that is no disturbance.
+				{kind: refused, settings: tuned, value: sample{busy: 0.5}},
+			}
+			got := disturbed(rows)
+			if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
+				t.Errorf("disturbed() = %q, want %q in it", got, tt.want)
+			}
+		})
+	}
+}
