@@ -1,0 +1,195 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// Admin serves the gateway's part of Caddy's admin API, under /gateway/. Who may
+// use it is Caddy's decision: the admin endpoint's address, origins and remote
+// access rules.
+type Admin struct {
+	routes *http.ServeMux
+}
+
+// CaddyModule returns the Caddy module information.
+func (Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.gateway", New: func() caddy.Module { return new(Admin) }}
+}
+
+// maxAdminBody bounds the body of an admin request, in bytes.
+const maxAdminBody = 64 << 10
+
+// Routes returns the one route that leads to all of ours.
+func (a *Admin) Routes() []caddy.AdminRoute {
+	a.routes = http.NewServeMux()
+	for pattern, handler := range map[string]adminHandler{
+		"GET /gateway/keys":                listKeys,
+		"POST /gateway/keys":               createKey,
+		"GET /gateway/keys/{id}":           getKey,
+		"PATCH /gateway/keys/{id}":         patchKey,
+		"DELETE /gateway/keys/{id}":        deleteKey,
+		"POST /gateway/keys/{id}/rotate":   rotateKey,
+		"GET /gateway/revocations":         listRevocations,
+		"POST /gateway/revocations":        addRevocation,
+		"DELETE /gateway/revocations/{id}": deleteRevocation,
+		"GET /gateway/health":              showHealth,
+	} {
+		a.routes.Handle(pattern, handler)
+	}
+	return []caddy.AdminRoute{{Pattern: "/gateway/", Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+		a.routes.ServeHTTP(&adminWriter{ResponseWriter: w}, r)
+		return nil
+	})}}
+}
+
+// adminRequest is one request and the app of the running configuration.
+type adminRequest struct {
+	*http.Request
+	app     *App
+	records *openRecords
+	keys    *keyService
+}
+
+// adminHandler answers with a value to show as JSON, or an error.
+type adminHandler func(r *adminRequest) (status int, body any, err error)
+
+// ServeHTTP resolves the running app at each request: admin routes are made
+// before the apps of a configuration.
+func (h adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status, body, err := h.answer(r)
+	if err != nil {
+		status, body = adminError(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		poolLog("admin").Debug("writing an answer", zap.Error(err))
+	}
+}
+
+func (h adminHandler) answer(r *http.Request) (int, any, error) {
+	loaded, err := caddy.ActiveContext().AppIfConfigured("gateway")
+	if err != nil {
+		return 0, nil, errNotRunning
+	}
+	app, ok := loaded.(*App)
+	if !ok {
+		return 0, nil, errNotRunning
+	}
+	records, err := app.records.open(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	return h(&adminRequest{r, app, records, &keyService{app, records, time.Now}})
+}
+
+// adminError says an error in the format of the project.
+func adminError(err error) (int, any) {
+	type detail struct {
+		Detail any `json:"detail"`
+	}
+	if bad, ok := errors.AsType[*inputError](err); ok {
+		return http.StatusUnprocessableEntity, detail{[]map[string]any{{"loc": []string{"body", bad.field}, "msg": bad.text, "type": "value_error"}}}
+	}
+	var status int
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return http.StatusNotFound, detail{"Not found"}
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
+		status = http.StatusConflict
+	case errors.Is(err, store.ErrInvalid):
+		status = http.StatusUnprocessableEntity
+	case errors.Is(err, errNotRunning):
+		status = http.StatusServiceUnavailable
+	default:
+		poolLog("admin").Error("answering an admin request", zap.Error(err))
+		return http.StatusServiceUnavailable, detail{"Service unavailable"}
+	}
+	return status, detail{err.Error()}
+}
+
+// adminWriter gives the mux's own refusals, 404 and 405, the project's format.
+type adminWriter struct {
+	http.ResponseWriter
+	replaced bool
+}
+
+// WriteHeader replaces the plain text of http.Error.
+func (w *adminWriter) WriteHeader(status int) {
+	if status >= 400 && w.Header().Get("Content-Type") != "application/json" {
+		w.replaced = true
+		body := `{"detail":"` + http.StatusText(status) + `"}` + "\n"
+		if status == http.StatusNotFound {
+			body = `{"detail":"Not found"}` + "\n"
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.ResponseWriter.WriteHeader(status)
+		_, _ = io.WriteString(w.ResponseWriter, body)
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *adminWriter) Write(p []byte) (int, error) {
+	if w.replaced {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// decode reads a JSON body strictly: a misspelt field must not be passed over.
+func (r *adminRequest) decode(into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil && d.More() {
+		err = errors.New("more than one JSON value")
+	}
+	if err == io.EOF {
+		err = errors.New("field required")
+	}
+	if err != nil {
+		return &inputError{"(body)", err.Error()}
+	}
+	return nil
+}
+
+// audit writes what was done to the audit trail. A trail that can't be written is
+// logged: the change has been made and must not look as if it had not.
+func (r *adminRequest) audit(action, target string, err error) {
+	result := "ok"
+	if err != nil {
+		result = err.Error()
+	}
+	from, _, splitErr := net.SplitHostPort(r.RemoteAddr)
+	if splitErr != nil {
+		from = r.RemoteAddr
+	}
+	entry := store.AuditEntry{
+		At: time.Now().UTC().Truncate(time.Second), Actor: "admin", Action: action, Target: target,
+		From: clip(from, 64), Result: clip(result, 200),
+	}
+	if err := r.records.store.AppendAudit(r.Context(), entry); err != nil {
+		poolLog("audit").Error("writing the audit trail", zap.String("action", action), zap.String("target", target), zap.Error(err))
+	}
+}
+
+// Interface guards.
+var (
+	_ caddy.AdminRouter = (*Admin)(nil)
+	_ http.Handler      = adminHandler(nil)
+)

@@ -1,0 +1,133 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth/apikey"
+	"github.com/ainative/portcullis/plugins/auth/bearer"
+)
+
+// revocationInput is what the admin API takes: one of jti and subject, or
+// issued_before alone.
+type revocationInput struct {
+	JTI     string `json:"jti"`
+	Subject string `json:"subject"`
+	// IssuedBefore bounds which of the subject's tokens end. Default: now.
+	IssuedBefore *time.Time `json:"issued_before"`
+	// Issuer restricts it to the issuer of this name. Default: any.
+	Issuer string `json:"issuer"`
+	Note   string `json:"note"`
+}
+
+// revocationJSON is a revocation as the admin API and the command show it.
+type revocationJSON struct {
+	ID           string  `json:"id"`
+	Kind         string  `json:"kind"`
+	Issuer       *string `json:"issuer"`
+	Value        string  `json:"value"`
+	IssuedBefore *string `json:"issued_before"`
+	CreatedAt    *string `json:"created_at"`
+	ExpiresAt    *string `json:"expires_at"`
+	Note         string  `json:"note"`
+}
+
+func showRevocation(r plugins.Revocation) revocationJSON {
+	return revocationJSON{
+		ID: r.ID, Kind: string(r.Kind), Issuer: orNull(r.Issuer), Value: r.Value,
+		IssuedBefore: timeOrNull(r.IssuedBefore), CreatedAt: timeOrNull(r.CreatedAt),
+		ExpiresAt: timeOrNull(r.ExpiresAt), Note: r.Note,
+	}
+}
+
+// revocationKept is how long a revocation is kept at least: longer than a token
+// that it ends can live, even if max_lifetime is raised meanwhile.
+const revocationKept = 31 * 24 * time.Hour
+
+// revocation makes the record of an input.
+func (in revocationInput) revocation(app *App, now time.Time) (plugins.Revocation, error) {
+	now = now.UTC().Truncate(time.Second)
+	rev := plugins.Revocation{Issuer: in.Issuer, Note: in.Note, CreatedAt: now}
+	if in.Issuer != "" && !slices.ContainsFunc(app.Issuers, func(i Issuer) bool { return i.Name == in.Issuer }) {
+		return rev, &inputError{"issuer", "there is no issuer of this name in the running configuration"}
+	}
+	switch {
+	case in.JTI != "" && in.Subject != "":
+		return rev, &inputError{"jti", "give jti or subject, not both"}
+	case in.JTI != "" && in.IssuedBefore != nil:
+		return rev, &inputError{"issued_before", "goes with subject, or alone; a jti names one token"}
+	case in.JTI != "":
+		rev.Kind, rev.Value = plugins.RevokeTokenID, in.JTI
+	case in.Subject != "":
+		rev.Kind, rev.Value = plugins.RevokeSubject, in.Subject
+	case in.IssuedBefore != nil:
+		rev.Kind = plugins.RevokeIssuedBefore
+	default:
+		return rev, &inputError{"jti", "give jti, subject, or issued_before"}
+	}
+	for field, text := range map[string]string{"jti": in.JTI, "subject": in.Subject, "note": in.Note} {
+		if err := checkText(field, text, 0, 512); err != nil {
+			return rev, err
+		}
+	}
+	last := now
+	if rev.Kind != plugins.RevokeTokenID {
+		rev.IssuedBefore = now
+		if in.IssuedBefore != nil {
+			rev.IssuedBefore = in.IssuedBefore.UTC().Truncate(time.Second)
+		}
+		if rev.IssuedBefore.After(last) {
+			last = rev.IssuedBefore
+		}
+	}
+	longest := revocationKept
+	for _, issuer := range app.Issuers {
+		longest = max(longest, time.Duration(issuer.MaxLifetime)+bearer.MaxLeeway)
+	}
+	rev.ExpiresAt = last.Add(longest)
+	var err error
+	rev.ID, err = apikey.NewID()
+	return rev, err
+}
+
+func listRevocations(r *adminRequest) (int, any, error) {
+	all, err := r.records.store.Revocations(r.Context(), time.Now())
+	if err != nil {
+		return 0, nil, err
+	}
+	list := make([]revocationJSON, 0, len(all))
+	for _, rev := range all {
+		list = append(list, showRevocation(rev))
+	}
+	return http.StatusOK, list, nil
+}
+
+func addRevocation(r *adminRequest) (int, any, error) {
+	var in revocationInput
+	if err := r.decode(&in); err != nil {
+		return 0, nil, err
+	}
+	rev, err := in.revocation(r.app, time.Now())
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := r.records.store.Revoke(r.Context(), rev); err != nil {
+		return 0, nil, err
+	}
+	// In force on this node when the answer is sent; other processes follow.
+	r.app.records.revoked.Add(rev)
+	r.audit("token.revoke", rev.ID, nil)
+	return http.StatusCreated, showRevocation(rev), nil
+}
+
+func deleteRevocation(r *adminRequest) (int, any, error) {
+	id := r.PathValue("id")
+	err := r.records.store.DeleteRevocation(r.Context(), id)
+	if err == nil {
+		r.app.records.revoked.Remove(id)
+	}
+	r.audit("token.unrevoke", id, err)
+	return http.StatusOK, map[string]string{"id": id}, err
+}

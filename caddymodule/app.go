@@ -1,0 +1,285 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/roles"
+)
+
+// App is what the gateway's handlers share: where keys and counts are kept, and
+// which roles, tiers and issuers there are. Without a configuration the defaults
+// hold: an SQLite file in Caddy's data directory, counts in memory, the roles
+// USER, DEVELOPER and ADMIN, the tiers free, pro and enterprise, and no issuer,
+// so that API keys are the only credentials.
+type App struct {
+	// Where API keys, revocations and the audit trail are kept. Default: `sqlite`.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=gateway.stores inline_key=store"`
+
+	// The key under which API keys are hashed, 32 bytes or more. Placeholders
+	// {env.*} and {file.*} are supported. Default: made once and kept in a file
+	// beside the store.
+	Pepper string `json:"pepper,omitempty"`
+
+	// The pepper before Pepper. Keys hashed under it go on working.
+	PreviousPepper string `json:"previous_pepper,omitempty"`
+
+	// Where requests are counted. Default: `memory`.
+	LimiterRaw json.RawMessage `json:"limiter,omitempty" caddy:"namespace=gateway.limiters inline_key=limiter"`
+
+	// The roles. Default: USER, DEVELOPER including USER, ADMIN including DEVELOPER.
+	Roles []Role `json:"roles,omitempty"`
+
+	// The tiers. Those given are added to the defaults free (60/1m), pro (300/1m)
+	// and enterprise (1000/1m), or replace them by name.
+	Tiers []Tier `json:"tiers,omitempty"`
+
+	// The tier of callers whose credential names none, or one that is not
+	// defined. Default: `free`.
+	DefaultTier string `json:"default_tier,omitempty"`
+
+	// The role of callers whose credential names none. Default: `USER`.
+	DefaultRole string `json:"default_role,omitempty"`
+
+	// Who signs tokens. Several are allowed; each token's `iss` chooses one.
+	Issuers []Issuer `json:"issuers,omitempty"`
+
+	// Accept imported API keys in any format as `Authorization: Bearer <key>` too,
+	// at the price of a look-up for each credential that could be one.
+	ForeignKeys bool `json:"foreign_keys,omitempty"`
+
+	logger    *zap.Logger
+	hierarchy *roles.Hierarchy
+	tiers     map[string]*ratelimit.Policy
+	store     StoreProvider
+	limiters  limiterProvider
+	records   *records
+	verifier  *verifierRef
+	keys      *keyScheme
+	overrides overrides
+	acquired  []releaser
+}
+
+// Role is a role and what it includes.
+type Role struct {
+	// Name of the role, compared exactly.
+	Name string `json:"name"`
+	// Includes names the roles whose rights this one has too.
+	Includes []string `json:"includes,omitempty"`
+}
+
+// Tier is a named set of limits.
+type Tier struct {
+	// Name of the tier, as credentials have it.
+	Name string `json:"name"`
+	// Limits such as `60/1m burst 100`. A request that one of them refuses is
+	// charged to none.
+	Limits []string `json:"limits,omitempty"`
+	// Concurrency is how many requests of one owner may be under way at once.
+	// Default: no limit.
+	Concurrency int `json:"concurrency,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "gateway", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision resolves secrets, checks everything and takes the shared state from
+// the pools. It opens no file and no connection: Start does.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	if err := a.definePolicies(); err != nil {
+		return err
+	}
+	if err := a.loadGuests(ctx); err != nil {
+		return err
+	}
+	if err := a.acquireKeys(); err != nil {
+		return err
+	}
+	return a.acquireVerifier(ctx)
+}
+
+// loadGuests loads the store and the limiter, the defaults where none is given.
+func (a *App) loadGuests(ctx caddy.Context) error {
+	if a.StoreRaw == nil {
+		a.StoreRaw = caddyconfig.JSONModuleObject(new(SQLiteStore), "store", "sqlite", nil)
+	}
+	loaded, err := ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("loading the store: %w", err)
+	}
+	a.store = loaded.(StoreProvider)
+	if a.LimiterRaw == nil {
+		a.LimiterRaw = caddyconfig.JSONModuleObject(new(MemoryLimiter), "limiter", "memory", nil)
+	}
+	if loaded, err = ctx.LoadModule(a, "LimiterRaw"); err != nil {
+		return fmt.Errorf("loading the limiter: %w", err)
+	}
+	a.limiters = loaded.(limiterProvider)
+	return nil
+}
+
+// acquireKeys takes the store from the pool and makes the scheme of API keys.
+func (a *App) acquireKeys() error {
+	records, release, err := acquireRecords(a.store)
+	if err != nil {
+		return err
+	}
+	a.records = records
+	a.acquired = append(a.acquired, release)
+	a.keys = &keyScheme{records: records, defaultRole: a.DefaultRole, foreign: a.ForeignKeys}
+	a.acquired = append(a.acquired, a.keys.close)
+	for _, pepper := range []struct {
+		name, configured string
+		into             *plugins.Secret
+	}{{"pepper", a.Pepper, &a.keys.pepper}, {"previous_pepper", a.PreviousPepper, &a.keys.previous}} {
+		if pepper.configured == "" {
+			continue
+		}
+		if *pepper.into, err = resolveSecret(pepper.name, pepper.configured); err != nil {
+			return err
+		}
+		if _, err := pepperOf(pepper.name, *pepper.into); err != nil {
+			return err
+		}
+	}
+	if a.Pepper == "" && a.PreviousPepper != "" {
+		return errors.New("previous_pepper is given without pepper: name the new one too, `pepper {env.GATEWAY_PEPPER}`")
+	}
+	return nil
+}
+
+// releaser gives back what a config holds of a pool.
+type releaser func()
+
+// definePolicies works out roles and tiers. It needs no secret and no file, so
+// that directives can be checked against it when a Caddyfile is adapted.
+func (a *App) definePolicies() error {
+	defined := roles.Defaults()
+	if len(a.Roles) != 0 {
+		defined = nil
+		for _, role := range a.Roles {
+			defined = append(defined, roles.Role{Name: role.Name, Includes: role.Includes})
+		}
+	}
+	var err error
+	if a.hierarchy, err = roles.NewHierarchy(defined); err != nil {
+		return err
+	}
+	if a.DefaultRole == "" && a.hierarchy.Knows("USER") {
+		a.DefaultRole = "USER"
+	}
+	if a.DefaultRole != "" && !a.hierarchy.Knows(a.DefaultRole) {
+		return fmt.Errorf("default_role %s is not defined: add `role %s`, or use one of %s",
+			a.DefaultRole, a.DefaultRole, strings.Join(a.hierarchy.Names(), ", "))
+	}
+
+	a.tiers = map[string]*ratelimit.Policy{}
+	for _, tier := range ratelimit.DefaultTiers() {
+		a.tiers[tier.Name] = tier
+	}
+	seen := map[string]bool{}
+	for _, tier := range a.Tiers {
+		if seen[tier.Name] {
+			return fmt.Errorf("tier %s is defined twice: write it once, with all its limits", tier.Name)
+		}
+		seen[tier.Name] = true
+		limits, err := parseLimits(tier.Limits)
+		if err != nil {
+			return fmt.Errorf("tier %s: %w", tier.Name, err)
+		}
+		if a.tiers[tier.Name], err = ratelimit.NewPolicy(tier.Name, limits, tier.Concurrency); err != nil {
+			return err
+		}
+	}
+	if a.DefaultTier == "" {
+		a.DefaultTier = ratelimit.TierFree
+	}
+	if a.tiers[a.DefaultTier] == nil {
+		return fmt.Errorf("default_tier %s is not defined: add `tier %s 60/1m`, or use one of %s",
+			a.DefaultTier, a.DefaultTier, strings.Join(a.tierNames(), ", "))
+	}
+	return nil
+}
+
+// parseLimits reads limits in the Caddyfile's own syntax.
+func parseLimits(lines []string) ([]ratelimit.Limit, error) {
+	limits := make([]ratelimit.Limit, 0, len(lines))
+	for _, line := range lines {
+		limit, err := ratelimit.ParseLimit(strings.Fields(line))
+		if err != nil {
+			return nil, err
+		}
+		limits = append(limits, limit)
+	}
+	return limits, nil
+}
+
+// tierOf is the tier whose limits hold for a principal: the credential's own, or
+// the default where it names none or one that is not defined, or nobody calls.
+func (a *App) tierOf(p *plugins.Principal) *ratelimit.Policy {
+	if p == nil {
+		return a.tiers[a.DefaultTier]
+	}
+	if tier := a.tiers[p.Tier]; tier != nil {
+		return tier
+	}
+	return a.tiers[a.DefaultTier]
+}
+
+// Start opens the store and begins to fetch issuers' keys.
+func (a *App) Start() error {
+	if _, err := a.keys.open(context.Background()); err != nil {
+		return err
+	}
+	if a.verifier != nil {
+		a.verifier.Start(context.Background())
+	}
+	return nil
+}
+
+// Stop has nothing to end: what Start began is pooled, and goes on as long as a
+// configuration holds it.
+func (*App) Stop() error { return nil }
+
+// Cleanup gives the shared state back. Requests of this configuration may still
+// be under way: everything that they use goes on working until the last holder
+// has let go.
+func (a *App) Cleanup() error {
+	for _, release := range slices.Backward(a.acquired) {
+		release()
+	}
+	a.acquired = nil
+	return nil
+}
+
+// tierNames lists the tiers, sorted.
+func (a *App) tierNames() []string { return slices.Sorted(maps.Keys(a.tiers)) }
+
+// errNoIssuers says why tokens can't be taken.
+var errNoIssuers = errors.New("no issuer is configured: add `issuer NAME { secret {env.JWT_SECRET} }` to the global gateway block, or write `schemes api_key`")
+
+// retentionAfterReload is how long closed state outlives its last holder, for
+// requests that are still under way.
+const retentionAfterReload = 30 * time.Second
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,289 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// Auth asks who is calling. It takes one credential from the request, `Bearer`
+// tokens and API keys in Authorization or X-API-Key, and refuses the request
+// with 401 if there is none, if it is bad, or if there are two different ones.
+// What could not be checked is 503, never a yes.
+//
+// Client copies of the identity headers are removed in every spelling. After it
+// the upstream gets X-User-Id, X-User-Role, X-User-Roles, X-User-Tier,
+// X-Auth-Scheme and X-Api-Key-Id, and the placeholders
+// {http.auth.user.id|owner|role|roles|tier|scheme|key_id|scopes|issuer} are set.
+type Auth struct {
+	// The kinds of credential that are taken, in the order in which they are
+	// asked. Default: `bearer`, `api_key`.
+	Schemes []string `json:"schemes,omitempty"`
+
+	// Names of the issuers whose tokens are taken. Default: all.
+	Issuers []string `json:"issuers,omitempty"`
+
+	// The header of API keys. Default: `X-API-Key`.
+	KeyHeader string `json:"key_header,omitempty"`
+
+	// The realm in WWW-Authenticate. Default: `api`.
+	Realm string `json:"realm,omitempty"`
+
+	// Let requests without a credential go on as anonymous. A bad one is still
+	// refused.
+	Optional bool `json:"optional,omitempty"`
+
+	// Log what would be refused and refuse nothing. Requests that would be refused
+	// go on as anonymous, without their credential.
+	Shadow bool `json:"shadow,omitempty"`
+
+	// How many failed attempts one client address, or IPv6 /64, has before it gets
+	// 429: a limit such as `20/1m`, or `off`. Good credentials always pass.
+	// Default: `20/1m`.
+	Failures string `json:"failures,omitempty"`
+
+	// Let credentials travel on to the upstream. Default: they are removed.
+	ForwardCredentials bool `json:"forward_credentials,omitempty"`
+
+	app          *App
+	logger       *zap.Logger
+	chain        auth.Chain
+	headers      auth.Headers
+	failures     []ratelimit.Limit
+	failureCount ratelimit.Limiter
+	acquired     []releaser
+}
+
+// CaddyModule returns the Caddy module information.
+func (Auth) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.gateway_auth", New: func() caddy.Module { return new(Auth) }}
+}
+
+// Provision finds the schemes in the gateway app.
+func (a *Auth) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	var err error
+	if a.app, err = gatewayApp(ctx); err != nil {
+		return err
+	}
+	if err := a.check(a.app); err != nil {
+		return err
+	}
+	for _, scheme := range a.schemes(a.app) {
+		made, err := a.app.scheme(scheme, a.Issuers)
+		if err != nil {
+			return err
+		}
+		a.chain = append(a.chain, made)
+	}
+	if a.Realm == "" {
+		a.Realm = defaultRealm
+	}
+	if slices.Contains(a.schemes(a.app), plugins.SchemeAPIKey) {
+		a.headers.Key = textproto.CanonicalMIMEHeaderKey(a.keyHeader())
+	}
+	if len(a.failures) != 0 {
+		var release releaser
+		if a.failureCount, release, err = acquireMemory(failuresZone); err != nil {
+			return err
+		}
+		a.acquired = append(a.acquired, release)
+	}
+	return nil
+}
+
+// defaultRealm is the realm of challenges unless configured otherwise.
+const defaultRealm = "api"
+
+// failuresZone counts failed attempts, apart from every limit of the config: a
+// flood of bad credentials must not push out a caller's count.
+const failuresZone = "\x00failures"
+
+// check finds every mistake that can be found without secrets and sets the
+// parsed form of Failures.
+func (a *Auth) check(app *App) error {
+	var errs []error
+	for i, scheme := range a.Schemes {
+		if scheme != plugins.SchemeBearer && scheme != plugins.SchemeAPIKey {
+			errs = append(errs, fmt.Errorf("unknown scheme %s: write `schemes bearer api_key`, or one of the two", scheme))
+		}
+		if slices.Contains(a.Schemes[:i], scheme) {
+			errs = append(errs, fmt.Errorf("scheme %s is named twice", scheme))
+		}
+	}
+	if slices.Contains(a.Schemes, plugins.SchemeBearer) && len(app.Issuers) == 0 {
+		errs = append(errs, errNoIssuers)
+	}
+	for _, name := range a.Issuers {
+		if !slices.ContainsFunc(app.Issuers, func(i Issuer) bool { return i.Name == name }) {
+			errs = append(errs, fmt.Errorf("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", name, name))
+		}
+	}
+	if name := a.keyHeader(); !httpguts.ValidHeaderFieldName(name) || textproto.CanonicalMIMEHeaderKey(name) == "Authorization" {
+		errs = append(errs, fmt.Errorf("key_header %q can't carry keys: name another header, like X-API-Key", name))
+	}
+	if a.Failures == "" {
+		a.Failures = "20/1m"
+	}
+	if a.Failures != "off" {
+		limits, err := parseLimits([]string{a.Failures})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("failures: %w, or `failures off`", err))
+		}
+		a.failures = limits
+	}
+	return errors.Join(errs...)
+}
+
+// schemes is what is configured, or every scheme for which there is something to
+// check against.
+func (a *Auth) schemes(app *App) []string {
+	switch {
+	case len(a.Schemes) != 0:
+		return a.Schemes
+	case len(app.Issuers) == 0:
+		return []string{plugins.SchemeAPIKey}
+	}
+	return []string{plugins.SchemeBearer, plugins.SchemeAPIKey}
+}
+
+func (a *Auth) keyHeader() string {
+	if a.KeyHeader == "" {
+		return auth.DefaultKeyHeader
+	}
+	return a.KeyHeader
+}
+
+// Cleanup gives the count of failures back.
+func (a *Auth) Cleanup() error {
+	for _, release := range a.acquired {
+		release()
+	}
+	a.acquired = nil
+	return nil
+}
+
+// ServeHTTP calls the next handler for callers that it knows.
+func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := exchangeOf(r)
+	x.stripIdentity(r)
+	if auth.AmbiguousPath(r.URL) {
+		d := &plugins.Denial{Status: http.StatusBadRequest, Reason: plugins.ReasonAmbiguousPath, Value: r.URL.EscapedPath(), Bound: "a path without dot segments"}
+		if !a.Shadow {
+			return refuse(w, x, d)
+		}
+		a.shadowed(r, x, d, nil)
+	}
+
+	credential, found, denial := a.headers.Find(r)
+	if !found && denial == nil {
+		if x.principal != nil && a.accepts(x.principal) {
+			// An earlier gateway_auth of this route took the credential.
+			return next.ServeHTTP(w, r)
+		}
+		denial = a.headers.Misplaced(r, a.Optional)
+		if denial == nil {
+			if a.Optional {
+				return next.ServeHTTP(w, r)
+			}
+			denial = auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization or "+a.keyHeader())
+		}
+	}
+
+	var principal *plugins.Principal
+	var failure error
+	if denial == nil {
+		credential.ClientIP = clientIP(r)
+		principal, denial, failure = a.chain.Authenticate(r.Context(), credential)
+	}
+	if !a.ForwardCredentials {
+		a.headers.StripCredentials(r.Header)
+	}
+	switch {
+	case principal != nil:
+		x.principal = principal
+		tier := a.app.tierOf(principal).Name
+		auth.SetIdentity(r.Header, principal, tier)
+		setUserPlaceholders(r, principal, tier)
+		return next.ServeHTTP(w, r)
+	case a.Shadow:
+		x.principal = nil
+		a.shadowed(r, x, denial, failure)
+		a.headers.StripCredentials(r.Header)
+		return next.ServeHTTP(w, r)
+	case failure != nil:
+		return undecided(w, failure)
+	}
+	return a.deny(w, r, x, denial)
+}
+
+// accepts reports whether a principal that an earlier gateway_auth found would
+// have been found by this one.
+func (a *Auth) accepts(p *plugins.Principal) bool {
+	return slices.Contains(a.schemes(a.app), p.Scheme) &&
+		(p.Scheme != plugins.SchemeBearer || len(a.Issuers) == 0 || slices.Contains(a.Issuers, p.Issuer))
+}
+
+// deny answers a bad or missing credential with its challenge, or with 429 for
+// an address that has failed too often. Only failures are counted and asked
+// about, so that a good credential from the same address always passes.
+func (a *Auth) deny(w http.ResponseWriter, r *http.Request, x *exchange, d *plugins.Denial) error {
+	if d.Reason != plugins.ReasonNoCredential {
+		if slowed := a.countFailure(r); slowed != nil {
+			slowed.Value = string(d.Reason) + ", " + slowed.Value
+			return refuse(w, x, slowed)
+		}
+	}
+	d.Challenges = []string{a.headers.Challenge(a.Realm, d)}
+	return refuse(w, x, d)
+}
+
+func (a *Auth) countFailure(r *http.Request) *plugins.Denial {
+	if a.failureCount == nil {
+		return nil
+	}
+	key, ok := ratelimit.AnonymousKey(failuresZone, clientIP(r))
+	if !ok {
+		return nil
+	}
+	decision, err := a.failureCount.Take(r.Context(), key, a.failures, 1, nil)
+	if err != nil || decision.Allowed {
+		return nil
+	}
+	d := tooMany(decision.RetryAfter)
+	d.Reason = plugins.ReasonAuthFailures
+	d.Value = "too many failed attempts from this address"
+	d.Bound = a.Failures
+	return d
+}
+
+// shadowed records what would have been refused.
+func (a *Auth) shadowed(r *http.Request, x *exchange, d *plugins.Denial, failure error) {
+	logShadow(a.logger, r, x, "gateway_auth", d, failure)
+}
+
+// stripIdentity removes the client's copies of our headers, once.
+func (x *exchange) stripIdentity(r *http.Request) {
+	if !x.stripped {
+		auth.StripIdentity(r)
+		x.stripped = true
+	}
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Auth)(nil)
+	_ caddy.CleanerUpper          = (*Auth)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Auth)(nil)
+)

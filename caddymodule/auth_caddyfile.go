@@ -1,0 +1,52 @@
+package caddymodule
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func parseAuth(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	return parseHandler(h, new(Auth))
+}
+
+// UnmarshalCaddyfile reads the directive. Syntax:
+//
+//	gateway_auth [<matcher>] {
+//	    schemes             bearer api_key
+//	    issuers             <name>...
+//	    key_header          <name>
+//	    realm               <text>
+//	    optional
+//	    shadow
+//	    failures            <limit>|off
+//	    forward_credentials
+//	}
+func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	if d.NextArg() {
+		return surplus(d, "gateway_auth takes a matcher and a block only")
+	}
+	return block(d, map[string]func() error{
+		"schemes":    func() error { return words(d, &a.Schemes) },
+		"issuers":    func() error { return words(d, &a.Issuers) },
+		"key_header": func() error { return word(d, &a.KeyHeader) },
+		"realm":      func() error { return word(d, &a.Realm) },
+		"optional":   func() error { return flag(d, &a.Optional) },
+		"shadow":     func() error { return flag(d, &a.Shadow) },
+		"failures": func() error {
+			var limit []string
+			if err := words(d, &limit); err != nil {
+				return err
+			}
+			a.Failures = strings.Join(limit, " ")
+			return nil
+		},
+		"forward_credentials": func() error { return flag(d, &a.ForwardCredentials) },
+	})
+}
+
+// Interface guard.
+var _ caddyfile.Unmarshaler = (*Auth)(nil)

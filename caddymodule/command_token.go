@@ -1,0 +1,69 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+func tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "Revokes tokens"}
+	cmd.AddCommand(tokenRevokeCommand(), tokenRevocationsCommand())
+	return cmd
+}
+
+func tokenRevokeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke --jti JTI | --subject SUBJECT [--issued-before TIME] | --issued-before TIME",
+		Short: "Ends a token, or all tokens of a subject, at once",
+		Args:  cobra.NoArgs,
+		RunE: run(func(c *adminClient, cmd *cobra.Command, _ []string) error {
+			body := map[string]any{}
+			for flag, field := range map[string]string{
+				"jti": "jti", "subject": "subject", "issued-before": "issued_before", "issuer": "issuer", "note": "note",
+			} {
+				if cmd.Flags().Changed(flag) {
+					body[field], _ = cmd.Flags().GetString(flag)
+				}
+			}
+			var rev revocationJSON
+			if err := c.ask(http.MethodPost, pathTo("revocations"), body, &rev); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(rev)
+			}
+			_, err := fmt.Fprintf(c.out, "Revoked %s %s (%s).\n", rev.Kind, rev.Value, rev.ID)
+			return err
+		}),
+	}
+	cmd.Flags().String("jti", "", "The id of the token")
+	cmd.Flags().String("subject", "", "The subject whose tokens end")
+	cmd.Flags().String("issued-before", "", "End tokens issued at or before this time, RFC 3339; now if not given")
+	cmd.Flags().String("issuer", "", "Only tokens of the issuer of this name")
+	cmd.Flags().String("note", "", "A remark")
+	return cmd
+}
+
+func tokenRevocationsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "revocations",
+		Short: "Lists the revocations in force",
+		Args:  cobra.NoArgs,
+		RunE: run(func(c *adminClient, _ *cobra.Command, _ []string) error {
+			list := []revocationJSON{}
+			if err := c.ask(http.MethodGet, pathTo("revocations"), nil, &list); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(list)
+			}
+			var rows []string
+			for _, r := range list {
+				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", r.ID, r.Kind, r.Value, textOr(r.Issuer), textOr(r.IssuedBefore), textOr(r.ExpiresAt)))
+			}
+			return c.table("ID\tKIND\tVALUE\tISSUER\tISSUED BEFORE\tKEPT UNTIL", rows)
+		}),
+	}
+}

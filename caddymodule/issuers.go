@@ -1,0 +1,253 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/auth/bearer"
+)
+
+// Issuer is a party whose tokens are taken. Exactly one of Secret, PublicKey,
+// JWKS and Discovery is given.
+type Issuer struct {
+	// Name is how the config, the log and {http.auth.user.issuer} call the issuer.
+	Name string `json:"name"`
+
+	// Secret shared with the issuer, for HS256 (32 bytes or more), HS384 (48) and
+	// HS512 (64). Placeholders {env.*} and {file.*} are supported.
+	Secret string `json:"secret,omitempty"`
+
+	// PublicKey is one or more public keys or certificates in PEM, or the path of
+	// such a file, which is read again when it changes. Placeholders {env.*} and
+	// {file.*} are supported.
+	PublicKey string `json:"public_key,omitempty"`
+
+	// JWKS is the URL of the issuer's key set.
+	JWKS string `json:"jwks,omitempty"`
+
+	// Discovery is the URL of an OpenID provider, which names its key set.
+	Discovery string `json:"discovery,omitempty"`
+
+	// Algorithms that tokens may be signed with; never read from the token.
+	// Default: HS256 for a secret, else by the key.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// Iss that tokens must carry, compared exactly. Without it the issuer takes
+	// tokens that no other issuer claims.
+	Iss string `json:"iss,omitempty"`
+
+	// Audiences of which a token must carry one. Default: any.
+	Audiences []string `json:"audiences,omitempty"`
+
+	// MaxLifetime bounds exp - iat. Default: 8h.
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
+
+	// Leeway for clocks that differ, at most 60s. Default: 30s.
+	Leeway *caddy.Duration `json:"leeway,omitempty"`
+
+	// Require lists claims that a token must carry.
+	Require []string `json:"require,omitempty"`
+
+	// Types are the accepted `typ` headers. Default: JWT and at+jwt; a token
+	// without typ is always accepted.
+	Types []string `json:"types,omitempty"`
+
+	// Claims says in which claims, as dotted paths, the identity stands: subject,
+	// role, tier, scope and token_id. Defaults: sub, role or roles, tier, scope or
+	// scp, jti.
+	Claims map[string]string `json:"claims,omitempty"`
+
+	// RefreshInterval is how often the key set is fetched. Default: 5m.
+	RefreshInterval caddy.Duration `json:"refresh_interval,omitempty"`
+
+	// MaxStale is how long the last good key set is used while no fetch succeeds.
+	// Default: 24h.
+	MaxStale caddy.Duration `json:"max_stale,omitempty"`
+
+	// At is where the issuer stands in the Caddyfile, for messages.
+	At string `json:"at,omitempty"`
+}
+
+// config resolves the issuer's secrets.
+func (i *Issuer) config() (bearer.IssuerConfig, error) {
+	c := bearer.IssuerConfig{
+		Name:            i.Name,
+		JWKS:            i.JWKS,
+		Discovery:       i.Discovery,
+		Algorithms:      i.Algorithms,
+		Iss:             i.Iss,
+		Audiences:       i.Audiences,
+		MaxLifetime:     time.Duration(i.MaxLifetime),
+		Leeway:          (*time.Duration)(i.Leeway),
+		Require:         i.Require,
+		Types:           i.Types,
+		RefreshInterval: time.Duration(i.RefreshInterval),
+		MaxStale:        time.Duration(i.MaxStale),
+	}
+	var err error
+	if i.Secret != "" {
+		if c.Secret, err = resolveSecret("issuer "+i.Name+": secret", i.Secret); err != nil {
+			return c, err
+		}
+	}
+	if i.PublicKey != "" {
+		key, err := resolveSecret("issuer "+i.Name+": public_key", i.PublicKey)
+		if err != nil {
+			return c, err
+		}
+		if info, err := os.Stat(key.Reveal()); err == nil && !info.IsDir() {
+			c.PublicKeyFile = key.Reveal()
+		} else {
+			c.PublicKey = []byte(key.Reveal())
+		}
+	}
+	for name, path := range i.Claims {
+		into := map[string]*string{
+			"subject": &c.Claims.Subject, "role": &c.Claims.Role, "tier": &c.Claims.Tier,
+			"scope": &c.Claims.Scope, "token_id": &c.Claims.TokenID,
+		}[name]
+		if into == nil {
+			return c, fmt.Errorf("issuer %s: unknown claim %s: write `claim subject|role|tier|scope|token_id PATH`", i.Name, name)
+		}
+		*into = path
+	}
+	return c, nil
+}
+
+// verifierRef is a pooled verifier: configurations whose issuers are the same
+// share its keys and its cache of verified tokens.
+type verifierRef struct {
+	*bearer.Verifier
+}
+
+// Destruct stops fetching. Requests under way can go on with the keys there are.
+func (v *verifierRef) Destruct() error { return v.Close() }
+
+// acquireVerifier takes the verifier of the issuers from the pool, or none where
+// no issuer is configured.
+func (a *App) acquireVerifier(ctx caddy.Context) error {
+	if len(a.Issuers) == 0 {
+		return nil
+	}
+	cfg := bearer.Config{
+		DefaultRole: a.DefaultRole,
+		Revoked:     a.records.revoked,
+		Storage:     keySetStorage{ctx.Storage()},
+		Log:         logKeyEvent,
+	}
+	// The pool's key tells configurations apart without holding a secret.
+	fingerprint := sha256.New()
+	describe := json.NewEncoder(fingerprint)
+	if err := describe.Encode([]any{a.records.provider.Identity(), a.DefaultRole}); err != nil {
+		return err
+	}
+	var errs []error
+	for i := range a.Issuers {
+		issuer := &a.Issuers[i]
+		c, err := issuer.config()
+		if err != nil {
+			errs = append(errs, issuer.located(err))
+			continue
+		}
+		cfg.Issuers = append(cfg.Issuers, c)
+		// Each issuer alone, so that its mistakes are told with its place.
+		if _, err := bearer.New(bearer.Config{Issuers: []bearer.IssuerConfig{c}, CacheEntries: -1}); err != nil {
+			errs = append(errs, issuer.located(err))
+		}
+		unlocated := *issuer
+		unlocated.At = ""
+		if err := describe.Encode([]any{unlocated, c.Secret.Reveal(), string(c.PublicKey)}); err != nil {
+			return err
+		}
+	}
+	if len(errs) != 0 {
+		return errors.Join(errs...)
+	}
+	verifier, release, err := acquire(poolKey{"verifier", hex.EncodeToString(fingerprint.Sum(nil))}, func() (*verifierRef, error) {
+		v, err := bearer.New(cfg)
+		return &verifierRef{v}, err
+	})
+	if err != nil {
+		return err
+	}
+	a.verifier = verifier
+	a.acquired = append(a.acquired, release)
+	return nil
+}
+
+// located adds the place in the Caddyfile to a mistake.
+func (i *Issuer) located(err error) error {
+	if i.At == "" {
+		return err
+	}
+	return fmt.Errorf("%w, at %s", err, i.At)
+}
+
+// scheme returns the scheme of this name, for the issuers named or for all.
+func (a *App) scheme(name string, issuers []string) (auth.Scheme, error) {
+	switch {
+	case name == plugins.SchemeAPIKey:
+		return a.keys, nil
+	case a.verifier == nil:
+		return nil, errNoIssuers
+	}
+	made, err := a.verifier.Scheme(issuers...)
+	if err != nil {
+		return nil, err
+	}
+	return &tokenScheme{Scheme: made, records: a.records}, nil
+}
+
+// tokenScheme takes tokens only while it is known which are revoked.
+type tokenScheme struct {
+	*bearer.Scheme
+	records *records
+}
+
+// Authenticate implements auth.Scheme.
+func (t *tokenScheme) Authenticate(ctx context.Context, c auth.Credential) (*plugins.Principal, *plugins.Denial, error) {
+	o, err := t.records.open(ctx)
+	if err != nil {
+		return nil, nil, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
+	}
+	p, d, err := t.Scheme.Authenticate(ctx, c)
+	if p == nil {
+		return nil, d, err
+	}
+	if err := o.revocationsStale(); err != nil {
+		return nil, nil, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
+	}
+	return p, nil, nil
+}
+
+// keySetStorage keeps key sets in Caddy's own storage, so that a restart does not
+// depend on the issuer being up.
+type keySetStorage struct{ certmagic.Storage }
+
+const keySetPrefix = "portcullis/keysets/"
+
+func (s keySetStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	return s.Storage.Load(ctx, keySetPrefix+key)
+}
+
+func (s keySetStorage) Store(ctx context.Context, key string, value []byte) error {
+	return s.Storage.Store(ctx, keySetPrefix+key, value)
+}
+
+// logKeyEvent logs what happens to the key sources of issuers.
+func logKeyEvent(e bearer.Event) {
+	poolLog("issuers").Info(string(e.Kind), zap.String("issuer", e.Issuer), zap.String("kid", e.KeyID),
+		zap.Int("keys", e.Keys), zap.Int("skipped", e.Skipped), zap.Error(e.Err))
+}

@@ -1,0 +1,422 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// RateLimit asks how often the caller may come. Without further configuration
+// the limits of the caller's tier hold, counted per owner over all of the
+// owner's keys and tokens, and anonymous callers are counted by address. Over
+// the limit the request is refused with 429 and Retry-After, and costs nothing.
+//
+// Which limits hold, first to last: those of the API key, those of this handler,
+// those of the tier.
+type RateLimit struct {
+	// Zone names the counts, so that they survive a reload and are shared by
+	// handlers of the same zone. Default: `default`.
+	Zone string `json:"zone,omitempty"`
+
+	// Limits instead of the tier's, such as `10/1s burst 20`. A request that one of
+	// them refuses is charged to none.
+	Limits []string `json:"limits,omitempty"`
+
+	// Concurrency is how many requests of one caller may be under way at once,
+	// beside Limits. Default: no limit.
+	Concurrency int `json:"concurrency,omitempty"`
+
+	// What requests are counted by: `owner`, `credential`, `ip`, or a placeholder
+	// such as {http.request.header.X-Tenant}. Default: `owner`.
+	By string `json:"by,omitempty"`
+
+	// What happens to a request for which the placeholder of By is empty: `deny` or
+	// `anonymous`. Default: `deny`.
+	Missing string `json:"missing,omitempty"`
+
+	// The limit of anonymous callers, per client IP, IPv6 by /64. Default: `20/1m`.
+	Anonymous string `json:"anonymous,omitempty"`
+
+	// What one request costs: a whole number, or a placeholder that gives one.
+	// Default: 1.
+	Cost string `json:"cost,omitempty"`
+
+	// Which headers clients get: `all`, `retry_after` or `none`. Default: `all`.
+	Headers string `json:"headers,omitempty"`
+
+	// Log what would be refused and refuse nothing.
+	Shadow bool `json:"shadow,omitempty"`
+
+	app       *App
+	logger    *zap.Logger
+	route     *ratelimit.Policy
+	anonymous *ratelimit.Policy
+	cost      int64
+	mode      ratelimit.HeaderMode
+	zone      zone
+	strangers zone
+	acquired  []releaser
+}
+
+// What requests can be counted by, beside placeholders.
+const (
+	byOwner      = "owner"
+	byCredential = "credential"
+	byIP         = "ip"
+)
+
+// What can happen where a placeholder is empty.
+const (
+	missingDeny      = "deny"
+	missingAnonymous = "anonymous"
+)
+
+const (
+	defaultZone      = "default"
+	defaultAnonymous = "20/1m"
+)
+
+// CaddyModule returns the Caddy module information.
+func (RateLimit) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.gateway_limit", New: func() caddy.Module { return new(RateLimit) }}
+}
+
+// Provision takes the zone's counts from the pool.
+func (l *RateLimit) Provision(ctx caddy.Context) error {
+	l.logger = ctx.Logger()
+	var err error
+	if l.app, err = gatewayApp(ctx); err != nil {
+		return err
+	}
+	if err := l.check(l.app); err != nil {
+		return err
+	}
+	// Strangers are counted apart, so that a flood of addresses can't push out the
+	// counts of known callers.
+	for name, into := range map[string]*zone{l.Zone: &l.zone, l.Zone + "\x00anonymous": &l.strangers} {
+		var release releaser
+		if *into, release, err = l.app.limiters.acquire(name); err != nil {
+			return err
+		}
+		l.acquired = append(l.acquired, release)
+	}
+	return nil
+}
+
+// check works the policies out and finds every mistake in the configuration.
+func (l *RateLimit) check(app *App) error {
+	if l.Zone == "" {
+		l.Zone = defaultZone
+	}
+	if l.By == "" {
+		l.By = byOwner
+	}
+	if l.Missing == "" {
+		l.Missing = missingDeny
+	}
+	if l.Anonymous == "" {
+		l.Anonymous = defaultAnonymous
+	}
+	var errs []error
+	fail := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	var err error
+	if len(l.Limits) != 0 || l.Concurrency != 0 {
+		l.route, err = parsePolicy(l.Zone, l.Limits, l.Concurrency)
+		fail(err)
+	}
+	l.anonymous, err = parsePolicy("anonymous", []string{l.Anonymous}, 0)
+	if err != nil {
+		fail(fmt.Errorf("anonymous: %w", err))
+	}
+	switch {
+	case l.By == byOwner, l.By == byCredential, l.By == byIP:
+	case strings.HasPrefix(l.By, "{") && strings.HasSuffix(l.By, "}") && len(l.By) > 2:
+	default:
+		fail(fmt.Errorf("by %s: write `by owner`, `by credential`, `by ip` or a placeholder like `by {http.request.header.X-Tenant}`", l.By))
+	}
+	if l.Missing != missingDeny && l.Missing != missingAnonymous {
+		fail(fmt.Errorf("missing %s: write `missing deny` or `missing anonymous`", l.Missing))
+	}
+	if l.Headers != "" {
+		l.mode, err = ratelimit.ParseHeaderMode(l.Headers)
+		fail(err)
+	}
+	fail(l.checkCost(app))
+	if strings.ContainsFunc(l.Zone, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		fail(fmt.Errorf("zone %q: use letters, digits, - and _", l.Zone))
+	}
+	return errors.Join(errs...)
+}
+
+func parsePolicy(name string, lines []string, concurrency int) (*ratelimit.Policy, error) {
+	limits, err := parseLimits(lines)
+	if err != nil {
+		return nil, err
+	}
+	return ratelimit.NewPolicy(name, limits, concurrency)
+}
+
+// checkCost refuses a cost that no request could ever pay. A cost above a burst
+// would be a 429 for ever.
+func (l *RateLimit) checkCost(app *App) error {
+	if l.Cost == "" {
+		l.Cost = "1"
+	}
+	if strings.Contains(l.Cost, "{") {
+		l.cost = -1
+		return nil
+	}
+	cost, err := strconv.ParseInt(l.Cost, 10, 64)
+	if err != nil || cost < 0 {
+		return fmt.Errorf("cost %s: write a whole number of 0 or more, or a placeholder like {http.vars.cost}", l.Cost)
+	}
+	l.cost = cost
+	if l.route != nil && len(l.route.Limits) != 0 {
+		return costFits(cost, l.route)
+	}
+	for _, tier := range app.tiers {
+		if err := costFits(cost, tier); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func costFits(cost int64, p *ratelimit.Policy) error {
+	if highest := p.MaxCost(); cost > highest {
+		return fmt.Errorf("cost %d is above the burst of %s, which is %d, so that no request could ever pass: lower the cost or raise the burst", cost, p.Name, highest)
+	}
+	return nil
+}
+
+// Cleanup gives the zone's counts back.
+func (l *RateLimit) Cleanup() error {
+	for _, release := range l.acquired {
+		release()
+	}
+	l.acquired = nil
+	return nil
+}
+
+// ServeHTTP calls the next handler for callers who have not come too often.
+func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := exchangeOf(r)
+	x.stripIdentity(r)
+	decided, denial, failure := l.decide(r, x)
+	if denial == nil && failure == nil && decided.inFlight {
+		defer decided.zone.inFlight.Release(decided.key)
+	}
+	switch {
+	case l.Shadow && (denial != nil || failure != nil):
+		logShadow(l.logger, r, x, "gateway_limit", denial, failure)
+		return next.ServeHTTP(w, r)
+	case failure != nil:
+		return undecided(w, failure)
+	}
+	if l.Shadow {
+		return next.ServeHTTP(w, r)
+	}
+	if decided.policy != nil {
+		x.policy, x.decision, x.headerMode = decided.policy, decided.Decision, l.mode
+	}
+	if denial != nil {
+		err := refuse(w, x, denial)
+		x.limitHeaders(w.Header())
+		return err
+	}
+	if x.writer == nil {
+		x.writer = newResponseWriter(w, r, x, passAll)
+		w = x.writer
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// decision is a limiter's answer and what it was about.
+type decision struct {
+	ratelimit.Decision
+	policy *ratelimit.Policy
+	zone   zone
+	key    ratelimit.Key
+	// inFlight says that a place was taken, which must be given back.
+	inFlight bool
+}
+
+// decide charges the request. The denial and the failure are never both set.
+func (l *RateLimit) decide(r *http.Request, x *exchange) (decision, *plugins.Denial, error) {
+	d, denial := l.subject(r, x)
+	if denial != nil {
+		return d, denial, nil
+	}
+	cost, denial := l.costOf(r, d.policy)
+	if denial != nil {
+		return d, denial, nil
+	}
+	if limit := d.policy.Concurrency; limit != 0 {
+		if !d.zone.inFlight.Acquire(d.key, limit) {
+			denial := tooMany(time.Second)
+			denial.Reason = plugins.ReasonConcurrency
+			denial.Value = "no place left"
+			denial.Bound = "concurrency " + strconv.Itoa(limit)
+			return d, denial, nil
+		}
+		d.inFlight = true
+	}
+	if len(d.policy.Limits) == 0 {
+		return d, nil, nil
+	}
+	var err error
+	d.Decision, err = d.zone.limiter.Take(r.Context(), d.key, d.policy.Limits, cost, x.rows[:0])
+	if err == nil && d.Allowed {
+		return d, nil, nil
+	}
+	if d.inFlight {
+		d.zone.inFlight.Release(d.key)
+		d.inFlight = false
+	}
+	if err != nil {
+		return d, nil, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}
+	}
+	row := d.Rows[d.Blocking]
+	if d.RetryAfter < 0 {
+		return d, costTooHigh(cost, row.Limit.Burst), nil
+	}
+	denial = tooMany(d.RetryAfter)
+	denial.Value = d.policy.LimitName(d.Blocking) + ": " + strconv.FormatInt(row.Remaining, 10) + " left, next in " + row.RetryAfter.String()
+	denial.Bound = row.Limit.String()
+	return d, denial, nil
+}
+
+// subject says which count the request belongs to and which limits hold.
+func (l *RateLimit) subject(r *http.Request, x *exchange) (decision, *plugins.Denial) {
+	p := x.principal
+	switch l.By {
+	case byOwner:
+		if p != nil {
+			return l.known(p, ratelimit.NewKey(l.Zone, ratelimit.KindOwner, p.Owner)), nil
+		}
+	case byCredential:
+		if p != nil {
+			return l.known(p, ratelimit.NewKey(l.Zone, ratelimit.KindCredential, p.Credential)), nil
+		}
+	case byIP:
+		if p != nil || l.route != nil {
+			key, ok := ratelimit.AnonymousKey(l.Zone, clientIP(r))
+			if !ok {
+				return decision{}, keyMissing("client address")
+			}
+			return l.known(p, key), nil
+		}
+	default:
+		value := ""
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			value = repl.ReplaceAll(l.By, "")
+		}
+		switch {
+		case value == "" && l.Missing == missingDeny:
+			return decision{}, keyMissing(l.By)
+		case value != "" && (p != nil || l.route != nil):
+			return l.known(p, ratelimit.NewKey(l.Zone, ratelimit.KindPlaceholder+" "+l.By, value)), nil
+		}
+	}
+	key, ok := ratelimit.AnonymousKey(l.Zone, clientIP(r))
+	if !ok {
+		return decision{}, keyMissing("client address")
+	}
+	return decision{policy: l.anonymous, zone: l.strangers, key: key}, nil
+}
+
+// known is a decision about a caller with limits of its own: those of the key,
+// the route or the tier, in this order.
+func (l *RateLimit) known(p *plugins.Principal, key ratelimit.Key) decision {
+	d := decision{zone: l.zone, key: key}
+	switch {
+	case p != nil && len(p.Limits) != 0:
+		d.policy = l.app.override(p.Limits)
+	case l.route != nil:
+		d.policy = l.route
+	}
+	if d.policy == nil {
+		d.policy = l.app.tierOf(p)
+	}
+	return d
+}
+
+// costOf reads the request's cost. A placeholder may hold what a client sent: it
+// must be a whole number of 0 or more, else a client could pay with a refund.
+func (l *RateLimit) costOf(r *http.Request, p *ratelimit.Policy) (int64, *plugins.Denial) {
+	cost := l.cost
+	if cost < 0 {
+		text := ""
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			text = repl.ReplaceAll(l.Cost, "")
+		}
+		if text == "" {
+			text = "1"
+		}
+		var err error
+		if cost, err = strconv.ParseInt(text, 10, 64); err != nil || cost < 0 {
+			return 0, &plugins.Denial{
+				Status: http.StatusBadRequest, Reason: plugins.ReasonCostInvalid,
+				Value: l.Cost + " is " + strconv.Quote(clip(text, 40)), Bound: "a whole number of 0 or more",
+			}
+		}
+	}
+	if highest := p.MaxCost(); cost > highest {
+		return 0, costTooHigh(cost, highest)
+	}
+	return cost, nil
+}
+
+// tooMany is a 429; its text follows from the wait.
+func tooMany(retryAfter time.Duration) *plugins.Denial {
+	return &plugins.Denial{
+		Status: http.StatusTooManyRequests, Reason: plugins.ReasonRateLimited,
+		RetryAfter: max(retryAfter, time.Nanosecond),
+	}
+}
+
+// costTooHigh is a 400 and not a 429, because waiting does not help.
+func costTooHigh(cost, highest int64) *plugins.Denial {
+	return &plugins.Denial{
+		Status: http.StatusBadRequest, Reason: plugins.ReasonCostAboveBurst,
+		Value: "cost " + strconv.FormatInt(cost, 10), Bound: "burst " + strconv.FormatInt(highest, 10),
+	}
+}
+
+// keyMissing refuses a request that can't be counted. It is never counted in one
+// bucket with all others like it.
+func keyMissing(what string) *plugins.Denial {
+	return &plugins.Denial{
+		Status: http.StatusBadRequest, Reason: plugins.ReasonLimitKeyMissing,
+		Value: what + " is empty", Bound: "a value to count by, or `missing anonymous`",
+	}
+}
+
+// clip shortens what a client sent for a log line.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "..."
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*RateLimit)(nil)
+	_ caddy.CleanerUpper          = (*RateLimit)(nil)
+	_ caddyhttp.MiddlewareHandler = (*RateLimit)(nil)
+)

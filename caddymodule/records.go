@@ -1,0 +1,199 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth/apikey"
+	"github.com/ainative/portcullis/plugins/auth/revocation"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// records is an open store and what follows it, shared by every configuration
+// that names the same store. It is opened by the first configuration that
+// starts, or by the first request, whichever comes first: apps start in no
+// particular order.
+type records struct {
+	provider StoreProvider
+
+	// revoked is the set of revocations, complete once the store is open.
+	revoked *revocation.Set
+
+	mu     sync.Mutex
+	opened atomic.Pointer[openRecords]
+	closed bool
+	// caches are those of live configurations; they forget what changed.
+	caches map[*apikey.Scheme]struct{}
+}
+
+// openRecords is what there is once the store is open.
+type openRecords struct {
+	store    store.Store
+	poller   *revocation.Poller
+	lastUsed *apikey.LastUsed
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+}
+
+const (
+	// lastUsedEvery is how often the last uses of keys are written.
+	lastUsedEvery = 5 * time.Second
+	// lastUsedBound is how many keys' uses are gathered between two writes.
+	lastUsedBound = 100_000
+	// maxStaleRevocations is how long tokens are taken while the store can't be
+	// asked what was revoked since. Past it the gateway can't tell, and says so.
+	maxStaleRevocations = time.Minute
+)
+
+// acquireRecords takes the store from the pool, without opening it.
+func acquireRecords(provider StoreProvider) (*records, releaser, error) {
+	return acquire(poolKey{"store", provider.Identity()}, func() (*records, error) {
+		return &records{provider: provider, revoked: revocation.NewSet(), caches: map[*apikey.Scheme]struct{}{}}, nil
+	})
+}
+
+// errStoreClosed is what a request of a configuration that ended long ago gets.
+var errStoreClosed = errors.New("the store has been closed")
+
+// open opens the store if it is not open.
+func (r *records) open(ctx context.Context) (*openRecords, error) {
+	if o := r.opened.Load(); o != nil {
+		return o, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o := r.opened.Load(); o != nil {
+		return o, nil
+	}
+	if r.closed {
+		return nil, errStoreClosed
+	}
+	opened, err := r.provider.Open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	o, err := r.follow(ctx, opened)
+	if err != nil {
+		_ = opened.Close()
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	r.opened.Store(o)
+	return o, nil
+}
+
+// follow starts what keeps the caches and the set of revocations like the store.
+// It returns when the set is complete: a start without it would let revoked
+// tokens in.
+func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords, error) {
+	poller, err := revocation.NewPoller(revocation.PollerConfig{
+		Set:     r.revoked,
+		Source:  opened,
+		Changed: r.purge,
+		Failed: func(err error) {
+			poolLog("store").Warn("asking the store for changes", zap.Error(err))
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := poller.Poll(ctx); err != nil {
+		return nil, err
+	}
+	o := &openRecords{store: opened, poller: poller, lastUsed: apikey.NewLastUsed(lastUsedBound, opened.TouchKeys)}
+	background, stop := context.WithCancel(context.Background())
+	o.stop = stop
+	o.done.Go(func() { poller.Run(background) })
+	o.done.Go(func() {
+		o.lastUsed.Run(background, lastUsedEvery, func(err error) {
+			poolLog("store").Warn("writing the last uses of API keys", zap.Error(err))
+		})
+	})
+	return o, nil
+}
+
+// attach adds a cache that must forget what changes.
+func (r *records) attach(cache *apikey.Scheme) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.caches[cache] = struct{}{}
+}
+
+func (r *records) detach(cache *apikey.Scheme) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.caches, cache)
+}
+
+func (r *records) purge() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for cache := range r.caches {
+		cache.Purge()
+	}
+}
+
+// invalidate makes a change to keys hold at once for requests that begin after
+// it returns.
+func (r *records) invalidate(ids ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for cache := range r.caches {
+		cache.Invalidate(ids...)
+	}
+}
+
+// revocationsStale is an error where the set of revocations can't be trusted any
+// more, because the store could not be asked for too long.
+func (o *openRecords) revocationsStale() error {
+	if age, ok := o.poller.Stale(); !ok || age > maxStaleRevocations {
+		return fmt.Errorf("the revocations are %s old, %s at most are trusted", age.Round(time.Second), maxStaleRevocations)
+	}
+	return nil
+}
+
+// KeyByHash implements apikey.Lookup.
+func (r *records) KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error) {
+	o, err := r.open(ctx)
+	if err != nil {
+		return plugins.APIKey{}, err
+	}
+	key, err := o.store.KeyByHash(ctx, hash)
+	if errors.Is(err, store.ErrNotFound) {
+		return plugins.APIKey{}, apikey.ErrUnknown
+	}
+	return key, err
+}
+
+// Touch implements apikey.Toucher.
+func (r *records) Touch(id string, at time.Time) {
+	if o := r.opened.Load(); o != nil {
+		o.lastUsed.Touch(id, at)
+	}
+}
+
+// Destruct closes the store, after the last writes.
+func (r *records) Destruct() error {
+	closeLater(r)
+	return nil
+}
+
+// Close stops what follows the store and closes it.
+func (r *records) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	o := r.opened.Swap(nil)
+	r.mu.Unlock()
+	if o == nil {
+		return nil
+	}
+	o.stop()
+	o.done.Wait()
+	return o.store.Close()
+}

@@ -1,0 +1,43 @@
+// Package caddymodule makes the gateway's policies Caddy modules: the app
+// `gateway`, the handlers gateway_errors, gateway_auth, gateway_roles and
+// gateway_limit, the matcher gateway_role, the admin API and the command
+// `caddy gateway`. It is the only package that imports Caddy, and holds no
+// policy: it reads configuration, calls the packages under plugins and writes
+// what they decide.
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+)
+
+// One init for everything: Caddy puts directives into the pipeline in the order
+// in which they are registered.
+func init() {
+	caddy.RegisterModule(new(App))
+	caddy.RegisterModule(SQLiteStore{})
+	caddy.RegisterModule(MemoryLimiter{})
+	caddy.RegisterModule(Errors{})
+	caddy.RegisterModule(Auth{})
+	caddy.RegisterModule(Roles{})
+	caddy.RegisterModule(RateLimit{})
+	caddy.RegisterModule(MatchRole{})
+	caddy.RegisterModule(Admin{})
+
+	httpcaddyfile.RegisterGlobalOption("gateway", parseApp)
+	httpcaddyfile.RegisterHandlerDirective("gateway_errors", parseErrors)
+	httpcaddyfile.RegisterHandlerDirective("gateway_auth", parseAuth)
+	httpcaddyfile.RegisterHandlerDirective("gateway_roles", parseRoles)
+	httpcaddyfile.RegisterHandlerDirective("gateway_limit", parseLimit)
+
+	// Inside `header`, so that the site's CORS headers are on refusals too, and
+	// outside everything that can fail.
+	httpcaddyfile.RegisterDirectiveOrder("gateway_errors", httpcaddyfile.Before, "redir")
+	// After rewrites, so that policies see the path that the upstream sees.
+	httpcaddyfile.RegisterDirectiveOrder("gateway_auth", httpcaddyfile.Before, "basicauth")
+	httpcaddyfile.RegisterDirectiveOrder("gateway_roles", httpcaddyfile.Before, "basicauth")
+	httpcaddyfile.RegisterDirectiveOrder("gateway_limit", httpcaddyfile.Before, "basicauth")
+
+	caddycmd.RegisterCommand(gatewayCommand)
+}

@@ -1,0 +1,111 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/roles"
+)
+
+// Roles asks whether the caller may. It refuses with 403 a caller who has none of
+// the roles, not the scopes, or who does not own the resource, and with 401 a
+// request that gateway_auth has not authenticated: a route with roles is never
+// open.
+type Roles struct {
+	// The roles of which the caller needs one, itself or by inclusion.
+	AnyOf []string `json:"any_of,omitempty"`
+
+	// The scopes that the caller needs.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// Whether `any` or `all` of the scopes are needed.
+	ScopeMode string `json:"scope_mode,omitempty"`
+
+	// Who owns the resource, as a placeholder such as {http.regexp.user.1}. It
+	// must equal the caller's subject exactly; an empty one is nobody's. ADMIN
+	// passes, unless Bypass says otherwise.
+	Owner string `json:"owner,omitempty"`
+
+	// Roles whose holders pass every check of this handler. Default: ADMIN passes
+	// the owner check alone. An empty list lets nobody pass.
+	Bypass []string `json:"bypass,omitempty"`
+
+	// BypassNone takes the default bypass away.
+	BypassNone bool `json:"bypass_none,omitempty"`
+
+	// Log what would be refused and refuse nothing.
+	Shadow bool `json:"shadow,omitempty"`
+
+	logger    *zap.Logger
+	policy    roles.Policy
+	hierarchy *roles.Hierarchy
+}
+
+// CaddyModule returns the Caddy module information.
+func (Roles) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.gateway_roles", New: func() caddy.Module { return new(Roles) }}
+}
+
+// Provision takes the roles from the gateway app.
+func (h *Roles) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := gatewayApp(ctx)
+	if err != nil {
+		return err
+	}
+	return h.check(app)
+}
+
+// check works the policy out and finds every mistake in it.
+func (h *Roles) check(app *App) error {
+	h.hierarchy = app.hierarchy
+	h.policy = roles.Policy{
+		AnyOf:  h.AnyOf,
+		Scopes: h.Scopes,
+		Mode:   roles.ScopeMode(h.ScopeMode),
+		Owner:  h.Owner != "",
+		Bypass: h.Bypass,
+	}
+	if h.BypassNone {
+		h.policy.Bypass = []string{}
+	}
+	return h.policy.Validate(h.hierarchy)
+}
+
+// ServeHTTP calls the next handler for callers who may.
+func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := exchangeOf(r)
+	x.stripIdentity(r)
+	owner := ""
+	if h.policy.Owner {
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			owner = repl.ReplaceAll(h.Owner, "")
+		}
+	}
+	d := h.policy.Check(h.hierarchy, x.principal, owner)
+	if d == nil {
+		return next.ServeHTTP(w, r)
+	}
+	if h.Shadow {
+		logShadow(h.logger, r, x, "gateway_roles", d, nil)
+		return next.ServeHTTP(w, r)
+	}
+	switch d.Reason {
+	case plugins.ReasonNotAuthenticated:
+		d.Challenges = []string{auth.Headers{}.Challenge(defaultRealm, d)}
+	case plugins.ReasonScopeMissing:
+		d.Challenges = []string{auth.InsufficientScope(defaultRealm, h.Scopes)}
+	}
+	return refuse(w, x, d)
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Roles)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Roles)(nil)
+)

@@ -1,0 +1,51 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// setUserPlaceholders makes {http.auth.user.*} answer for a principal, as Caddy's
+// own authentication does, so that `log`, `header_up`, CEL and other modules
+// just work. One provider answers for all of them when asked: setting each
+// ahead costs every request a locked map write apiece.
+func setUserPlaceholders(r *http.Request, p *plugins.Principal, tier string) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Map(func(key string) (any, bool) {
+		name, ok := strings.CutPrefix(key, "http.auth.user.")
+		if !ok {
+			return nil, false
+		}
+		switch name {
+		case "id":
+			return p.Subject, true
+		case "owner":
+			return p.Owner, true
+		case "role":
+			if len(p.Roles) == 0 {
+				return "", true
+			}
+			return p.Roles[0], true
+		case "roles":
+			return strings.Join(p.Roles, ","), true
+		case "tier":
+			return tier, true
+		case "scheme":
+			return p.Scheme, true
+		case "key_id":
+			return p.KeyID, true
+		case "scopes":
+			return strings.Join(p.Scopes, " "), true
+		case "issuer":
+			return p.Issuer, true
+		}
+		return nil, false
+	})
+}

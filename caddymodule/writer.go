@@ -1,0 +1,206 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ainative/portcullis/plugins/auth"
+)
+
+// responseWriter stands between the handlers and the client. A response below
+// 400 goes through it untouched and unbuffered, flushes and trailers too. From
+// 400 up it holds the body back, up to a bound, for gateway_errors to translate.
+//
+// It has Unwrap for http.ResponseController, and overrides what would go past it
+// otherwise: ReadFrom and FlushError, which commit the header, and Hijack, after
+// which nothing may be written.
+type responseWriter struct {
+	caddyhttp.ResponseWriterWrapper
+
+	x       *exchange
+	request *http.Request
+	maxBody int64
+
+	// status of the response; 0 until a handler gives one.
+	status int
+	mode   writerMode
+	// body is what was held back, at most maxBody bytes; truncated says that there
+	// was more.
+	body      *bytes.Buffer
+	truncated bool
+}
+
+// writerMode is where a response stands.
+type writerMode uint8
+
+const (
+	// nothingYet: no final status was given.
+	nothingYet writerMode = iota
+	// passing: the response goes to the client as it is.
+	passing
+	// holding: the status is an error and the body is held back.
+	holding
+	// hijacked: a handler took the connection over.
+	hijacked
+)
+
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// passAll as a bound makes a writer that holds nothing back: it only sets headers.
+const passAll = -1
+
+// keepBuffer is the largest buffer that goes back into the pool, in bytes.
+const keepBuffer = 64 << 10
+
+func newResponseWriter(w http.ResponseWriter, r *http.Request, x *exchange, maxBody int64) *responseWriter {
+	return &responseWriter{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		x:                     x,
+		request:               r,
+		maxBody:               maxBody,
+	}
+}
+
+// release gives the buffer back. The writer must not be used after it.
+func (w *responseWriter) release() {
+	if w.body != nil && w.body.Cap() <= keepBuffer {
+		w.body.Reset()
+		bodies.Put(w.body)
+	}
+	w.body = nil
+}
+
+// WriteHeader passes a response below 400 on and starts to hold one back from
+// there up. Informational responses pass.
+func (w *responseWriter) WriteHeader(status int) {
+	if w.mode != nothingYet {
+		return
+	}
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	w.status = status
+	h := w.Header()
+	w.finalHeader(h)
+	if status < 400 || w.maxBody == passAll || untouchable(h) {
+		w.mode = passing
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	w.mode = holding
+}
+
+// finalHeader sets what every final response carries, in place of what the
+// upstream may have sent.
+func (w *responseWriter) finalHeader(h http.Header) {
+	if w.x.requestID != "" {
+		h[auth.HeaderRequestID] = []string{w.x.requestID}
+	}
+	w.x.limitHeaders(h)
+}
+
+// untouchable reports whether a response is a stream that must not be held back
+// whatever its status: server-sent events may never end, and gRPC keeps its
+// errors in trailers.
+func untouchable(h http.Header) bool {
+	contentType := h.Get("Content-Type")
+	return hasMediaType(contentType, "text/event-stream") || strings.HasPrefix(contentType, "application/grpc") ||
+		caddyhttp.IsIncremental(h)
+}
+
+func hasMediaType(contentType, want string) bool {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), want)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.mode == nothingYet {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.mode == holding {
+		w.hold(p)
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// hold keeps p as far as the bound allows. What is beyond is read and dropped:
+// a body is replaced whole or not at all, never cut.
+func (w *responseWriter) hold(p []byte) {
+	if w.body == nil {
+		w.body = bodies.Get().(*bytes.Buffer)
+	}
+	room := w.maxBody - int64(w.body.Len())
+	if int64(len(p)) > room {
+		w.truncated = true
+		p = p[:max(room, 0)]
+	}
+	w.body.Write(p)
+}
+
+// ReadFrom lets sendfile and splice work for what passes.
+func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	if w.mode == nothingYet {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.mode != holding {
+		return w.ResponseWriterWrapper.ReadFrom(r)
+	}
+	return io.Copy(writerOnly{w}, r)
+}
+
+// writerOnly hides ReadFrom from io.Copy.
+type writerOnly struct{ io.Writer }
+
+// FlushError flushes what passes. What is held back stays: a flush must not
+// commit the status before the body is known.
+func (w *responseWriter) FlushError() error {
+	if w.mode == nothingYet {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.mode == holding {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush is FlushError for handlers that know only http.Flusher.
+func (w *responseWriter) Flush() { _ = w.FlushError() }
+
+// Hijack hands the connection over.
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.mode = hijacked
+	}
+	return conn, rw, err
+}
+
+// heldBody is what was held back.
+func (w *responseWriter) heldBody() []byte {
+	if w.body == nil {
+		return nil
+	}
+	return w.body.Bytes()
+}
+
+// Interface guards.
+var (
+	_ http.ResponseWriter             = (*responseWriter)(nil)
+	_ http.Flusher                    = (*responseWriter)(nil)
+	_ http.Hijacker                   = (*responseWriter)(nil)
+	_ http.Pusher                     = (*responseWriter)(nil)
+	_ io.ReaderFrom                   = (*responseWriter)(nil)
+	_ interface{ FlushError() error } = (*responseWriter)(nil)
+	_ interface {
+		Unwrap() http.ResponseWriter
+	} = (*responseWriter)(nil)
+)
