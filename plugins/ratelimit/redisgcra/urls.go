@@ -2,10 +2,12 @@ package redisgcra
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +43,9 @@ type Target struct {
 //
 // A user and password before the master of sentinel:// are for the server;
 // `sentinel_username` and `sentinel_password` in the query are for the sentinels.
-// `sentinels://` is the same by TLS. Errors never hold a password.
+// `sentinels://` is the same by TLS. With TLS, `ca_file` in the query is a file of
+// PEM certificates to trust in the place of the system's. Errors never hold a
+// password.
 func ParseURLs(urls []string) (*Target, error) {
 	if len(urls) == 0 {
 		return nil, errors.New("redis needs an address, like redis://localhost:6379")
@@ -170,9 +174,25 @@ func (t *Target) setQuery(u *url.URL) error {
 			t.sentinelUsername = values[0]
 		case name == "sentinel_password" && t.master != "":
 			t.sentinelPassword = values[0]
+		case name == "ca_file" && t.tls != nil:
+			if err := t.setRoots(values[0]); err != nil {
+				return err
+			}
 		default:
-			return fmt.Errorf("an address of redis has no %q; what can be there is db, cluster=true, and for sentinels sentinel_username and sentinel_password", name)
+			return fmt.Errorf("an address of redis has no %q; what can be there is db, cluster=true, ca_file with TLS, and for sentinels sentinel_username and sentinel_password", name)
 		}
+	}
+	return nil
+}
+
+func (t *Target) setRoots(path string) error {
+	pem, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return fmt.Errorf("reading the certificates to trust for redis: %w", err)
+	}
+	t.tls.RootCAs = x509.NewCertPool()
+	if !t.tls.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("the file of certificates to trust for redis has none: %s", path)
 	}
 	return nil
 }

@@ -1,0 +1,98 @@
+package redisgcra
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+func TestDenyCache(t *testing.T) {
+	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() })
+	key := ratelimit.NewKey("z", ratelimit.KindOwner, "u")
+	limits := []ratelimit.Limit{ratelimit.MustParseLimit("10/1s")}
+	rows := make([]ratelimit.Row, 1)
+	ask := func(now time.Duration, want bool) ticket {
+		t.Helper()
+		ticket, refused := d.check(key, limits, 1, now, rows)
+		if refused == want {
+			t.Fatalf("at %s: refused without asking is %v", now, refused)
+		}
+		return ticket
+	}
+	answer := func(sent time.Duration, debt time.Duration, tick ticket) {
+		row := limits[0].Row(debt)
+		d.done(key, limits, 1, sent, sent, []ratelimit.Row{row}, tick)
+	}
+	answer(0, 500*time.Millisecond, ask(0, true))
+	ask(0, true)
+	// The last unit was taken: until the next is due nobody needs to ask.
+	answer(0, time.Second, ask(0, true))
+	ask(time.Millisecond, false)
+	if got, want := rows[0].RetryAfter, 99*time.Millisecond+clockGrain; got != want || rows[0].Remaining != 0 {
+		t.Errorf("got %+v, want a wait of %s", rows[0], want)
+	}
+	ask(99*time.Millisecond, false)
+	// One unit is due: one asks, and the others wait for the next.
+	first := ask(100*time.Millisecond, true)
+	ask(100*time.Millisecond, false)
+	if got, want := rows[0].RetryAfter, 100*time.Millisecond+clockGrain; got != want {
+		t.Errorf("got a wait of %s, want %s", got, want)
+	}
+	ask(199*time.Millisecond, false)
+	second := ask(200*time.Millisecond, true)
+	// An ask that fails leaves its unit to another.
+	d.failed(key, second)
+	second = ask(200*time.Millisecond, true)
+	ask(200*time.Millisecond, false)
+	answer(200*time.Millisecond, time.Second, second)
+	ask(299*time.Millisecond, false)
+	// An answer from before counts no more, and its ticket neither.
+	d.failed(key, first)
+	ask(299*time.Millisecond, false)
+	// Another limit, a look and a refund ask; a refund and a reset end it.
+	if _, refused := d.check(key, []ratelimit.Limit{ratelimit.MustParseLimit("20/1s")}, 1, 250*time.Millisecond, rows); refused {
+		t.Error("a changed limit was refused without asking")
+	}
+	if _, refused := d.check(key, limits, 0, 250*time.Millisecond, rows); refused {
+		t.Error("a look was refused")
+	}
+	d.done(key, limits, -1, 250*time.Millisecond, 250*time.Millisecond, []ratelimit.Row{limits[0].Row(0)}, ticket{})
+	ask(250*time.Millisecond, true)
+}
+
+func TestDenyCacheTrustsForASecond(t *testing.T) {
+	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() })
+	key := ratelimit.NewKey("z", ratelimit.KindOwner, "u")
+	limits := []ratelimit.Limit{ratelimit.MustParseLimit("24/1d")}
+	rows := make([]ratelimit.Row, 1)
+	d.done(key, limits, 1, 0, 0, []ratelimit.Row{limits[0].Row(24 * time.Hour)}, ticket{})
+	if _, refused := d.check(key, limits, 1, 999*time.Millisecond, rows); !refused {
+		t.Error("it was asked within the second")
+	}
+	if got, want := rows[0].RetryAfter, time.Hour-999*time.Millisecond+clockGrain; got != want {
+		t.Errorf("got a wait of %s, want %s", got, want)
+	}
+	if _, refused := d.check(key, limits, 1, time.Second, rows); refused {
+		t.Error("it was not asked after a second")
+	}
+	if _, refused := d.check(key, limits, 1, time.Second, rows); !refused {
+		t.Error("two asked for one unit")
+	}
+}
+
+func TestDenyCacheIsBounded(t *testing.T) {
+	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() })
+	limits := []ratelimit.Limit{ratelimit.MustParseLimit("1/1h")}
+	for n := range 200_000 {
+		key := ratelimit.NewKey("z", ratelimit.KindIP, string(rune(n)))
+		d.done(key, limits, 1, 0, 0, []ratelimit.Row{limits[0].Row(time.Hour)}, ticket{})
+	}
+	total := 0
+	for i := range d.shards {
+		total += len(d.shards[i].entries)
+	}
+	if total > len(d.shards)*denyPerShard {
+		t.Errorf("%d entries", total)
+	}
+}
