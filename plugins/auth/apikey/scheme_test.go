@@ -314,6 +314,7 @@ func TestRecordChecks(t *testing.T) {
 		{name: "single address", change: allow("203.0.113.9"), client: "203.0.113.9"},
 		{name: "mapped client", change: allow("203.0.113.0/24"), client: "::ffff:203.0.113.9"},
 		{name: "mapped list", change: allow("::ffff:203.0.113.0/120"), client: "203.0.113.9"},
+		{name: "all of IPv4, mapped", change: allow("::ffff:0:0/96"), client: "203.0.113.9"},
 		{name: "IPv6 list, IPv4 client", change: allow("::/0"), client: "203.0.113.9", want: plugins.ReasonKeyAddress},
 		{name: "IPv6 with a zone", change: allow("fe80::/10"), client: "fe80::1%eth0"},
 		{name: "prefix with host bits", change: allow("203.0.113.77/24"), client: "203.0.113.9"},

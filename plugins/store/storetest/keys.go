@@ -308,6 +308,26 @@ func testKeys(t *testing.T, open func(t *testing.T) store.Store) {
 		must(t, err)
 		wantEqual(t, "number of keys", len(all), 3)
 	})
+
+	t.Run("last use of many", func(t *testing.T) {
+		s := open(t)
+		keys := make([]plugins.APIKey, 50)
+		used := make(map[string]time.Time)
+		for i := range keys {
+			keys[i] = NewKey(t)
+			keys[i].LastUsedAt = time.Time{}
+			used[keys[i].ID] = base.Add(time.Duration(i) * time.Second)
+		}
+		must(t, s.CreateKeys(ctx(), keys))
+		used[keys[49].ID] = time.Time{} // no time is no use
+		must(t, s.TouchKeys(ctx(), used))
+		all, err := s.Keys(ctx(), store.KeyFilter{})
+		must(t, err)
+		for i := range keys {
+			keys[i].LastUsedAt = used[keys[i].ID]
+		}
+		wantEqual(t, "all", all, keys)
+	})
 }
 
 func testRotation(t *testing.T, open func(t *testing.T) store.Store) {
@@ -326,6 +346,7 @@ func testRotation(t *testing.T, open func(t *testing.T) store.Store) {
 		{name: "key without end", old: func(k *plugins.APIKey) { k.ExpiresAt = time.Time{} }, ends: ends, wantEnds: ends},
 		{name: "at once", ends: base, wantEnds: base},
 		{name: "no end", want: store.ErrInvalid},
+		{name: "end that can't be kept", old: func(k *plugins.APIKey) { k.ExpiresAt = time.Time{} }, ends: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), want: store.ErrInvalid},
 		{name: "revoked", old: func(k *plugins.APIKey) { k.RevokedAt = base }, ends: ends, want: store.ErrConflict},
 		{name: "rotated already", old: func(k *plugins.APIKey) { k.ReplacedBy = "x" }, ends: ends, want: store.ErrConflict},
 		{name: "expired", old: func(k *plugins.APIKey) { k.ExpiresAt = base.Add(-time.Second) }, ends: ends, want: store.ErrConflict},
