@@ -25,10 +25,12 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	}
 	d.Reset()
 	d.Next()
-	if err := app.definePolicies(); err != nil {
-		return nil, d.WrapErr(err)
-	}
+	// Encoded before it is checked, so that the adapted configuration holds what
+	// was written and no default.
 	value, err := json.Marshal(app)
+	if err == nil {
+		err = app.definePolicies()
+	}
 	if err != nil {
 		return nil, d.WrapErr(err)
 	}

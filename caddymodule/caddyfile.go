@@ -74,15 +74,19 @@ func surplus(d *caddyfile.Dispenser, takes string) error {
 
 // policyHandler is a handler of ours that can be checked against the app before
 // it is provisioned.
-type policyHandler interface {
+type policyHandler[T any] interface {
+	*T
 	caddyhttp.MiddlewareHandler
 	caddyfile.Unmarshaler
 	check(app *App) error
 }
 
 // parseHandler reads a directive and checks it against the global gateway block,
-// so that a role or tier that is not defined is refused with file and line.
-func parseHandler(h httpcaddyfile.Helper, handler policyHandler) (caddyhttp.MiddlewareHandler, error) {
+// so that a role or tier that is not defined is refused with file and line. What
+// is checked is a copy that has gone through JSON, as the running one will: the
+// adapted configuration holds what was written and no default.
+func parseHandler[T any, P policyHandler[T]](h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler, probe := P(new(T)), P(new(T))
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
@@ -90,9 +94,16 @@ func parseHandler(h httpcaddyfile.Helper, handler policyHandler) (caddyhttp.Midd
 	if err != nil {
 		return nil, err
 	}
-	if err := handler.check(app); err != nil {
-		h.Reset()
-		h.Next()
+	h.Reset()
+	h.Next()
+	encoded, err := json.Marshal(handler)
+	if err == nil {
+		err = json.Unmarshal(encoded, probe)
+	}
+	if err == nil {
+		err = probe.check(app)
+	}
+	if err != nil {
 		return nil, h.WrapErr(err)
 	}
 	return handler, nil

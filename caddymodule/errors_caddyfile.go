@@ -8,14 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 )
-
-func parseErrors(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	return parseHandler(h, new(Errors))
-}
 
 // UnmarshalCaddyfile reads the directive. Syntax:
 //

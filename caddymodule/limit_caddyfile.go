@@ -5,13 +5,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
-
-func parseLimit(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	return parseHandler(h, new(RateLimit))
-}
 
 // UnmarshalCaddyfile reads the directive. Syntax:
 //

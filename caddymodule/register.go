@@ -26,10 +26,10 @@ func init() {
 	caddy.RegisterModule(Admin{})
 
 	httpcaddyfile.RegisterGlobalOption("gateway", parseApp)
-	httpcaddyfile.RegisterHandlerDirective("gateway_errors", parseErrors)
-	httpcaddyfile.RegisterHandlerDirective("gateway_auth", parseAuth)
-	httpcaddyfile.RegisterHandlerDirective("gateway_roles", parseRoles)
-	httpcaddyfile.RegisterHandlerDirective("gateway_limit", parseLimit)
+	httpcaddyfile.RegisterHandlerDirective("gateway_errors", parseHandler[Errors])
+	httpcaddyfile.RegisterHandlerDirective("gateway_auth", parseHandler[Auth])
+	httpcaddyfile.RegisterHandlerDirective("gateway_roles", parseHandler[Roles])
+	httpcaddyfile.RegisterHandlerDirective("gateway_limit", parseHandler[RateLimit])
 
 	// Inside `header`, so that the site's CORS headers are on refusals too, and
 	// outside everything that can fail.

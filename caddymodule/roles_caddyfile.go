@@ -2,13 +2,7 @@ package caddymodule
 
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
-
-func parseRoles(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	return parseHandler(h, new(Roles))
-}
 
 // UnmarshalCaddyfile reads the directive. Syntax:
 //
