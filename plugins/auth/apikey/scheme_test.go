@@ -363,6 +363,18 @@ func TestExpiryIsCheckedOnEachHit(t *testing.T) {
 	f.wantLookups(t, 1)
 }
 
+// The log says enough of an unknown key to find it, and of a foreign one, which may
+// be a password, only how long it was.
+func TestUnknownKeyIsExplained(t *testing.T) {
+	f := newFixture(t, func(config *Config) { config.Foreign = true })
+	value := mustGenerate(t, true)
+	for sent, want := range map[string]string{value: value[:12] + ", 46 bytes", "correct-horse-battery-staple-of-somebody-else": "45 bytes"} {
+		if got := f.wantDenied(t, sent, plugins.ReasonKeyUnknown).Value; got != want {
+			t.Errorf("explained by %q, want %q", got, want)
+		}
+	}
+}
+
 func TestManyAllowedAddressesAreExplainedShort(t *testing.T) {
 	value := mustGenerate(t, true)
 	f := newFixture(t, nil)
