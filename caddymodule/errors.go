@@ -111,11 +111,13 @@ func (e *Errors) check(*App) error {
 func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := exchangeOf(r)
 	x.stripIdentity(r)
-	x.requestID = requestID(r)
-	r.Header[auth.HeaderRequestID] = []string{x.requestID}
+	if x.requestID == "" {
+		x.requestID = requestID(r)
+	}
+	x.idLines[0] = x.requestID
+	r.Header[auth.HeaderRequestID] = x.idLines[0:1:1]
 
-	rw := newResponseWriter(w, r, x, e.MaxBody)
-	x.writer = rw
+	rw := x.wrap(w, e.MaxBody)
 	defer rw.release()
 	defer e.answerBroken(rw, r)
 	err := next.ServeHTTP(rw, r)
@@ -147,12 +149,23 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 		return err
 	case err != nil:
 		e.answerError(rw, r, err)
+	case handled(r) != nil && len(rw.heldBody()) == 0 && !rw.truncated:
+		// In handle_errors, with no handler that wrote a body: Caddy's own writes the
+		// status alone.
+		e.answerError(rw, r, handled(r))
 	case rw.mode == holding:
 		e.answerUpstream(rw, r)
 	default:
+		// Nothing matched and nothing was written: not Caddy's empty 200.
 		e.write(rw, r, e.translator.FromStatus(http.StatusNotFound), nil)
 	}
 	return nil
+}
+
+// handled is the error that led to handle_errors; nil elsewhere.
+func handled(r *http.Request) error {
+	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	return err
 }
 
 // answerError answers for an error that a handler returned. Its text is private:
@@ -164,9 +177,13 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	} else if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		status = http.StatusRequestEntityTooLarge
 	}
-	p := e.translator.FromStatus(status)
+	var p problem.Problem
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		p = e.translator.FromDenial(refused.denial)
+	} else {
+		p = e.translator.FromStatus(status)
+		// What a handler may have set before it failed.
+		problem.StripEntityHeaders(rw.Header())
 	}
 	level := zap.DebugLevel
 	if status >= 500 {
@@ -188,7 +205,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 		Status: rw.status, Header: h, Body: body, Truncated: rw.truncated, Method: r.Method,
 	})
 	if pass && e.leavesAsItIs(h, r, p) {
-		rw.mode = passing
+		rw.mode, rw.x.answered = passing, true
 		rw.ResponseWriter.WriteHeader(p.Status)
 		_, _ = rw.ResponseWriter.Write(body)
 		return
@@ -247,8 +264,9 @@ func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, u
 		rw.status = p.Status
 		rw.finalHeader(h)
 	}
-	problem.StripEntityHeaders(h)
-	if upstream == nil && h["Cache-Control"] == nil {
+	if upstream != nil {
+		problem.StripEntityHeaders(h)
+	} else if h["Cache-Control"] == nil {
 		noStore(h)
 	}
 	format := e.translator.Negotiate(r.Header["Accept"])
@@ -256,7 +274,7 @@ func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, u
 	setRetryAfter(h, p)
 	h["Content-Type"] = []string{contentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	rw.mode = passing
+	rw.mode, rw.x.answered = passing, true
 	rw.ResponseWriter.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
 		_, _ = rw.ResponseWriter.Write(body)

@@ -15,6 +15,9 @@ import (
 //
 //	gateway_errors [<matcher>] {
 //	    format          fastapi|problem|custom <template>
+//	    format custom {
+//	        template    <template>
+//	    }
 //	    max_body        <size>
 //	    server_messages hide|show
 //	    text            <status> <text>
@@ -45,13 +48,22 @@ func (e *Errors) formatLine(d *caddyfile.Dispenser) error {
 	switch {
 	case len(args) == 2 && args[0] == "custom":
 		e.Template = args[1]
-	case len(args) == 1 && args[0] != "custom":
+	case len(args) == 1:
 	default:
-		return d.Err("format: write `format fastapi`, `format problem`, or `format custom TEMPLATE` with the JSON template in backquotes")
+		return d.Err(formatUsage)
 	}
 	e.Format = args[0]
+	if len(args) == 1 && e.Format == "custom" {
+		err := block(d, map[string]func() error{"template": func() error { return word(d, &e.Template) }})
+		if err == nil && e.Template == "" {
+			err = d.Err(formatUsage)
+		}
+		return err
+	}
 	return noBlock(d, "format")
 }
+
+const formatUsage = "format: write `format fastapi`, `format problem`, or `format custom TEMPLATE` with the JSON template in backquotes"
 
 func (e *Errors) textLine(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()

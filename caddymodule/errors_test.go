@@ -254,6 +254,76 @@ func TestErrorsOfUpstreams(t *testing.T) {
 	})
 }
 
+func TestErrorsInHandleErrors(t *testing.T) {
+	c := start(t, gatewayOptions(""), `
+	gateway_auth /private {
+		failures off
+	}
+	gateway_limit /limited {
+		anonymous 1/1h
+	}
+	error /broken "secret" 500
+	reverse_proxy /down 127.0.0.1:1
+	respond /limited ok
+	handle_errors {
+		gateway_errors
+	}`)
+	wantError(t, c.Get("/down"), http.StatusBadGateway, "Bad gateway")
+	wantError(t, c.Get("/broken"), http.StatusInternalServerError, "Internal server error")
+	denied := c.Get("/private")
+	wantError(t, denied, http.StatusUnauthorized, "Could not validate credentials")
+	if denied.Header.Get("WWW-Authenticate") != `Bearer realm="api"` {
+		t.Errorf("got challenge %q", denied.Header.Get("WWW-Authenticate"))
+	}
+	if got := c.Get("/limited"); got.Status != 200 {
+		t.Errorf("got %d", got.Status)
+	}
+	limited := c.Get("/limited")
+	wantLimited(t, limited)
+	if values := limited.Header.Values("RateLimit"); len(values) != 1 {
+		t.Errorf("got RateLimit %q, want one", values)
+	}
+}
+
+func TestErrorsFormats(t *testing.T) {
+	up := newUpstream(t)
+	c := start(t, gatewayOptions(""), `
+	gateway_errors
+	handle /problem {
+		gateway_errors {
+			format problem
+		}
+		reverse_proxy $UPSTREAM
+	}
+	handle /custom {
+		gateway_errors {
+			format custom `+"`"+`{"ok":false,"error":{"status":"{problem.status}","text":"{problem.detail}","id":"{problem.request_id}"}}`+"`"+`
+		}
+		reverse_proxy $UPSTREAM
+	}
+	handle /show {
+		gateway_errors {
+			server_messages show
+		}
+		reverse_proxy $UPSTREAM
+	}`, "$UPSTREAM", up.addr())
+	up.answerWith(http.StatusConflict, "text/plain", `Say "no"`)
+	for path, want := range map[string]string{
+		"/problem": `{"type":"about:blank","title":"Conflict","status":409,"detail":"Say \"no\"","instance":"ID"}`,
+		"/custom":  `{"ok":false,"error":{"status":409,"text":"Say \"no\"","id":"ID"}}`,
+	} {
+		got := c.Get(path)
+		want = strings.ReplaceAll(want, "ID", got.Header.Get("X-Request-Id"))
+		if got.Status != 409 || got.Body != want {
+			t.Errorf("%s: got %d %s, want %s", path, got.Status, got.Body, want)
+		}
+	}
+	up.answerWith(http.StatusInternalServerError, "application/json", `{"message":"The printer is on fire"}`)
+	wantError(t, c.Get("/show"), http.StatusInternalServerError, "The printer is on fire")
+	up.answerWith(http.StatusInternalServerError, "application/json", `{"message":"dial tcp 10.0.0.5:5432: refused"}`)
+	wantError(t, c.Get("/show"), http.StatusInternalServerError, "Internal server error")
+}
+
 func mustJSON(t *testing.T, v any) string {
 	t.Helper()
 	encoded, err := json.Marshal(v)

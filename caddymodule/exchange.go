@@ -15,15 +15,20 @@ import (
 // them makes it; it lives in the request's vars, not in its context, so that it
 // is the same for every handler whatever requests they derive.
 type exchange struct {
-	// requestID is set by gateway_errors; empty where that does not run.
+	// requestID is set by gateway_errors; empty where that does not run. idLines is
+	// room for the header lines of the request and of the response that carry it.
 	requestID string
+	idLines   [2]string
 	// principal is who gateway_auth found; nil is nobody.
 	principal *plugins.Principal
 	// stripped says that the client's copies of our identity headers are gone.
 	stripped bool
-	// writer is the response writer of gateway_errors, through which gateway_limit
-	// sets headers that replace the upstream's; nil where it does not run.
-	writer *responseWriter
+	// writer is the response writer of gateway_errors, or of the first gateway_limit
+	// where that does not run; its ResponseWriter is nil where neither does.
+	writer responseWriter
+	// answered says that a gateway_errors has written the answer to an error, so
+	// that one around it lets it pass.
+	answered bool
 	// policy and decision are of the last gateway_limit that ran, and headerMode
 	// what of them the client is told; a nil policy is none.
 	policy     *ratelimit.Policy

@@ -235,12 +235,13 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	if denial != nil {
 		err := refuse(w, x, denial)
-		x.limitHeaders(w.Header())
+		if !x.wrapped() {
+			x.limitHeaders(w.Header())
+		}
 		return err
 	}
-	if x.writer == nil {
-		x.writer = newResponseWriter(w, r, x, passAll)
-		w = x.writer
+	if !x.wrapped() {
+		w = x.wrap(w, passAll)
 	}
 	return next.ServeHTTP(w, r)
 }

@@ -25,7 +25,6 @@ type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 
 	x       *exchange
-	request *http.Request
 	maxBody int64
 
 	// status of the response; 0 until a handler gives one.
@@ -59,14 +58,19 @@ const passAll = -1
 // keepBuffer is the largest buffer that goes back into the pool, in bytes.
 const keepBuffer = 64 << 10
 
-func newResponseWriter(w http.ResponseWriter, r *http.Request, x *exchange, maxBody int64) *responseWriter {
-	return &responseWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		x:                     x,
-		request:               r,
-		maxBody:               maxBody,
+// wrap puts a writer before w. The first is part of the exchange, so that it
+// costs no allocation of its own.
+func (x *exchange) wrap(w http.ResponseWriter, maxBody int64) *responseWriter {
+	rw := &x.writer
+	if x.wrapped() {
+		rw = new(responseWriter)
 	}
+	rw.ResponseWriter, rw.x, rw.maxBody = w, x, maxBody
+	return rw
 }
+
+// wrapped reports whether a writer of ours stands before the client.
+func (x *exchange) wrapped() bool { return x.writer.ResponseWriter != nil }
 
 // release gives the buffer back. The writer must not be used after it.
 func (w *responseWriter) release() {
@@ -90,7 +94,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	w.status = status
 	h := w.Header()
 	w.finalHeader(h)
-	if status < 400 || w.maxBody == passAll || untouchable(h) {
+	if status < 400 || w.maxBody == passAll || w.x.answered || untouchable(h) {
 		w.mode = passing
 		w.ResponseWriter.WriteHeader(status)
 		return
@@ -102,7 +106,8 @@ func (w *responseWriter) WriteHeader(status int) {
 // upstream may have sent.
 func (w *responseWriter) finalHeader(h http.Header) {
 	if w.x.requestID != "" {
-		h[auth.HeaderRequestID] = []string{w.x.requestID}
+		w.x.idLines[1] = w.x.requestID
+		h[auth.HeaderRequestID] = w.x.idLines[1:2:2]
 	}
 	w.x.limitHeaders(h)
 }
