@@ -73,12 +73,12 @@ func breaches(g graph) []string {
 		}
 		p := g[path]
 		for _, imported := range p.Imports {
-			if within(imported, policies) && !sameLine(path, imported) {
+			if crosses(path, imported) {
 				found[fmt.Sprintf("%s imports %s: policies do not know each other, they meet in %s", short(path), short(imported), short(policies))] = true
 			}
 		}
 		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
-			if within(imported, policies) && !sameLine(path, imported) && family(path) != family(imported) {
+			if crosses(path, imported) {
 				found[fmt.Sprintf("the tests of %s import %s: policies do not know each other, in tests neither", short(path), short(imported))] = true
 			}
 			if rule := libraryRule(path, imported); rule != "" {
@@ -138,15 +138,11 @@ func reached(g graph, from string) [][]string {
 	return chains
 }
 
-// sameLine reports whether one package stands above the other (a child may import
-// its parent, a parent what is its own alone), or is an internal package of a
-// common ancestor other than the root of all policies.
-func sameLine(a, b string) bool {
-	if within(a, b) || within(b, a) {
-		return true
-	}
-	ancestor, _, internal := strings.Cut(b, "/internal/")
-	return internal && within(a, ancestor)
+// crosses reports whether an import leads from one policy into another. Packages
+// of one policy may know each other: the Redis limiter counts in memory while
+// Redis is gone. Everything may import the vocabulary, which imports no policy.
+func crosses(from, imported string) bool {
+	return within(imported, policies) && imported != policies && family(from) != family(imported)
 }
 
 // within reports whether a path is root or below it.
@@ -154,7 +150,8 @@ func within(path, root string) bool {
 	return path == root || strings.HasPrefix(path, root+"/")
 }
 
-// family is the first element below policies: auth, roles, ratelimit...
+// family is the policy that a package belongs to, the first element below
+// policies: auth, roles, ratelimit... It is the path itself for the vocabulary.
 func family(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, policies+"/"), "/")
 	return first
@@ -217,7 +214,7 @@ func TestBreachesAreCaught(t *testing.T) {
 				in("auth/bearer/jwks"):    imports(in("auth/bearer"), "github.com/MicahParks/jwkset"),
 				in("auth"):                imports(policies),
 				in("auth/apikey"):         imports(in("auth/internal/bounded")),
-				in("ratelimit/redisgcra"): imports(in("ratelimit"), "github.com/redis/go-redis/v9"),
+				in("ratelimit/redisgcra"): imports(in("ratelimit"), in("ratelimit/gcra"), "github.com/redis/go-redis/v9"),
 				in("store/sqlite"):        {Imports: []string{in("store"), "database/sql", "modernc.org/sqlite"}, TestImports: []string{in("store/storetest")}},
 				policies:                  imports("time"),
 				module + "/caddymodule":   imports("github.com/caddyserver/caddy/v2", in("auth"), in("roles")),
@@ -255,9 +252,16 @@ func TestBreachesAreCaught(t *testing.T) {
 			graph{in("problem"): imports(in("store/sqlite"))},
 			[]string{"plugins/problem imports plugins/store/sqlite: policies do not know each other"},
 		},
-		"a sibling under the same parent": {
-			graph{in("auth/bearer"): imports(in("auth/revocation"))},
-			[]string{"plugins/auth/bearer imports plugins/auth/revocation: policies do not know each other"},
+		"the vocabulary knows a policy": {
+			graph{policies: imports(in("auth"))},
+			[]string{"plugins imports plugins/auth: policies do not know each other"},
+		},
+		"Redis through a package of the same policy": {
+			graph{
+				in("ratelimit/gcra"):      imports(in("ratelimit/redisgcra")),
+				in("ratelimit/redisgcra"): imports("github.com/redis/go-redis/v9"),
+			},
+			[]string{"plugins/ratelimit/gcra imports plugins/ratelimit/redisgcra imports github.com/redis/go-redis/v9: github.com/redis/go-redis belongs"},
 		},
 		"a name that only begins like an ancestor's": {
 			graph{in("authority"): imports(in("auth"))},
