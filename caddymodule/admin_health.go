@@ -11,9 +11,10 @@ import (
 // else 503.
 type healthJSON struct {
 	// Status is ok or degraded.
-	Status  string       `json:"status"`
-	Store   storeHealth  `json:"store"`
-	Issuers []issuerJSON `json:"issuers"`
+	Status  string        `json:"status"`
+	Store   storeHealth   `json:"store"`
+	Limiter limiterHealth `json:"limiter"`
+	Issuers []issuerJSON  `json:"issuers"`
 }
 
 type storeHealth struct {
@@ -51,6 +52,7 @@ func showHealth(r *adminRequest) (int, any, error) {
 	answer := healthJSON{
 		Status:  "ok",
 		Store:   storeHealth{Name: r.app.store.Identity(), Revocations: r.app.records.revoked.Len()},
+		Limiter: r.app.limiters.health(),
 		Issuers: []issuerJSON{},
 	}
 	status := http.StatusOK

@@ -57,6 +57,18 @@ func words(d *caddyfile.Dispenser, into *[]string) error {
 	return nil
 }
 
+// oneOf reads one of a few words.
+func oneOf(d *caddyfile.Dispenser, into *string, choices ...string) error {
+	name := d.Val()
+	if err := word(d, into); err != nil {
+		return err
+	}
+	if !slices.Contains(choices, *into) {
+		return d.Errf("%s %s: write %s", name, *into, strings.Join(choices, " or "))
+	}
+	return nil
+}
+
 // flag reads a subdirective without arguments.
 func flag(d *caddyfile.Dispenser, into *bool) error {
 	name := d.Val()

@@ -184,6 +184,11 @@ func healthCommand() *cobra.Command {
 				return c.printJSON(answer)
 			}
 			fmt.Fprintf(c.out, "%s: %s, %d revocations\n", answer.Status, answer.Store.Name, answer.Store.Revocations)
+			if redis := answer.Limiter.Redis; redis != nil {
+				fmt.Fprintf(c.out, "limiter redis at %s: breaker %s, %s\n", redis.Target, redis.Breaker, redis.Bound)
+			} else {
+				fmt.Fprintf(c.out, "limiter %s\n", answer.Limiter.Name)
+			}
 			for _, i := range answer.Issuers {
 				fmt.Fprintf(c.out, "issuer %s (%s): usable %t, %d keys, error %s\n", i.Name, i.Source, i.Usable, i.Keys, textOr(i.Error))
 			}

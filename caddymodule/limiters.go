@@ -1,57 +1,19 @@
 package caddymodule
 
-import (
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
-)
+import "github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
 
 // limiterProvider is what a module in the namespace `gateway.limiters` is: it
 // says where requests are counted.
 type limiterProvider interface {
 	// acquire returns the counts of a zone, which outlive the configuration.
 	acquire(zone string) (zone, releaser, error)
+	// health is how the limiter does.
+	health() limiterHealth
 }
 
-// MemoryLimiter counts in the memory of this process. Counts survive a reload,
-// not a restart, and each process counts for itself.
-type MemoryLimiter struct {
-	// MaxKeys bounds the counts of one zone, one for each caller and period. A
-	// changed bound holds from the next restart. Default: 1,000,000.
-	MaxKeys int `json:"max_keys,omitempty"`
+// limiterHealth is what GET /gateway/health says of the limiter.
+type limiterHealth struct {
+	Name string `json:"name"`
+	// Redis is null for other limiters, and while no zone uses it.
+	Redis *redisgcra.Health `json:"redis"`
 }
-
-// CaddyModule returns the Caddy module information.
-func (MemoryLimiter) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "gateway.limiters.memory", New: func() caddy.Module { return new(MemoryLimiter) }}
-}
-
-// UnmarshalCaddyfile reads the limiter. Syntax:
-//
-//	memory {
-//	    max_keys <count>
-//	}
-func (m *MemoryLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // limiter name
-	if d.NextArg() {
-		return surplus(d, "limiter memory takes a block only")
-	}
-	return block(d, map[string]func() error{
-		"max_keys": func() error { return number(d, &m.MaxKeys) },
-	})
-}
-
-func (m *MemoryLimiter) acquire(name string) (zone, releaser, error) {
-	maxKeys := m.MaxKeys
-	if maxKeys == 0 {
-		maxKeys = gcra.DefaultMaxKeys
-	}
-	return acquireZone(name, maxKeys)
-}
-
-// Interface guards.
-var (
-	_ limiterProvider       = (*MemoryLimiter)(nil)
-	_ caddyfile.Unmarshaler = (*MemoryLimiter)(nil)
-)

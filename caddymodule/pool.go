@@ -41,6 +41,18 @@ func acquire[T caddy.Destructor](key poolKey, construct func() (T, error)) (T, r
 	}, nil
 }
 
+// pooled returns the value of the key, if somebody holds one.
+func pooled[T any](key poolKey) (found T, ok bool) {
+	pool.Range(func(k, v any) bool {
+		if k == key {
+			found, ok = v.(T)
+			return false
+		}
+		return true
+	})
+	return found, ok
+}
+
 // closeLater closes something that requests of an old configuration may still
 // use: at once if the process ends, after a while else.
 func closeLater(c io.Closer) {

@@ -18,6 +18,7 @@ func init() {
 	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(SQLiteStore{})
 	caddy.RegisterModule(MemoryLimiter{})
+	caddy.RegisterModule(RedisLimiter{})
 	caddy.RegisterModule(Errors{})
 	caddy.RegisterModule(Auth{})
 	caddy.RegisterModule(Roles{})

@@ -92,7 +92,10 @@ func (c *Caddy) Reload(text string) error {
 	if err != nil {
 		return err
 	}
-	return caddy.Load(config, true)
+	err = caddy.Load(config, true)
+	// A reload closes idle connections; a request must not go out on one of them.
+	c.Client.CloseIdleConnections()
+	return err
 }
 
 // Restart stops Caddy and starts it with another Caddyfile. What the process

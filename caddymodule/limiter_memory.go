@@ -1,0 +1,52 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
+)
+
+// MemoryLimiter counts in the memory of this process. Counts survive a reload,
+// not a restart, and each process counts for itself.
+type MemoryLimiter struct {
+	// MaxKeys bounds the counts of one zone, one for each caller and period. A
+	// changed bound holds from the next restart. Default: 1,000,000.
+	MaxKeys int `json:"max_keys,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (MemoryLimiter) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "gateway.limiters.memory", New: func() caddy.Module { return new(MemoryLimiter) }}
+}
+
+// UnmarshalCaddyfile reads the limiter. Syntax:
+//
+//	memory {
+//	    max_keys <count>
+//	}
+func (m *MemoryLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // limiter name
+	if d.NextArg() {
+		return surplus(d, "limiter memory takes a block only")
+	}
+	return block(d, map[string]func() error{
+		"max_keys": func() error { return number(d, &m.MaxKeys) },
+	})
+}
+
+func (m *MemoryLimiter) acquire(name string) (zone, releaser, error) {
+	maxKeys := m.MaxKeys
+	if maxKeys == 0 {
+		maxKeys = gcra.DefaultMaxKeys
+	}
+	return acquireZone(name, maxKeys)
+}
+
+func (*MemoryLimiter) health() limiterHealth { return limiterHealth{Name: "memory"} }
+
+// Interface guards.
+var (
+	_ limiterProvider       = (*MemoryLimiter)(nil)
+	_ caddyfile.Unmarshaler = (*MemoryLimiter)(nil)
+)

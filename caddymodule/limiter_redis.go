@@ -1,0 +1,185 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
+)
+
+// RedisLimiter counts in Redis, so that all nodes of a gateway hold one limit
+// together. While Redis does not answer, OnFailure says what happens; a caller
+// waits no longer than Timeout.
+type RedisLimiter struct {
+	// URLs of the servers: `redis://`, `rediss://` for TLS, `unix://`; several are
+	// a cluster, `sentinel://master@h1,h2,h3` asks sentinels. Placeholders {env.*}
+	// and {file.*} are supported, for passwords.
+	URLs []string `json:"urls,omitempty"`
+
+	// `exact` never admits more than the limit, `bounded` makes fewer calls and
+	// admits more by a bound that the health endpoint states. Default: `exact`.
+	Mode string `json:"mode,omitempty"`
+
+	// `redis_rate`, whose keys other users of that package share, or `native`.
+	// Default: `redis_rate`.
+	Engine string `json:"engine,omitempty"`
+
+	// How long a decision may wait for Redis. Default: 50ms.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// What happens while Redis does not answer: `local` counts in memory, with
+	// Share of each limit; `open` admits everything; `closed` answers 503.
+	// Default: `local`.
+	OnFailure string `json:"on_failure,omitempty"`
+
+	// The share of each limit that this node grants alone while Redis does not
+	// answer, above 0 and up to 1. Default: 0.5.
+	Share float64 `json:"share,omitempty"`
+
+	// How many gateways share the limits, for the bounded mode. Default: 4.
+	Nodes int `json:"nodes,omitempty"`
+
+	options redisgcra.Options
+	key     poolKey
+}
+
+// CaddyModule returns the Caddy module information.
+func (RedisLimiter) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "gateway.limiters.redis", New: func() caddy.Module { return new(RedisLimiter) }}
+}
+
+// Provision resolves the URLs. It connects to nobody.
+func (l *RedisLimiter) Provision(caddy.Context) error {
+	if len(l.URLs) == 0 {
+		return errors.New("limiter redis needs a server: write `limiter redis redis://localhost:6379`")
+	}
+	fingerprint := sha256.New()
+	var urls []string
+	for _, url := range l.URLs {
+		resolved, err := resolveSecret("limiter redis", url)
+		if err != nil {
+			return err
+		}
+		urls = append(urls, resolved.Reveal())
+		fmt.Fprintf(fingerprint, "%q", resolved.Reveal())
+	}
+	target, err := redisgcra.ParseURLs(urls)
+	if err != nil {
+		return fmt.Errorf("limiter redis: %w", err)
+	}
+	l.options = redisgcra.Options{
+		Target: target, Mode: redisgcra.Mode(l.Mode), Engine: redisgcra.Engine(l.Engine),
+		Timeout: time.Duration(l.Timeout), OnFailure: redisgcra.OnFailure(l.OnFailure), Share: l.Share, Nodes: l.Nodes,
+	}
+	// The key is the whole identity, credentials and database included, and holds
+	// none of it.
+	if err := json.NewEncoder(fingerprint).Encode(l); err != nil {
+		return err
+	}
+	l.key = poolKey{"redis", hex.EncodeToString(fingerprint.Sum(nil))}
+	return nil
+}
+
+// UnmarshalCaddyfile reads the limiter. Syntax:
+//
+//	redis <url>... {
+//	    mode       exact|bounded
+//	    engine     redis_rate|native
+//	    timeout    <duration>
+//	    on_failure local|open|closed
+//	    share      <fraction>
+//	    nodes      <count>
+//	}
+func (l *RedisLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // limiter name
+	l.URLs = d.RemainingArgs()
+	if len(l.URLs) == 0 {
+		return d.Err("limiter redis needs a server: write `limiter redis redis://localhost:6379`")
+	}
+	return block(d, map[string]func() error{
+		"mode": func() error { return oneOf(d, &l.Mode, string(redisgcra.ModeExact), string(redisgcra.ModeBounded)) },
+		"engine": func() error {
+			return oneOf(d, &l.Engine, string(redisgcra.EngineRedisRate), string(redisgcra.EngineNative))
+		},
+		"on_failure": func() error {
+			return oneOf(d, &l.OnFailure, string(redisgcra.FailLocal), string(redisgcra.FailOpen), string(redisgcra.FailClosed))
+		},
+		"timeout": func() error { return duration(d, &l.Timeout) },
+		"nodes":   func() error { return number(d, &l.Nodes) },
+		"share": func() error {
+			var text string
+			if err := word(d, &text); err != nil {
+				return err
+			}
+			share, err := strconv.ParseFloat(text, 64)
+			if err != nil || !(share > 0 && share <= 1) {
+				return d.Errf("share %s: write a fraction above 0 and up to 1, like 0.5", text)
+			}
+			l.Share = share
+			return nil
+		},
+	})
+}
+
+// redisCounts is a pooled client.
+type redisCounts struct{ *redisgcra.Limiter }
+
+// Destruct closes the client, when requests of the old configuration are done.
+func (c *redisCounts) Destruct() error {
+	closeLater(c.Limiter)
+	return nil
+}
+
+// flightZone is the pooled count of what a zone has under way. It is per node:
+// what is under way ends with the node.
+type flightZone struct{ *ratelimit.InFlight }
+
+// Destruct has nothing to release.
+func (flightZone) Destruct() error { return nil }
+
+func (l *RedisLimiter) acquire(name string) (zone, releaser, error) {
+	counts, releaseCounts, err := acquire(l.key, func() (*redisCounts, error) {
+		limiter, err := redisgcra.New(l.options)
+		return &redisCounts{limiter}, err
+	})
+	if err != nil {
+		return zone{}, nil, fmt.Errorf("limiter redis: %w", err)
+	}
+	flights, releaseFlights, err := acquire(poolKey{"in flight", name}, func() (flightZone, error) {
+		return flightZone{ratelimit.NewInFlight(maxInFlight)}, nil
+	})
+	if err != nil {
+		releaseCounts()
+		return zone{}, nil, err
+	}
+	return zone{counts, flights.InFlight}, func() {
+		releaseFlights()
+		releaseCounts()
+	}, nil
+}
+
+// health is that of the client, if a zone uses it.
+func (l *RedisLimiter) health() limiterHealth {
+	h := limiterHealth{Name: "redis"}
+	if counts, ok := pooled[*redisCounts](l.key); ok {
+		state := counts.Health()
+		h.Redis = &state
+	}
+	return h
+}
+
+// Interface guards.
+var (
+	_ limiterProvider       = (*RedisLimiter)(nil)
+	_ caddy.Provisioner     = (*RedisLimiter)(nil)
+	_ caddyfile.Unmarshaler = (*RedisLimiter)(nil)
+)
