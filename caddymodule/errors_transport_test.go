@@ -1,0 +1,163 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+)
+
+// However an error body travels, its message arrives.
+func TestErrorsTransport(t *testing.T) {
+	up := newUpstream(t)
+	c := start(t, gatewayOptions(""), "gateway_errors\n reverse_proxy $UPSTREAM {\n flush_interval -1\n }", "$UPSTREAM", up.addr())
+	const message = `{"message":"Already taken"}`
+	pack := func(f func(io.Writer) io.WriteCloser) []byte {
+		var b bytes.Buffer
+		z := f(&b)
+		_, _ = io.WriteString(z, message)
+		_ = z.Close()
+		return b.Bytes()
+	}
+	for name, body := range map[string][]byte{
+		"gzip":    pack(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }),
+		"deflate": pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }),
+		"br":      pack(func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) }),
+		"zstd": pack(func(w io.Writer) io.WriteCloser {
+			z, err := zstd.NewWriter(w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return z
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			up.answer(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Content-Encoding", name)
+				w.WriteHeader(http.StatusConflict)
+				_, _ = w.Write(body)
+			})
+			got := c.Get("/", "Accept-Encoding", name)
+			wantError(t, got, http.StatusConflict, "Already taken")
+			if got.Header.Get("Content-Encoding") != "" {
+				t.Error("Content-Encoding is left")
+			}
+		})
+	}
+	for name, reply := range map[string]http.HandlerFunc{
+		"chunked and flushed early": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusConflict)
+			for _, r := range message {
+				fmt.Fprint(w, string(r))
+				_ = http.NewResponseController(w).Flush()
+			}
+		},
+		"early hints first": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+		},
+		"trailers": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Trailer", "X-Checksum")
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+			w.Header().Set("X-Checksum", "1")
+		},
+		"no content type": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+		},
+		"wrong content type": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "image/png")
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+		},
+		"wrong charset": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json; charset=klingon")
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+		},
+		"UTF-16": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json; charset=utf-16le")
+			w.WriteHeader(http.StatusConflict)
+			for _, r := range message {
+				_, _ = w.Write([]byte{byte(r), 0})
+			}
+		},
+		"byte order mark": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, "\ufeff"+message)
+		},
+		"range and entity headers": func(w http.ResponseWriter, _ *http.Request) {
+			h := w.Header()
+			h.Set("Content-Range", "bytes 0-1/2")
+			h.Set("Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT")
+			h.Set("Digest", "sha-256=x")
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			up.answer(reply)
+			got := c.Get("/")
+			wantError(t, got, http.StatusConflict, "Already taken")
+			for _, gone := range []string{"Content-Range", "Last-Modified", "Digest", "Trailer"} {
+				if got.Header.Get(gone) != "" {
+					t.Errorf("%s is left", gone)
+				}
+			}
+		})
+	}
+	t.Run("gzip bomb", func(t *testing.T) {
+		var bomb bytes.Buffer
+		z := gzip.NewWriter(&bomb)
+		zeros := make([]byte, 1<<20)
+		for range 64 {
+			_, _ = z.Write(zeros)
+		}
+		_ = z.Close()
+		up.answer(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(http.StatusConflict)
+			_, _ = w.Write(bomb.Bytes())
+		})
+		wantError(t, c.Get("/", "Accept-Encoding", "gzip"), http.StatusConflict, "Conflict")
+	})
+	for name, tc := range map[string]struct {
+		status      int
+		header      string
+		value, body string
+	}{
+		"204":                     {204, "X-A", "b", ""},
+		"206":                     {206, "Content-Range", "bytes 0-1/9", "ab"},
+		"304":                     {304, "Etag", `"x"`, ""},
+		"GraphQL errors on 200":   {200, "Content-Type", "application/json", `{"errors":[{"message":"m"}]}`},
+		"gRPC error":              {200, "Content-Type", "application/grpc", ""},
+		"event stream of a 4xx":   {400, "Content-Type", "text/event-stream", "data: x\n\n"},
+		"gRPC refused by a proxy": {415, "Content-Type", "application/grpc", ""},
+		"redirect":                {307, "Location", "/elsewhere", "moved"},
+	} {
+		t.Run(name+" is not touched", func(t *testing.T) {
+			up.answer(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set(tc.header, tc.value)
+				w.WriteHeader(tc.status)
+				fmt.Fprint(w, tc.body)
+			})
+			got := c.Get("/")
+			if got.Status != tc.status || got.Body != tc.body || got.Header.Get(tc.header) != tc.value {
+				t.Errorf("got %d %s %q, want %d %s %q", got.Status, got.Header.Get(tc.header), got.Body, tc.status, tc.value, tc.body)
+			}
+			if got.Header.Get("X-Request-Id") == "" {
+				t.Error("no X-Request-Id")
+			}
+		})
+	}
+}
