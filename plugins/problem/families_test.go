@@ -151,6 +151,13 @@ Request ID: abc==</PRE></BODY></HTML>`, `{"detail":"The request could not be sat
 	{"envoy rbac", 403, "RBAC: access denied", `{"detail":"RBAC: access denied"}`, "text"},
 	{"traefik", 404, "404 page not found\n", `{"detail":"page not found"}`, "text"},
 	{"bottle", 404, `<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN"><html><head><title>Error: 404 Not Found</title></head><body><h1>Error: 404 Not Found</h1><p>Sorry, the requested URL <tt>&#039;http://x/&#039;</tt> caused an error:</p><pre>Not found: &#039;/&#039;</pre></body></html>`, "", ""},
+	{"azure gateway", 403, "<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center><hr><center>Microsoft-Azure-Application-Gateway/v2</center></body></html>", `{"detail":"Forbidden"}`, "server-page"},
+	{"symfony page", 404, `<!DOCTYPE html><html><head><title>An Error Occurred: Not Found</title></head><body><h1>Oops! An Error Occurred</h1><h2>The server returned a "404 Not Found".</h2><p>Something is broken.</p></body></html>`, `{"detail":"Not Found"}`, "symfony"},
+	{"whitelabel", 404, `<html><body><h1>Whitelabel Error Page</h1><p>This application has no explicit mapping for /error.</p><div>There was an unexpected error (type=Not Found, status=404).</div></body></html>`, `{"detail":"Not Found"}`, "spring"},
+	{"spring parse error", 400, "{\"timestamp\":1,\"status\":400,\"error\":\"Bad Request\",\"message\":\"JSON parse error: Cannot deserialize value of type `java.time.LocalDate` from String\"}", `{"detail":"JSON parse error"}`, "spring"},
+	{"fields with envelope names", 400, `{"code":"invalid","message":"Invalid request","fields":{"name":"is required","title":"too long by far"}}`, `{"detail":[{"loc":["name"],"msg":"is required","type":"value_error"},{"loc":["title"],"msg":"too long by far","type":"value_error"}]}`, "json"},
+	{"response envelope", 400, `{"response":{"statusCode":400,"message":"x is wrong"}}`, `{"detail":"x is wrong"}`, "json"},
+	{"express-validator mapped", 400, `{"errors":{"email":{"msg":"Invalid value","param":"email","location":"body","value":"x"}}}`, `{"detail":[{"loc":["email"],"msg":"Invalid value","type":"value_error"}]}`, ""},
 	// odd
 	{"empty", 404, "", `{"detail":"Not found"}`, "empty"},
 	{"json string", 403, `"No entry for you"`, `{"detail":"No entry for you"}`, "json"},

@@ -52,7 +52,7 @@ func searchFields(n *Node, depth int) []FieldError {
 			if f := searchFields(v, depth+1); f != nil {
 				return f
 			}
-			if !hasEnvelope(v) && isFieldMap(v) {
+			if !hasEnvelope(v) && fieldMapLike(v, fieldHolders[key], 0) {
 				if f := fieldMap(v, nil, nil); located(f) {
 					return f
 				}
@@ -90,12 +90,25 @@ var envelope = map[string]bool{
 	"more_info": true, "fault": true, "cause": true, "@type": true, "domain": true, "metadata": true, "locale": true, "value": true,
 }
 
+// fieldNames are members of envelope that are common names of fields too. Under
+// a member that holds field errors and nothing else, a sentence there is one.
+var fieldNames = map[string]bool{
+	"name": true, "title": true, "description": true, "type": true, "status": true, "id": true, "path": true, "url": true, "state": true,
+	"value": true, "domain": true, "locale": true, "links": true, "data": true, "info": true, "reason": true, "code": true,
+}
+
+// fieldHolders hold field errors and nothing else where they are objects.
+var fieldHolders = map[string]bool{
+	"errors": true, "fields": true, "fieldErrors": true, "field_errors": true, "validationErrors": true, "validation_errors": true,
+	"invalid_fields": true, "invalidFields": true, "modelState": true, "ModelState": true, "error_fields": true, "params": true,
+}
+
 // isFieldMap reports whether an object maps fields to messages: values are
 // messages, lists of them, or such maps. Values that are plain strings are only
 // taken for messages where no name is an envelope's.
-func isFieldMap(n *Node) bool { return fieldMapLike(n, 0) }
+func isFieldMap(n *Node) bool { return fieldMapLike(n, false, 0) }
 
-func fieldMapLike(n *Node, depth int) bool {
+func fieldMapLike(n *Node, held bool, depth int) bool {
 	if !n.isObject() || len(n.keys) == 0 || len(n.keys) > maxFields || depth > 6 {
 		return false
 	}
@@ -109,7 +122,7 @@ func fieldMapLike(n *Node, depth int) bool {
 			}
 			good := true
 			for _, e := range v.vals {
-				if !e.is(jsonString) && !(e.isObject() && (itemMessage(e) != "" || len(e.keys) == 0 || fieldMapLike(e, depth+1))) {
+				if !e.is(jsonString) && !(e.isObject() && (itemMessage(e) != "" || len(e.keys) == 0 || fieldMapLike(e, held, depth+1))) {
 					good = false
 				}
 			}
@@ -118,12 +131,13 @@ func fieldMapLike(n *Node, depth int) bool {
 			}
 			strong++
 		case jsonObject:
-			if itemMessage(v) == "" && !fieldMapLike(v, depth+1) {
+			if itemMessage(v) == "" && !fieldMapLike(v, held, depth+1) {
 				return false
 			}
 			strong++
 		case jsonString:
-			if envelope[strings.ToLower(key)] {
+			lower := strings.ToLower(key)
+			if envelope[lower] && !(held && fieldNames[lower] && strings.Contains(v.str, " ")) {
 				weak++
 			}
 		case jsonNull:

@@ -41,7 +41,7 @@ var drfReader = reader{"drf", func(d *Document) (Finding, bool) {
 // hasEnvelope reports whether an object's members are those of an error, under
 // which the fields are, rather than the fields.
 func hasEnvelope(n *Node) bool {
-	for _, key := range []string{"errors", "error", "message", "messages", "errorMessages", "details", "violations", "_embedded", "_links", "success", "issues", "fieldErrors", "meta"} {
+	for _, key := range []string{"errors", "error", "message", "messages", "errorMessages", "details", "violations", "_embedded", "_links", "success", "issues", "fieldErrors", "meta", "response", "fault", "err"} {
 		if n.has(key) {
 			return true
 		}

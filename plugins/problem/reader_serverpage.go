@@ -1,6 +1,9 @@
 package problem
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // serverPageReader reads the pages of nginx, Apache, HAProxy, ALB, lighttpd, IIS
 // and werkzeug: a headline with the status, perhaps a sentence, and the server's
@@ -35,6 +38,9 @@ func isBanner(s string) bool {
 	if len(s) > 160 {
 		return false
 	}
+	if productVersion.MatchString(s) {
+		return true
+	}
 	lower := strings.ToLower(s)
 	for _, b := range banners {
 		if strings.Contains(lower, b) {
@@ -43,6 +49,9 @@ func isBanner(s string) bool {
 	}
 	return false
 }
+
+// productVersion matches a product with its version (RFC 9110 section 10.2.4).
+var productVersion = regexp.MustCompile(`^[\w.-]+/v?\d[\w.-]*(?: \([^)]*\))?$`)
 
 // compose puts a headline and the sentence below it together: "Not Found: The
 // requested URL was not found on this server."

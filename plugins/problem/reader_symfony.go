@@ -6,6 +6,10 @@ import "strings"
 // a propertyPath, {"errors": {"children": ...}}, {"hydra:description": ...}.
 var symfonyReader = reader{"symfony", func(d *Document) (Finding, bool) {
 	switch {
+	case d.Page != nil:
+		// The page of production: "An Error Occurred: Not Found".
+		text, ok := strings.CutPrefix(d.Page.Title, "An Error Occurred: ")
+		return Finding{Message: text}, ok
 	case d.JSON.has("hydra:description"), d.JSON.has("hydra:title"):
 		f := Finding{Message: d.JSON.text("hydra:description"), Fields: fieldsOf(d.JSON)}
 		if isBlank(f.Message) {
