@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -141,6 +142,9 @@ func (b *batcher) gather(batch []*call) []*call {
 	if !batch[0].state.CompareAndSwap(callQueued, callSent) {
 		batch = batch[:0]
 	}
+	// Callers who are ready to run may add their calls before the pipeline leaves:
+	// under load that makes pipelines longer and fewer, else it costs nothing.
+	yielded := false
 	for len(batch) < pipelineMax {
 		select {
 		case c := <-b.queue:
@@ -148,7 +152,11 @@ func (b *batcher) gather(batch []*call) []*call {
 				batch = append(batch, c)
 			}
 		default:
-			return batch
+			if yielded {
+				return batch
+			}
+			yielded = true
+			runtime.Gosched()
 		}
 	}
 	return batch

@@ -39,32 +39,44 @@ func newLimiter(t testing.TB, o redisgcra.Options, urls ...string) *redisgcra.Li
 	return l
 }
 
-// frozen is a limiter on a real Redis whose scripts see a clock that stands
-// still.
-func frozen(t *testing.T, o redisgcra.Options) limitertest.Subject {
+// A frozenSubject makes limiters on a real Redis whose scripts see a clock that
+// stands still.
+type frozenSubject struct {
+	limitertest.Subject
+	// newStepping makes one with a way to move the clock of Redis alone.
+	newStepping func(testing.TB) (l ratelimit.Limiter, advance, step func(time.Duration))
+}
+
+func frozen(t *testing.T, o redisgcra.Options) frozenSubject {
 	s := startServer(t)
 	p := startProxy(t, s.addr)
 	p.set(func(p *proxy) { p.rewrite = freeze() })
-	return limitertest.Subject{
-		New: func(t testing.TB) (ratelimit.Limiter, func(time.Duration)) {
-			s.do("flushdb")
-			now := time.Date(2026, 2, 3, 10, 0, 0, 123457000, time.UTC)
-			set := func() { s.do("mset", "clock:s", now.Unix(), "clock:us", now.Nanosecond()/1000) }
-			set()
-			var clock atomic.Int64
-			o := o
-			o.Clock = func() time.Duration { return time.Duration(clock.Load()) }
-			odd := time.Duration(0)
-			return newLimiter(t, o, p.url()), func(d time.Duration) {
-				// Redis counts microseconds: the rest of a step is kept for the next.
-				clock.Add(int64(d))
-				odd += d
-				now = now.Add(odd.Truncate(time.Microsecond))
-				odd -= odd.Truncate(time.Microsecond)
-				set()
-			}
-		},
+	var f frozenSubject
+	f.newStepping = func(t testing.TB) (ratelimit.Limiter, func(time.Duration), func(time.Duration)) {
+		s.do("flushdb")
+		now := time.Date(2026, 2, 3, 10, 0, 0, 123457000, time.UTC)
+		odd := time.Duration(0)
+		step := func(d time.Duration) {
+			// Redis counts microseconds: the rest of a step is kept for the next.
+			odd += d
+			now = now.Add(odd.Truncate(time.Microsecond))
+			odd -= odd.Truncate(time.Microsecond)
+			s.do("mset", "clock:s", now.Unix(), "clock:us", now.Nanosecond()/1000)
+		}
+		step(0)
+		var clock atomic.Int64
+		o := o
+		o.Clock = func() time.Duration { return time.Duration(clock.Load()) }
+		return newLimiter(t, o, p.url()), func(d time.Duration) {
+			clock.Add(int64(d))
+			step(d)
+		}, step
 	}
+	f.New = func(t testing.TB) (ratelimit.Limiter, func(time.Duration)) {
+		l, advance, _ := f.newStepping(t)
+		return l, advance
+	}
+	return f
 }
 
 func TestContract(t *testing.T) {
@@ -74,7 +86,7 @@ func TestContract(t *testing.T) {
 			// An interval is rounded up to a microsecond by the native engine and to
 			// 60 ns for redis_rate: a burst of the tests is late by less than this.
 			s.Tolerance = 200 * time.Microsecond
-			limitertest.Run(t, s)
+			limitertest.Run(t, s.Subject)
 		})
 	}
 }
@@ -99,7 +111,7 @@ func TestModel(t *testing.T) {
 	// A refusal without asking Redis is told a microsecond more, the resolution of
 	// Redis's clock.
 	s.Tolerance = time.Microsecond
-	limitertest.Model(t, s, time.Microsecond)
+	limitertest.Model(t, s.Subject, time.Microsecond)
 }
 
 // forgetful is a limiter whose Redis is gone: a reset says that it could not be

@@ -20,7 +20,9 @@ type server struct {
 	t    testing.TB
 	addr string
 	args []string
-	cmd  *exec.Cmd
+	// bus is the port by which nodes of a cluster talk to each other.
+	bus string
+	cmd *exec.Cmd
 	// client is for the test's own questions.
 	client *redis.Client
 }
@@ -57,15 +59,25 @@ func freeAddr(t testing.TB) string {
 	return listener.Addr().String()
 }
 
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
 // start starts the server, also once more on its old address.
 func (s *server) start() {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(s.addr)
 	dir := s.t.TempDir()
-	args := append([]string{
+	args := []string{
 		"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no",
 		"--unixsocket", filepath.Join(dir, "redis.sock"),
-	}, s.args...)
+	}
+	if s.sentinel() {
+		args = []string{s.args[0], "--sentinel", "--port", port, "--bind", "127.0.0.1", "--dir", dir}
+	} else {
+		args = append(args, s.args...)
+	}
 	s.cmd = exec.Command("redis-server", args...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)
@@ -78,6 +90,11 @@ func (s *server) start() {
 		}
 		return err
 	})
+}
+
+// sentinel reports whether the server is one: its only argument is a file.
+func (s *server) sentinel() bool {
+	return len(s.args) == 1 && filepath.IsAbs(s.args[0])
 }
 
 func (s *server) socket() string {

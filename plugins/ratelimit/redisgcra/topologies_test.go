@@ -1,0 +1,198 @@
+package redisgcra_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
+)
+
+// startCluster starts a cluster of masters that share the slots evenly.
+func startCluster(t *testing.T, masters int) []*server {
+	t.Helper()
+	var nodes []*server
+	for n := range masters {
+		// The port of the cluster's own bus is 10,000 higher unless named, which may
+		// be none.
+		bus := portOf(freeAddr(t))
+		s := startServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus)
+		s.bus = bus
+		s.do("cluster", "addslotsrange", n*16384/masters, (n+1)*16384/masters-1)
+		nodes = append(nodes, s)
+	}
+	for _, s := range nodes[1:] {
+		nodes[0].do("cluster", "meet", "127.0.0.1", s.port(), s.bus)
+	}
+	for _, s := range nodes {
+		s.await(func(ctx context.Context) error {
+			info, err := s.client.ClusterInfo(ctx).Result()
+			if err == nil && (!strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", masters))) {
+				err = errors.New(info)
+			}
+			return err
+		})
+	}
+	return nodes
+}
+
+// F9: slots move between the nodes of a cluster while callers count in them.
+func TestF9ClusterReshard(t *testing.T) {
+	nodes := startCluster(t, 2)
+	for _, engine := range engines {
+		t.Run(string(engine), func(t *testing.T) {
+			l := newLimiter(t, redisgcra.Options{Engine: engine, OnFailure: redisgcra.FailClosed}, nodes[0].url(), nodes[1].url())
+			const callers = 64
+			admitted := 0
+			take5 := func() {
+				for n := range callers {
+					key := ratelimit.NewKey("cluster", string(engine), fmt.Sprint(n))
+					for range 5 {
+						d, err := l.Take(t.Context(), key, []ratelimit.Limit{ratelimit.MustParseLimit("12/1h"), ratelimit.MustParseLimit("1000/1d")}, 1, nil)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if d.Allowed {
+							admitted++
+						}
+					}
+				}
+			}
+			take5()
+			moved := 0
+			for from := range nodes {
+				moved += reshard(t, nodes[from], nodes[1-from], 24)
+				take5()
+			}
+			if want := callers * 12; admitted != want || moved == 0 {
+				t.Errorf("%d admitted over %d slots that moved, want exactly %d", admitted, moved, want)
+			}
+			t.Logf("F9 %s: %d admitted of %d, %d slots moved under it", engine, admitted, callers*12, moved)
+		})
+	}
+}
+
+// reshard moves slots that hold something, as redis-cli does.
+func reshard(t *testing.T, from, to *server, most int) int {
+	t.Helper()
+	id := func(s *server) string { return s.do("cluster", "myid").(string) }
+	moved := 0
+	for slot := 0; slot < 16384 && moved < most; slot++ {
+		if from.do("cluster", "countkeysinslot", slot).(int64) == 0 {
+			continue
+		}
+		to.do("cluster", "setslot", slot, "importing", id(from))
+		from.do("cluster", "setslot", slot, "migrating", id(to))
+		args := []any{"migrate", "127.0.0.1", to.port(), "", 0, 5000, "keys"}
+		names := from.do("cluster", "getkeysinslot", slot, 100).([]any)
+		from.do(append(args, names...)...)
+		for _, s := range []*server{to, from} {
+			s.do("cluster", "setslot", slot, "node", id(to))
+		}
+		moved++
+	}
+	return moved
+}
+
+// Sentinels fail the master over: the limiter follows and keeps the counts that
+// were replicated.
+func TestSentinelFailover(t *testing.T) {
+	master := startServer(t)
+	replica := startServer(t, "--replicaof", "127.0.0.1 "+fmt.Sprint(master.port()))
+	sentinel := startSentinel(t, master, replica)
+	l := newLimiter(t, redisgcra.Options{OnFailure: redisgcra.FailClosed, Timeout: time.Second}, "sentinel://gateway@"+sentinel.addr)
+	limit := []ratelimit.Limit{ratelimit.MustParseLimit("10/1h")}
+	for range 4 {
+		take(t, l, owner(1), "10/1h", 1)
+	}
+	master.do("wait", 1, 10_000)
+	master.kill()
+	sentinel.await(func(ctx context.Context) error {
+		// The sentinel learns of the replica from the master's list.
+		addr, err := sentinel.client.Do(ctx, "sentinel", "get-master-addr-by-name", "gateway").StringSlice()
+		if err == nil && addr[1] != fmt.Sprint(replica.port()) {
+			err = fmt.Errorf("the master is %v", addr)
+		}
+		return err
+	})
+	sentinel.await(func(ctx context.Context) error {
+		_, err := l.Take(ctx, owner(2), limit, 1, nil)
+		return err
+	})
+	if got := take(t, l, owner(1), "10/1h", 0).Rows[0].Remaining; got != 6 {
+		t.Errorf("%d remain after the failover, want 6", got)
+	}
+}
+
+func startSentinel(t *testing.T, master, replica *server) *server {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	text := fmt.Sprintf("sentinel monitor gateway 127.0.0.1 %d 1\nsentinel down-after-milliseconds gateway 500\nsentinel failover-timeout gateway 3000\n", master.port())
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, file)
+	s.await(func(ctx context.Context) error {
+		replicas, err := s.client.Do(ctx, "sentinel", "replicas", "gateway").Slice()
+		if err == nil && !strings.Contains(fmt.Sprint(replicas), fmt.Sprint(replica.port())) {
+			err = errors.New("the sentinel does not know the replica yet")
+		}
+		return err
+	})
+	return s
+}
+
+// TLS with a certificate of one's own.
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, data []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	cert, keyFile := write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", private)
+	addr := freeAddr(t)
+	startServer(t, "--tls-port", portOf(addr), "--tls-cert-file", cert, "--tls-key-file", keyFile, "--tls-auth-clients", "no")
+
+	l := newLimiter(t, redisgcra.Options{OnFailure: redisgcra.FailClosed}, "rediss://"+addr+"?ca_file="+cert)
+	if d := take(t, l, owner(1), "2/1h", 2); !d.Allowed || take(t, l, owner(1), "2/1h", 1).Allowed {
+		t.Errorf("got %+v", d)
+	}
+	stranger := newLimiter(t, redisgcra.Options{OnFailure: redisgcra.FailClosed}, "rediss://"+addr)
+	if _, err := stranger.Take(t.Context(), owner(1), []ratelimit.Limit{ratelimit.MustParseLimit("2/1h")}, 1, nil); err == nil {
+		t.Error("a certificate that nobody vouches for was accepted")
+	}
+}
