@@ -27,8 +27,12 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.gateway", New: func() caddy.Module { return new(Admin) }}
 }
 
-// maxAdminBody bounds the body of an admin request, in bytes.
-const maxAdminBody = 64 << 10
+// maxAdminBody bounds the body of an admin request, in bytes, and maxImportBody
+// that of an import.
+const (
+	maxAdminBody  = 64 << 10
+	maxImportBody = 64 << 20
+)
 
 // Routes returns the one route that leads to all of ours.
 func (a *Admin) Routes() []caddy.AdminRoute {
@@ -40,6 +44,8 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 		"PATCH /gateway/keys/{id}":         patchKey,
 		"DELETE /gateway/keys/{id}":        deleteKey,
 		"POST /gateway/keys/{id}/rotate":   rotateKey,
+		"POST /gateway/keys/import":        importKeys,
+		"POST /gateway/tokens/inspect":     inspectToken,
 		"GET /gateway/revocations":         listRevocations,
 		"POST /gateway/revocations":        addRevocation,
 		"DELETE /gateway/revocations/{id}": deleteRevocation,
@@ -48,7 +54,11 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 		a.routes.Handle(pattern, handler)
 	}
 	return []caddy.AdminRoute{{Pattern: "/gateway/", Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+		most := int64(maxAdminBody)
+		if r.URL.Path == "/gateway/keys/import" {
+			most = maxImportBody
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		a.routes.ServeHTTP(&adminWriter{ResponseWriter: w}, r)
 		return nil
 	})}}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -56,8 +57,14 @@ type Auth struct {
 	// Let credentials travel on to the upstream. Default: they are removed.
 	ForwardCredentials bool `json:"forward_credentials,omitempty"`
 
+	// IdentityToken sends the upstream a signed token that says who calls, in
+	// X-Gateway-Identity, so that it can prove that the request came through the
+	// gateway. Default: none.
+	IdentityToken *IdentityToken `json:"identity_token,omitempty"`
+
 	app          *App
 	logger       *zap.Logger
+	minter       *mint.Minter
 	chain        auth.Chain
 	headers      auth.Headers
 	failures     []ratelimit.Limit
@@ -92,6 +99,11 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 	}
 	if slices.Contains(a.schemes(a.app), plugins.SchemeAPIKey) {
 		a.headers.Key = textproto.CanonicalMIMEHeaderKey(a.keyHeader())
+	}
+	if a.IdentityToken != nil {
+		if a.minter, err = a.IdentityToken.minter(); err != nil {
+			return err
+		}
 	}
 	if len(a.failures) != 0 {
 		var release releaser
@@ -136,6 +148,11 @@ func (a *Auth) check(app *App) error {
 	if a.Failures == "" {
 		a.Failures = "20/1m"
 	}
+	if a.IdentityToken != nil {
+		if err := a.IdentityToken.check(); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if a.Failures != "off" {
 		limits, err := parseLimits([]string{a.Failures})
 		if err != nil {
@@ -176,6 +193,9 @@ func (a *Auth) Cleanup() error {
 
 // ServeHTTP calls the next handler for callers that it knows.
 func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if a.minter != nil && a.IdentityToken.serves(r) {
+		return a.IdentityToken.serveKeys(w, a.minter)
+	}
 	x := exchangeOf(r)
 	x.stripIdentity(r)
 	if auth.AmbiguousPath(r.URL) {
@@ -186,36 +206,22 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		a.shadowed(r, x, d, nil)
 	}
 
-	credential, found, denial := a.headers.Find(r)
-	if !found && denial == nil {
-		if x.principal != nil && a.accepts(x.principal) {
-			// An earlier gateway_auth of this route took the credential.
-			return next.ServeHTTP(w, r)
-		}
-		denial = a.headers.Misplaced(r, a.Optional)
-		if denial == nil {
-			if a.Optional {
-				return next.ServeHTTP(w, r)
-			}
-			denial = auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization or "+a.keyHeader())
-		}
+	if x.principal != nil && a.accepts(x.principal) && !a.carries(r) {
+		// An earlier gateway_auth of this route took the credential.
+		return next.ServeHTTP(w, r)
 	}
-
-	var principal *plugins.Principal
-	var failure error
-	if denial == nil {
-		credential.ClientIP = clientIP(r)
-		principal, denial, failure = a.chain.Authenticate(r.Context(), credential)
+	principal, denial, failure := a.identify(r)
+	if denial != nil && denial.Reason == plugins.ReasonNoCredential && a.Optional {
+		return next.ServeHTTP(w, r)
 	}
 	if !a.ForwardCredentials {
 		a.headers.StripCredentials(r.Header)
 	}
 	switch {
 	case principal != nil:
-		x.principal = principal
-		tier := a.app.tierOf(principal).Name
-		auth.SetIdentity(r.Header, principal, tier)
-		setUserPlaceholders(r, principal, tier)
+		if err := a.admit(r, x, principal); err != nil {
+			return undecided(w, err)
+		}
 		return next.ServeHTTP(w, r)
 	case a.Shadow:
 		x.principal = nil
@@ -226,6 +232,44 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return undecided(w, failure)
 	}
 	return a.deny(w, r, x, denial)
+}
+
+// identify finds the caller: exactly one of a principal, a denial and a failure.
+func (a *Auth) identify(r *http.Request) (*plugins.Principal, *plugins.Denial, error) {
+	credential, found, denial := a.headers.Find(r)
+	switch {
+	case denial != nil:
+		return nil, denial, nil
+	case found:
+		credential.ClientIP = clientIP(r)
+		return a.chain.Authenticate(r.Context(), credential)
+	}
+	if denial := a.headers.Misplaced(r, a.Optional); denial != nil {
+		return nil, denial, nil
+	}
+	return nil, auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization or "+a.keyHeader()), nil
+}
+
+// admit tells everybody further on who calls.
+func (a *Auth) admit(r *http.Request, x *exchange, p *plugins.Principal) error {
+	x.principal = p
+	tier := a.app.tierOf(p).Name
+	auth.SetIdentity(r.Header, p, tier)
+	setUserPlaceholders(r, p, tier)
+	if a.minter == nil {
+		return nil
+	}
+	token, err := a.minter.Mint(p, tier)
+	if err != nil {
+		return fmt.Errorf("signing the identity token: %w", err)
+	}
+	r.Header[auth.HeaderGatewayIdentity] = []string{token}
+	return nil
+}
+
+// carries reports whether the request has anything where credentials are read.
+func (a *Auth) carries(r *http.Request) bool {
+	return len(r.Header["Authorization"]) != 0 || (a.headers.Key != "" && len(r.Header[a.headers.Key]) != 0)
 }
 
 // accepts reports whether a principal that an earlier gateway_auth found would

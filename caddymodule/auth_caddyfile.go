@@ -17,6 +17,13 @@ import (
 //	    shadow
 //	    failures            <limit>|off
 //	    forward_credentials
+//	    identity_token {
+//	        secret      <secret>
+//	        private_key <pem or file>
+//	        audience    <value>
+//	        lifetime    <duration>
+//	        keys_path   <path>
+//	    }
 //	}
 func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
@@ -39,6 +46,19 @@ func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return nil
 		},
 		"forward_credentials": func() error { return flag(d, &a.ForwardCredentials) },
+		"identity_token": func() error {
+			if d.NextArg() {
+				return surplus(d, "identity_token takes a block only")
+			}
+			a.IdentityToken = new(IdentityToken)
+			return block(d, map[string]func() error{
+				"secret":      func() error { return secretWord(d, &a.IdentityToken.Secret) },
+				"private_key": func() error { return secretWord(d, &a.IdentityToken.PrivateKey) },
+				"audience":    func() error { return word(d, &a.IdentityToken.Audience) },
+				"lifetime":    func() error { return duration(d, &a.IdentityToken.Lifetime) },
+				"keys_path":   func() error { return word(d, &a.IdentityToken.KeysPath) },
+			})
+		},
 	})
 }
 

@@ -71,7 +71,12 @@ func (c *adminClient) ask(method, path string, body, into any) error {
 		}
 		sent = bytes.NewReader(encoded)
 	}
-	answer, err := caddycmd.AdminAPIRequest(c.address, method, path, http.Header{"Content-Type": {"application/json"}}, sent)
+	return c.send(method, path, "application/json", sent, into)
+}
+
+// send is ask with a body as it is.
+func (c *adminClient) send(method, path, contentType string, body io.Reader, into any) error {
+	answer, err := caddycmd.AdminAPIRequest(c.address, method, path, http.Header{"Content-Type": {contentType}}, body)
 	if err != nil {
 		return c.explain(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 func keyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Makes, lists and revokes API keys"}
-	cmd.AddCommand(keyCreateCommand(), keyListCommand(), keyShowCommand(), keyRevokeCommand(), keyRotateCommand())
+	cmd.AddCommand(keyCreateCommand(), keyListCommand(), keyShowCommand(), keyRevokeCommand(), keyRotateCommand(), keyImportCommand())
 	return cmd
 }
 
@@ -174,4 +174,38 @@ func (c *adminClient) printKey(k keyJSON) error {
 		}
 	}
 	return nil
+}
+
+func keyImportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE",
+		Short: "Takes the API keys of another system in, from CSV",
+		Long: `Reads CSV with a header row: key (the key itself, in any format) or hash (its
+SHA-256 in hexadecimal), owner, and optionally name, role, tier, scopes,
+ip_allow and expires_at. All keys are taken in or none. - reads standard input.
+
+The configuration must have foreign_keys in its global gateway block.`,
+		Args: cobra.ExactArgs(1),
+		RunE: run(func(c *adminClient, _ *cobra.Command, args []string) error {
+			file := os.Stdin
+			if args[0] != "-" {
+				var err error
+				if file, err = os.Open(args[0]); err != nil {
+					return err
+				}
+				defer func() { _ = file.Close() }()
+			}
+			var answer struct {
+				Imported int `json:"imported"`
+			}
+			if err := c.send(http.MethodPost, pathTo("keys", "import"), "text/csv", file, &answer); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(answer)
+			}
+			_, err := fmt.Fprintf(c.out, "%d keys imported.\n", answer.Imported)
+			return err
+		}),
+	}
 }

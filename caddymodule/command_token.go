@@ -2,15 +2,53 @@ package caddymodule
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ainative/portcullis/plugins/auth/bearer"
 )
 
 func tokenCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "Revokes tokens"}
-	cmd.AddCommand(tokenRevokeCommand(), tokenRevocationsCommand())
+	cmd := &cobra.Command{Use: "token", Short: "Explains and revokes tokens"}
+	cmd.AddCommand(tokenInspectCommand(), tokenRevokeCommand(), tokenRevocationsCommand())
 	return cmd
+}
+
+func tokenInspectCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "inspect TOKEN",
+		Short: "Explains a token: what it says, and why it would be refused",
+		Long: `Explains a token by the rules of the running configuration. - reads it from
+standard input, so that it is not in the shell's history.`,
+		Args: cobra.ExactArgs(1),
+		RunE: run(func(c *adminClient, _ *cobra.Command, args []string) error {
+			token := args[0]
+			if token == "-" {
+				read, err := io.ReadAll(io.LimitReader(os.Stdin, maxAdminBody))
+				if err != nil {
+					return err
+				}
+				token = strings.TrimSpace(string(read))
+			}
+			var found bearer.Inspection
+			if err := c.ask(http.MethodPost, pathTo("tokens", "inspect"), map[string]string{"token": token}, &found); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(found)
+			}
+			fmt.Fprintf(c.out, "header  %s\nclaims  %s\n", found.Header, found.Claims)
+			for _, note := range found.Notes {
+				fmt.Fprintf(c.out, "note    %s\n", note)
+			}
+			_, err := fmt.Fprintf(c.out, "verdict %s\n", verdictText(found.Verdict))
+			return err
+		}),
+	}
 }
 
 func tokenRevokeCommand() *cobra.Command {
@@ -66,4 +104,22 @@ func tokenRevocationsCommand() *cobra.Command {
 			return c.table("ID\tKIND\tVALUE\tISSUER\tISSUED BEFORE\tKEPT UNTIL", rows)
 		}),
 	}
+}
+
+// verdictText says a verdict in a line.
+func verdictText(v bearer.Verdict) string {
+	switch {
+	case v.Unavailable != "":
+		return "can't tell: " + v.Unavailable
+	case v.Accepted:
+		return "accepted"
+	}
+	text := "refused: " + string(v.Reason)
+	if v.Value != "" {
+		text += ": " + v.Value
+	}
+	if v.Bound != "" {
+		text += ", want " + v.Bound
+	}
+	return text
 }

@@ -24,6 +24,7 @@ func init() {
 	caddy.RegisterModule(Roles{})
 	caddy.RegisterModule(RateLimit{})
 	caddy.RegisterModule(MatchRole{})
+	caddy.RegisterModule(Provider{})
 	caddy.RegisterModule(Admin{})
 
 	httpcaddyfile.RegisterGlobalOption("gateway", parseApp)

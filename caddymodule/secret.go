@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,6 +24,19 @@ func resolveSecret(what, configured string) (plugins.Secret, error) {
 		return plugins.Secret{}, fmt.Errorf("%s: %s is empty or not set: %s", what, source(configured), remedy(configured))
 	}
 	return plugins.NewSecret(value), nil
+}
+
+// resolvePEM reads a key in PEM, given as itself or as the path of a file.
+func resolvePEM(what, configured string) (plugins.Secret, error) {
+	key, err := resolveSecret(what, configured)
+	if err != nil || strings.Contains(key.Reveal(), "-----BEGIN") {
+		return key, err
+	}
+	text, err := os.ReadFile(key.Reveal())
+	if err != nil {
+		return plugins.Secret{}, fmt.Errorf("%s: %w: write the PEM itself, or the path of a file that the process can read", what, err)
+	}
+	return plugins.NewSecret(string(text)), nil
 }
 
 // source is the placeholder of a secret, or a word for a literal one, which must

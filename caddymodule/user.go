@@ -23,29 +23,35 @@ func setUserPlaceholders(r *http.Request, p *plugins.Principal, tier string) {
 		if !ok {
 			return nil, false
 		}
-		switch name {
-		case "id":
-			return p.Subject, true
-		case "owner":
-			return p.Owner, true
-		case "role":
-			if len(p.Roles) == 0 {
-				return "", true
-			}
-			return p.Roles[0], true
-		case "roles":
-			return strings.Join(p.Roles, ","), true
-		case "tier":
-			return tier, true
-		case "scheme":
-			return p.Scheme, true
-		case "key_id":
-			return p.KeyID, true
-		case "scopes":
-			return strings.Join(p.Scopes, " "), true
-		case "issuer":
-			return p.Issuer, true
-		}
-		return nil, false
+		value, known := userValue(p, tier, name)
+		return value, known
 	})
+}
+
+// userValue is the value of {http.auth.user.<name>}.
+func userValue(p *plugins.Principal, tier, name string) (value string, known bool) {
+	switch name {
+	case "id":
+		return p.Subject, true
+	case "owner":
+		return p.Owner, true
+	case "role":
+		if len(p.Roles) == 0 {
+			return "", true
+		}
+		return p.Roles[0], true
+	case "roles":
+		return strings.Join(p.Roles, ","), true
+	case "tier":
+		return tier, true
+	case "scheme":
+		return p.Scheme, true
+	case "key_id":
+		return p.KeyID, true
+	case "scopes":
+		return strings.Join(p.Scopes, " "), true
+	case "issuer":
+		return p.Issuer, true
+	}
+	return "", false
 }

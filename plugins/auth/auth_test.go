@@ -220,7 +220,7 @@ func btoi(b bool) int {
 func TestStripIdentity(t *testing.T) {
 	r := request(t,
 		"X-User-Id", "admin", "x-user-id", "admin", "X_User_Id", "admin", "X.User.Role", "ADMIN", "X-User_Roles", "ADMIN",
-		"-X-User-Tier", "enterprise", "Xuserid", "admin", "X-Auth-Scheme", "bearer", "X-Api-Key-Id", "k", "X_Request_Id", "r",
+		"-X-User-Tier", "enterprise", "Xuserid", "admin", "X-Auth-Scheme", "bearer", "X-Api-Key-Id", "k", "X-Gateway_Identity", "t", "X_Request_Id", "r",
 		"X-Request-Id", "kept", "X-User-Agent", "kept", "X-Custom", "kept",
 		"Connection", "close, X-User-Id, x_user_role", "Connection", "X-Request-Id, Upgrade",
 	)

@@ -20,18 +20,18 @@ const (
 	HeaderRequestID  = "X-Request-Id"
 )
 
+// HeaderGatewayIdentity carries the signed identity, where one is configured. A
+// client's own is removed in any case.
+const HeaderGatewayIdentity = "X-Gateway-Identity"
+
 // identityFolds are the identity headers as foldHeader spells them. X-Request-Id
 // is set by the error handler, which decides whether to keep a client's.
 var identityFolds = map[string]bool{
 	"xuserid": true, "xuserrole": true, "xuserroles": true, "xusertier": true,
-	"xauthscheme": true, "xapikeyid": true,
+	"xauthscheme": true, "xapikeyid": true, "xgatewayidentity": true,
 }
 
 const requestIDFold = "xrequestid"
-
-// maxFold is the length of the longest name in identityFolds and
-// "xrequestid", and the bound of what foldHeader is asked for.
-const maxFold = 11
 
 // StripIdentity removes from a request every header that an upstream could take
 // for one of ours: in every spelling of case, `-`, `_`, `.` and other punctuation

@@ -1,0 +1,41 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ainative/portcullis/plugins/auth/apikey"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// importKeys takes the keys of another system in, from CSV: all of them or none.
+func importKeys(r *adminRequest) (int, any, error) {
+	if !r.app.ForeignKeys {
+		return 0, nil, &inputError{"(config)", "imported keys are not accepted: add `foreign_keys` to the global gateway block and reload"}
+	}
+	made, err := r.app.keys.open(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	keys, err := apikey.ParseImport(r.Body, made.peppers, time.Now())
+	if err != nil {
+		return 0, nil, &inputError{"(file)", err.Error()}
+	}
+	for i, key := range keys {
+		if key.Role != "" && !r.app.hierarchy.Knows(key.Role) {
+			return 0, nil, &inputError{"role", "unknown role " + clip(key.Role, 40) + " of key " + strconv.Itoa(i+1)}
+		}
+		if key.Tier != "" && r.app.tiers[key.Tier] == nil {
+			return 0, nil, &inputError{"tier", "unknown tier " + clip(key.Tier, 40) + " of key " + strconv.Itoa(i+1)}
+		}
+	}
+	err = r.records.store.CreateKeys(r.Context(), keys)
+	r.audit("key.import", strconv.Itoa(len(keys))+" keys", err)
+	if errors.Is(err, store.ErrExists) {
+		return 0, nil, err
+	}
+	r.app.records.purge()
+	return http.StatusCreated, map[string]int{"imported": len(keys)}, err
+}
