@@ -68,8 +68,11 @@ type App struct {
 	records   *records
 	verifier  *verifierRef
 	keys      *keyScheme
-	overrides overrides
-	acquired  []releaser
+	// tierSources, zones and overrides say which limits hold and where they count.
+	tierSources map[*ratelimit.Policy]*limitSource
+	zones       zones
+	overrides   overrides
+	acquired    []releaser
 }
 
 // Role is a role and what it includes.
@@ -205,6 +208,11 @@ func (a *App) definePolicies() error {
 		if a.tiers[tier.Name], err = ratelimit.NewPolicy(tier.Name, limits, tier.Concurrency); err != nil {
 			return err
 		}
+	}
+	a.zones = zones{}
+	a.tierSources = make(map[*ratelimit.Policy]*limitSource, len(a.tiers))
+	for _, tier := range a.tiers {
+		a.tierSources[tier] = newLimitSource("", tier)
 	}
 	if a.DefaultTier == "" {
 		a.DefaultTier = ratelimit.TierFree

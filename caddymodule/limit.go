@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -60,6 +61,7 @@ type RateLimit struct {
 	app       *App
 	logger    *zap.Logger
 	route     *ratelimit.Policy
+	source    func() *limitSource
 	anonymous *ratelimit.Policy
 	cost      int64
 	mode      ratelimit.HeaderMode
@@ -100,6 +102,11 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	}
 	if err := l.check(l.app); err != nil {
 		return err
+	}
+	if l.route != nil {
+		l.app.zones.add(l.Zone, l.route)
+		// Asked when every handler of the configuration has been provisioned.
+		l.source = sync.OnceValue(func() *limitSource { return l.app.zones.routeSource(l.Zone, l.route) })
 	}
 	// Strangers are counted apart, so that a flood of addresses can't push out the
 	// counts of known callers.
@@ -307,19 +314,19 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (decision, *plugins.De
 	switch l.By {
 	case byOwner:
 		if p != nil {
-			return l.known(p, ratelimit.NewKey(l.Zone, ratelimit.KindOwner, p.Owner)), nil
+			return l.known(p, ratelimit.KindOwner, p.Owner), nil
 		}
 	case byCredential:
 		if p != nil {
-			return l.known(p, ratelimit.NewKey(l.Zone, ratelimit.KindCredential, p.Credential)), nil
+			return l.known(p, ratelimit.KindCredential, p.Credential), nil
 		}
 	case byIP:
 		if p != nil || l.route != nil {
-			key, ok := ratelimit.AnonymousKey(l.Zone, clientIP(r))
+			address, ok := ratelimit.AnonymousSubject(clientIP(r))
 			if !ok {
 				return decision{}, keyMissing("client address")
 			}
-			return l.known(p, key), nil
+			return l.known(p, ratelimit.KindIP, address), nil
 		}
 	default:
 		value := ""
@@ -330,7 +337,7 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (decision, *plugins.De
 		case value == "" && l.Missing == missingDeny:
 			return decision{}, keyMissing(l.By)
 		case value != "" && (p != nil || l.route != nil):
-			return l.known(p, ratelimit.NewKey(l.Zone, ratelimit.KindPlaceholder+" "+l.By, value)), nil
+			return l.known(p, ratelimit.KindPlaceholder+" "+l.By, value), nil
 		}
 	}
 	key, ok := ratelimit.AnonymousKey(l.Zone, clientIP(r))
@@ -341,19 +348,18 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (decision, *plugins.De
 }
 
 // known is a decision about a caller with limits of its own: those of the key,
-// the route or the tier, in this order.
-func (l *RateLimit) known(p *plugins.Principal, key ratelimit.Key) decision {
-	d := decision{zone: l.zone, key: key}
-	switch {
-	case p != nil && len(p.Limits) != 0:
-		d.policy = l.app.override(p.Limits)
-	case l.route != nil:
-		d.policy = l.route
+// the route or the tier, in this order. Each of the three counts for itself: a
+// request may meet the tier's limit and a route's in one zone.
+func (l *RateLimit) known(p *plugins.Principal, kind, subject string) decision {
+	source := l.app.tierSource(p)
+	if p != nil && len(p.Limits) != 0 {
+		if own := l.app.override(p.Limits); own != nil {
+			source = own
+		}
+	} else if l.route != nil {
+		source = l.source()
 	}
-	if d.policy == nil {
-		d.policy = l.app.tierOf(p)
-	}
-	return d
+	return decision{policy: source.policy, zone: l.zone, key: ratelimit.NewKey(l.Zone+source.apart, kind, subject)}
 }
 
 // costOf reads the request's cost. A placeholder may hold what a client sent: it

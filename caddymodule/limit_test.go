@@ -295,6 +295,40 @@ func TestLimitOptions(t *testing.T) {
 	})
 }
 
+// Limits that differ do not eat into each other, in one zone and for one owner.
+func TestLimitsOfOneZone(t *testing.T) {
+	up := newUpstream(t)
+	c := start(t, gatewayOptions("tier free 8/1h"), `
+	gateway_errors
+	gateway_auth
+	gateway_limit
+	handle /slow {
+		gateway_limit {
+			limit 2/1h
+		}
+		reverse_proxy $UPSTREAM
+	}
+	handle /burst {
+		gateway_limit {
+			limit 2/1h burst 1
+		}
+		reverse_proxy $UPSTREAM
+	}
+	handle {
+		reverse_proxy $UPSTREAM
+	}`, "$UPSTREAM", up.addr())
+	auth := bearer(t)
+	var got []int
+	// The route refuses its third, after which the tier has three left; a smaller
+	// burst of the same period forgives nothing.
+	for _, path := range []string{"/slow", "/slow", "/slow", "/burst", "/burst", "/slow", "/", "/", "/"} {
+		got = append(got, c.Get(path, "Authorization", auth).Status)
+	}
+	if want := []int{200, 200, 429, 200, 429, 429, 200, 200, 429}; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // Of many requests at once exactly the burst passes.
 func TestLimitIsExactUnderConcurrency(t *testing.T) {
 	up := newUpstream(t)
