@@ -2,9 +2,8 @@
 // processes may share the file, several machines may not.
 //
 // Writes go over one connection, reads over a pool of others, in WAL mode, so that
-// they do not wait for each other. A commit survives the end of the process at
-// once, and a loss of power after the next checkpoint (synchronous=NORMAL): the
-// file is never damaged by one, but the last changes before it can be lost.
+// they do not wait for each other. A commit survives the end of the process and a
+// loss of power (synchronous=FULL): what was revoked stays revoked.
 package sqlite
 
 import (
@@ -227,7 +226,7 @@ func dsn(path, mode string, more url.Values) string {
 		"mode":          {mode},
 		"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())},
 		"_foreign_keys": {"1"},
-		"_synchronous":  {"NORMAL"},
+		"_synchronous":  {"FULL"},
 		"_defensive":    {"1"},
 		"_dqs":          {"0"},
 		"_pragma":       {"trusted_schema(0)"},
