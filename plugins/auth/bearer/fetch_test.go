@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -89,7 +90,7 @@ func TestFetchOverTLS(t *testing.T) {
 		{"/plain", "redirected to another host"},
 		{"/round", "redirected more than"},
 		{"/none", "answered 404"},
-		{"/endless", "more than 1048576 bytes"},
+		{"/endless", "answered with more than 1048576 bytes"},
 		{"/headers", "server response headers exceeded"},
 	} {
 		t.Run(tc.path, func(t *testing.T) {
@@ -120,11 +121,30 @@ func TestFetchOverTLS(t *testing.T) {
 	})
 	t.Run("a caller's own redirect policy is replaced", func(t *testing.T) {
 		own := *client
+		own.Jar, _ = cookiejar.New(nil)
+		if newFetcher(&own, server.URL).client.Jar != nil {
+			t.Error("cookies are kept")
+		}
 		own.CheckRedirect = func(*http.Request, []*http.Request) error { return nil }
 		if _, err := fetchOnce(t, &own, server.URL+"/elsewhere"); err == nil {
 			t.Error("the redirect was followed")
 		}
 	})
+}
+
+func TestRedirectsAllowed(t *testing.T) {
+	for to, want := range map[string]bool{
+		"https://idp.example/keys/v2":   true,
+		"https://IDP.example/keys":      true,
+		"http://idp.example/keys":       false,
+		"https://idp.example:8443/keys": false,
+		"https://keys.idp.example/keys": false,
+	} {
+		from, next := httptest.NewRequest("GET", providerURL, http.NoBody), httptest.NewRequest("GET", to, http.NoBody)
+		if got := checkRedirect(next, []*http.Request{from}) == nil; got != want {
+			t.Errorf("to %s: allowed %v, want %v", to, got, want)
+		}
+	}
 }
 
 func TestVerifyOverTLS(t *testing.T) {

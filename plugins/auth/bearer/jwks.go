@@ -270,7 +270,6 @@ func (s *jwks) install(read *readKeys, confirmed time.Time) (isNew bool) {
 	if isNew {
 		s.generation++
 		s.print, s.public = sum, read.public
-		clear(s.absent)
 	}
 	next := &keySet{
 		generation: s.generation,

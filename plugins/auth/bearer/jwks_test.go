@@ -673,6 +673,18 @@ func TestJWKSBadKeysAreSkipped(t *testing.T) {
 			}
 		})
 	}
+	t.Run("symmetric keys are named as such", func(t *testing.T) {
+		_, err := readJWKS([]byte(keySetOf(`{"kty":"oct","k":"AAAA"}`)), nil)
+		if err == nil || !strings.Contains(err.Error(), "a symmetric key from a URL") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("stored sets have the same bound", func(t *testing.T) {
+		_, err := readJWKS([]byte(keySetOf(good)+strings.Repeat(" ", maxJWKSBytes)), nil)
+		if err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("certificates don't matter", func(t *testing.T) {
 		read, err := readJWKS([]byte(keySetOf(jwkOf(t, "a", k.p256, `{"x5c":["broken"],"x5u":"https://evil.example","x5t":"AA"}`))), nil)
 		if err != nil || len(read.keys) != 1 {
@@ -776,8 +788,11 @@ func TestJWKSStorage(t *testing.T) {
 				}
 				m.values[key] = []byte(mustJSON(t, spoil(&v)))
 			}
-			bubble(t, isDown, func(c *Config) { c.Storage = m }, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+			bubble(t, isDown, func(c *Config) { c.Storage = m }, func(t *testing.T, s *Scheme, _ *provider, e *events) {
 				expect(t, s, es256(t, k.p256, "a"), "503 issuer_keys_unavailable")
+				if n := e.count(EventKeysRestored); n != 0 {
+					t.Errorf("%d events of restored keys, want none", n)
+				}
 			})
 		})
 	}
@@ -833,6 +848,7 @@ func TestDiscovery(t *testing.T) {
 		{"no issuer", "https://idp.example", metadata("", "https://idp.example/k"), "503 issuer_keys_unavailable", ""},
 		{"keys over http", "https://idp.example", metadata("https://idp.example", "http://idp.example/k"), "503 issuer_keys_unavailable", ""},
 		{"keys on this machine over http", "https://idp.example", metadata("https://idp.example", "http://127.0.0.1/k"), "503 issuer_keys_unavailable", ""},
+		{"a password for the keys", "https://idp.example", metadata("https://idp.example", "https://user:pass@idp.example/k"), "503 issuer_keys_unavailable", ""},
 		{"no keys", "https://idp.example", metadata("https://idp.example", ""), "503 issuer_keys_unavailable", ""},
 		{"a file", "https://idp.example", metadata("https://idp.example", "file:///etc/passwd"), "503 issuer_keys_unavailable", ""},
 		{"not JSON", "https://idp.example", serves(200, "<html>"), "503 issuer_keys_unavailable", ""},
