@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
@@ -142,8 +141,8 @@ func (a *Auth) check(app *App) error {
 			errs = append(errs, fmt.Errorf("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", name, name))
 		}
 	}
-	if name := a.keyHeader(); !httpguts.ValidHeaderFieldName(name) || textproto.CanonicalMIMEHeaderKey(name) == "Authorization" {
-		errs = append(errs, fmt.Errorf("key_header %q can't carry keys: name another header, like X-API-Key", name))
+	if err := auth.KeyHeaderUsable(a.keyHeader()); err != nil {
+		errs = append(errs, fmt.Errorf("key_header: %w: name another header, like X-API-Key", err))
 	}
 	if a.Failures == "" {
 		a.Failures = "20/1m"

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -33,6 +34,21 @@ var identityFolds = map[string]bool{
 
 const requestIDFold = "xrequestid"
 
+// KeyHeaderUsable is an error for a name that can't carry API keys: no header
+// name, one that the server drops or reads another way, or one of ours.
+func KeyHeaderUsable(name string) error {
+	fold := foldHeader(name)
+	switch {
+	case !httpguts.ValidHeaderFieldName(name) || fold == "":
+		return fmt.Errorf("%q is no header name", name)
+	case strings.ContainsAny(name, "_."):
+		return fmt.Errorf("the server drops headers with _ or . in their names, like %s", name)
+	case fold == "authorization" || identityFolds[fold] || fold == requestIDFold:
+		return fmt.Errorf("%s has a meaning of its own", name)
+	}
+	return nil
+}
+
 // StripIdentity removes from a request every header that an upstream could take
 // for one of ours: in every spelling of case, `-`, `_`, `.` and other punctuation
 // (CVE-2026-30851, CVE-2026-33433, CVE-2026-54763), in trailers too, and the
@@ -52,7 +68,7 @@ func StripIdentity(r *http.Request) {
 
 func stripNames(h http.Header) {
 	for name := range h {
-		if !startsWithX(name) {
+		if !startsLike(name, 'x') {
 			continue
 		}
 		fold := foldHeader(name)
@@ -62,15 +78,12 @@ func stripNames(h http.Header) {
 	}
 }
 
-// startsWithX reports whether the first letter or digit of name is an x: every
-// identity header starts so, most others do not.
-func startsWithX(name string) bool {
+// startsLike reports whether the first letter or digit of name is first, which is
+// in lower case. It spares most headers the folding.
+func startsLike(name string, first byte) bool {
 	for i := range len(name) {
-		switch c := name[i]; {
-		case c == 'x' || c == 'X':
-			return true
-		case isAlnum(c):
-			return false
+		if c := name[i]; isAlnum(c) {
+			return c == first || (c >= 'A' && c <= 'Z' && c+('a'-'A') == first)
 		}
 	}
 	return false
@@ -135,8 +148,11 @@ func (hs Headers) StripCredentials(h http.Header) {
 	}
 	delete(h, hs.Key)
 	fold := foldHeader(hs.Key)
+	if fold == "" {
+		return
+	}
 	for name := range h {
-		if len(name) >= len(fold) && foldHeader(name) == fold {
+		if len(name) >= len(fold) && startsLike(name, fold[0]) && foldHeader(name) == fold {
 			delete(h, name)
 		}
 	}

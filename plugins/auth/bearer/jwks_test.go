@@ -679,6 +679,14 @@ func TestJWKSBadKeysAreSkipped(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("algorithms of other uses are named as such", func(t *testing.T) {
+		for _, alg := range []string{"HS256", "RSA-OAEP", "none"} {
+			_, err := readJWKS([]byte(keySetOf(jwkOf(t, "x", k.rsa, `{"alg":"`+alg+`"}`))), nil)
+			if err == nil || !strings.Contains(err.Error(), `"`+alg+`" is not one for signatures by public keys`) {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
 	t.Run("stored sets have the same bound", func(t *testing.T) {
 		_, err := readJWKS([]byte(keySetOf(good)+strings.Repeat(" ", maxJWKSBytes)), nil)
 		if err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
