@@ -101,6 +101,7 @@ func TestLeakOfHumanText(t *testing.T) {
 
 // TestLeakOf has what must not pass.
 func TestLeakOf(t *testing.T) {
+	seam := make(map[string]bool)
 	for _, c := range []struct{ class, text string }{
 		{"stack", "Traceback (most recent call last):\n  File \"/srv/app.py\", line 3, in f"},
 		{"stack", "KeyError: 'missing'"},
@@ -179,8 +180,14 @@ func TestLeakOf(t *testing.T) {
 		} else if got != c.class {
 			t.Logf("leakOf(%q) = %s, want %s", c.text, got, c.class)
 		}
-		// The same in the midst of a long body, and at the seam of two windows.
-		for _, n := range []int{1000, leakWindow - len(c.text)/2 - 1} {
+		// The same in the midst of a body and, once for each class, at the seam of
+		// two windows.
+		behind := []int{1000}
+		if !seam[c.class] {
+			seam[c.class] = true
+			behind = append(behind, leakWindow-len(c.text)/2-1)
+		}
+		for _, n := range behind {
 			if long := strings.Repeat("word ", n/5) + "\n" + c.text + "\n" + strings.Repeat(" word", 500); leakOf(long) == "" {
 				t.Errorf("leakOf misses %q behind %d bytes", c.text, n)
 			}
