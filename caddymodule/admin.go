@@ -49,6 +49,7 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 		"GET /gateway/revocations":         listRevocations,
 		"POST /gateway/revocations":        addRevocation,
 		"DELETE /gateway/revocations/{id}": deleteRevocation,
+		"GET /gateway/decisions/{id}":      showDecision,
 		"GET /gateway/health":              showHealth,
 	} {
 		a.routes.Handle(pattern, handler)
@@ -122,6 +123,8 @@ func adminError(err error) (int, any) {
 		status = http.StatusConflict
 	case errors.Is(err, store.ErrInvalid):
 		status = http.StatusUnprocessableEntity
+	case errors.Is(err, errNoRecord):
+		status = http.StatusNotFound
 	case errors.Is(err, errNotRunning):
 		status = http.StatusServiceUnavailable
 	default:

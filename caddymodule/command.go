@@ -20,7 +20,7 @@ import (
 // of a running Caddy; they open no store of their own.
 var gatewayCommand = caddycmd.Command{
 	Name:  "gateway",
-	Short: "Manages API keys and revocations of the gateway",
+	Short: "Manages API keys and revocations, and explains refusals",
 	Long: `
 Talks to the admin endpoint of a running Caddy with the gateway's modules.
 
@@ -33,7 +33,7 @@ With --json every subcommand prints JSON.`,
 	CobraFunc: func(cmd *cobra.Command) {
 		cmd.PersistentFlags().String("address", defaultAdminAddress, "Address of the admin endpoint")
 		cmd.PersistentFlags().Bool("json", false, "Print JSON")
-		cmd.AddCommand(keyCommand(), tokenCommand(), healthCommand())
+		cmd.AddCommand(keyCommand(), tokenCommand(), explainCommand(), healthCommand())
 	},
 }
 

@@ -47,6 +47,8 @@ type Errors struct {
 
 	logger     *zap.Logger
 	translator *problem.Translator
+	decisions  decisions
+	acquired   releaser
 }
 
 // ErrorRule turns an upstream's error into another.
@@ -74,7 +76,20 @@ func (Errors) CaddyModule() caddy.ModuleInfo {
 // Provision makes the translator.
 func (e *Errors) Provision(ctx caddy.Context) error {
 	e.logger = ctx.Logger()
-	return e.check(nil)
+	if err := e.check(nil); err != nil {
+		return err
+	}
+	var err error
+	e.decisions, e.acquired, err = acquireDecisions()
+	return err
+}
+
+// Cleanup gives the records back.
+func (e *Errors) Cleanup() error {
+	if e.acquired != nil {
+		e.acquired()
+	}
+	return nil
 }
 
 // check makes the translator and finds every mistake.
@@ -157,10 +172,15 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 		e.answerUpstream(rw, r)
 	default:
 		// Nothing matched and nothing was written: not Caddy's empty 200.
-		e.write(rw, r, e.translator.FromStatus(http.StatusNotFound), nil)
+		p := e.translator.FromStatus(http.StatusNotFound)
+		e.record(rw.x, r, 0, p, errUnrouted)
+		e.write(rw, r, p, nil)
 	}
 	return nil
 }
+
+// errUnrouted is why a request was answered by nobody.
+var errUnrouted = errors.New("no route of the configuration answers this request")
 
 // handled is the error that led to handle_errors; nil elsewhere.
 func handled(r *http.Request) error {
@@ -193,6 +213,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("status", status), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.Error(err))
 	}
+	e.record(rw.x, r, 0, p, err)
 	e.write(rw, r, p, nil)
 }
 
@@ -204,6 +225,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	p, pass := e.translator.Translate(problem.Response{
 		Status: rw.status, Header: h, Body: body, Truncated: rw.truncated, Method: r.Method,
 	})
+	e.record(rw.x, r, rw.status, p, nil)
 	if pass && e.leavesAsItIs(h, r, p) {
 		rw.mode, rw.x.answered = passing, true
 		rw.ResponseWriter.WriteHeader(p.Status)
@@ -295,5 +317,6 @@ func lookup(r *http.Request) func(string) (string, bool) {
 // Interface guards.
 var (
 	_ caddy.Provisioner           = (*Errors)(nil)
+	_ caddy.CleanerUpper          = (*Errors)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Errors)(nil)
 )

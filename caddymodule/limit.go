@@ -253,8 +253,8 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	return next.ServeHTTP(w, r)
 }
 
-// decision is a limiter's answer and what it was about.
-type decision struct {
+// answer is a limiter's decision and what it was about.
+type answer struct {
 	ratelimit.Decision
 	policy *ratelimit.Policy
 	zone   zone
@@ -264,7 +264,7 @@ type decision struct {
 }
 
 // decide charges the request. The denial and the failure are never both set.
-func (l *RateLimit) decide(r *http.Request, x *exchange) (decision, *plugins.Denial, error) {
+func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denial, error) {
 	d, denial := l.subject(r, x)
 	if denial != nil {
 		return d, denial, nil
@@ -309,7 +309,7 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (decision, *plugins.Den
 }
 
 // subject says which count the request belongs to and which limits hold.
-func (l *RateLimit) subject(r *http.Request, x *exchange) (decision, *plugins.Denial) {
+func (l *RateLimit) subject(r *http.Request, x *exchange) (answer, *plugins.Denial) {
 	p := x.principal
 	switch l.By {
 	case byOwner:
@@ -324,7 +324,7 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (decision, *plugins.De
 		if p != nil || l.route != nil {
 			address, ok := ratelimit.AnonymousSubject(clientIP(r))
 			if !ok {
-				return decision{}, keyMissing("client address")
+				return answer{}, keyMissing("client address")
 			}
 			return l.known(p, ratelimit.KindIP, address), nil
 		}
@@ -335,22 +335,22 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (decision, *plugins.De
 		}
 		switch {
 		case value == "" && l.Missing == missingDeny:
-			return decision{}, keyMissing(l.By)
+			return answer{}, keyMissing(l.By)
 		case value != "" && (p != nil || l.route != nil):
 			return l.known(p, ratelimit.KindPlaceholder+" "+l.By, value), nil
 		}
 	}
 	key, ok := ratelimit.AnonymousKey(l.Zone, clientIP(r))
 	if !ok {
-		return decision{}, keyMissing("client address")
+		return answer{}, keyMissing("client address")
 	}
-	return decision{policy: l.anonymous, zone: l.strangers, key: key}, nil
+	return answer{policy: l.anonymous, zone: l.strangers, key: key}, nil
 }
 
 // known is a decision about a caller with limits of its own: those of the key,
 // the route or the tier, in this order. Each of the three counts for itself: a
 // request may meet the tier's limit and a route's in one zone.
-func (l *RateLimit) known(p *plugins.Principal, kind, subject string) decision {
+func (l *RateLimit) known(p *plugins.Principal, kind, subject string) answer {
 	source := l.app.tierSource(p)
 	if p != nil && len(p.Limits) != 0 {
 		if own := l.app.override(p.Limits); own != nil {
@@ -359,7 +359,7 @@ func (l *RateLimit) known(p *plugins.Principal, kind, subject string) decision {
 	} else if l.route != nil {
 		source = l.source()
 	}
-	return decision{policy: source.policy, zone: l.zone, key: ratelimit.NewKey(l.Zone+source.apart, kind, subject)}
+	return answer{policy: source.policy, zone: l.zone, key: ratelimit.NewKey(l.Zone+source.apart, kind, subject)}
 }
 
 // costOf reads the request's cost. A placeholder may hold what a client sent: it
