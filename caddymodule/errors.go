@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/problem"
 )
@@ -200,10 +202,16 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	var p problem.Problem
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		p = e.translator.FromDenial(refused.denial)
+	} else if unavailable, ok := errors.AsType[*plugins.Unavailable](err); ok {
+		p = e.translator.FromUnavailable(unavailable)
 	} else {
 		p = e.translator.FromStatus(status)
 		// What a handler may have set before it failed.
-		problem.StripEntityHeaders(rw.Header())
+		h := rw.Header()
+		if after := problem.RetryAfter(status, h, time.Now()); after > 0 {
+			p.RetryAfter = after
+		}
+		problem.StripEntityHeaders(h)
 	}
 	level := zap.DebugLevel
 	if status >= 500 {
@@ -245,25 +253,25 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 // format. A response to HEAD has no body, and keeps its header if that announces
 // the format.
 func (e *Errors) leavesAsItIs(h http.Header, r *http.Request, p problem.Problem) bool {
-	contentType := h.Get("Content-Type")
-	isProblem := hasMediaType(contentType, problem.FormatProblem.ContentType())
+	isProblem := hasMediaType(h.Get("Content-Type"), problem.FormatProblem.ContentType())
 	if format := e.translator.Negotiate(r.Header["Accept"]); format != problem.FormatFastAPI {
 		return format == problem.FormatProblem && isProblem
 	}
-	if !hasMediaType(contentType, "application/json") {
-		if r.Method == http.MethodHead && !isProblem {
-			problem.StripEntityHeaders(h)
-		}
-		h["Content-Type"] = []string{"application/json"}
+	if r.Method == http.MethodHead && !isProblem && !hasMediaType(h.Get("Content-Type"), problem.FormatFastAPI.ContentType()) {
+		problem.StripEntityHeaders(h)
 	}
+	problem.PassedContentType(h)
 	setRetryAfter(h, p)
 	return true
 }
 
-// setRetryAfter sets Retry-After in whole seconds, whatever form it came in.
+// setRetryAfter sets Retry-After in whole seconds, whatever form it came in, and
+// drops one that can't be meant.
 func setRetryAfter(h http.Header, p problem.Problem) {
 	if p.RetryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(p.RetryAfter)}
+	} else {
+		delete(h, "Retry-After")
 	}
 }
 
