@@ -197,8 +197,7 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	x := exchangeOf(r)
 	x.stripIdentity(r)
-	if auth.AmbiguousPath(r.URL) {
-		d := &plugins.Denial{Status: http.StatusBadRequest, Reason: plugins.ReasonAmbiguousPath, Value: r.URL.EscapedPath(), Bound: "a path without dot segments"}
+	if d := ambiguous(r); d != nil {
 		if !a.Shadow {
 			return refuse(w, x, d)
 		}
@@ -231,6 +230,18 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return undecided(w, failure)
 	}
 	return a.deny(w, r, x, denial)
+}
+
+// ambiguous refuses a request that the upstream could read in another way than
+// the matchers of our policies did.
+func ambiguous(r *http.Request) *plugins.Denial {
+	switch {
+	case auth.AmbiguousPath(r.URL):
+		return &plugins.Denial{Status: http.StatusBadRequest, Reason: plugins.ReasonAmbiguousPath, Value: r.URL.EscapedPath(), Bound: "a path without dot segments"}
+	case auth.AmbiguousMethod(r.Method):
+		return &plugins.Denial{Status: http.StatusBadRequest, Reason: plugins.ReasonAmbiguousMethod, Value: clip(r.Method, 16), Bound: "a method in capitals"}
+	}
+	return nil
 }
 
 // identify finds the caller: exactly one of a principal, a denial and a failure.

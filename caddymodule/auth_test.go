@@ -235,6 +235,19 @@ func TestAuthOptions(t *testing.T) {
 			t.Errorf("got %d, upstream called %d times; want a refusal", got.Status, up.count())
 		}
 	})
+	t.Run("ambiguous method", func(t *testing.T) {
+		up.forget()
+		for _, method := range []string{"delete", "Delete", "DELETe"} {
+			got := c.Do(method, "/forward", "", "X-API-Key", key)
+			wantError(t, got, http.StatusBadRequest, "Bad Request")
+		}
+		if up.count() != 0 {
+			t.Errorf("upstream called %d times, want none", up.count())
+		}
+		if got := c.Do("PURGE", "/forward", "", "X-API-Key", key); got.Status != http.StatusOK {
+			t.Errorf("method PURGE: got %d, want 200", got.Status)
+		}
+	})
 }
 
 func TestUserPlaceholders(t *testing.T) {

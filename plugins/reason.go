@@ -13,6 +13,7 @@ const (
 	ReasonCredentialConflict   Reason = "credential_conflict"
 	ReasonCredentialUnknown    Reason = "credential_not_recognised"
 	ReasonAmbiguousPath        Reason = "ambiguous_path"
+	ReasonAmbiguousMethod      Reason = "ambiguous_method"
 	ReasonAuthFailures         Reason = "too_many_failures"
 	ReasonTokenTooLong         Reason = "token_too_long"
 	ReasonTokenMalformed       Reason = "token_malformed"

@@ -372,3 +372,14 @@ func BenchmarkFindStripSet(b *testing.B) {
 		SetIdentity(r.Header, p, "free")
 	}
 }
+
+func TestAmbiguousMethod(t *testing.T) {
+	for method, want := range map[string]bool{
+		"GET": false, "DELETE": false, "M-SEARCH": false, "VERSION-CONTROL": false, "X1_Y": false, "": false,
+		"get": true, "Delete": true, "DELETe": true, "m-search": true,
+	} {
+		if got := AmbiguousMethod(method); got != want {
+			t.Errorf("%q: got %v, want %v", method, got, want)
+		}
+	}
+}
