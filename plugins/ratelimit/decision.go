@@ -3,7 +3,8 @@ package ratelimit
 import "time"
 
 // Row is the limit's state when the bucket lacks debt of being full: debt is in
-// the time that filling takes, 0 for a full bucket and Horizon for an empty one.
+// the time that filling takes, 0 for a full bucket, Horizon for an empty one, and
+// up to twice Horizon for one that was charged past empty by Adjust.
 // It is not for strict limits.
 func (l Limit) Row(debt time.Duration) Row {
 	interval := l.Interval()
@@ -15,8 +16,8 @@ func (l Limit) Row(debt time.Duration) Row {
 // SetDebt sets what follows from the debt of a bucket: Remaining, ResetAfter and
 // NextAfter. Interval and horizon are those of the row's limit.
 func (r *Row) SetDebt(debt, interval, horizon time.Duration) {
-	debt = min(max(debt, 0), horizon)
-	r.Remaining = int64((horizon - debt) / interval)
+	debt = min(max(debt, 0), 2*horizon)
+	r.Remaining = max(0, int64((horizon-debt)/interval))
 	r.ResetAfter = debt
 	r.NextAfter = 0
 	if left := r.Limit.Burst - r.Remaining; left > 0 {

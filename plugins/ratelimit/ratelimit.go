@@ -30,7 +30,8 @@ type Row struct {
 	Limit Limit
 	// Remaining is how many more of cost 1 could pass now, 0 or more.
 	Remaining int64
-	// ResetAfter is the time until Burst can pass at once again.
+	// ResetAfter is the time until Burst can pass at once again: Horizon for an empty
+	// limit, up to twice that for one in debt.
 	ResetAfter time.Duration
 	// NextAfter is the time until Remaining is one more; 0 where it is Burst.
 	NextAfter time.Duration
@@ -67,6 +68,16 @@ type Limiter interface {
 	//
 	// An error means that the limiter could not decide; it is never a denial.
 	Take(ctx context.Context, key Key, limits []Limit, cost int64, rows []Row) (Decision, error)
-	// Reset forgets the key's state for the given limits.
+	// Adjust corrects the charge of a request that passed, once its true cost is
+	// known. A negative delta gives back, never past full. A positive one charges
+	// every limit whether it fits or not: what an empty limit can't pay is a debt,
+	// which is paid off before a unit comes back. The debt of a limit is one burst
+	// at most, and what is beyond that is forgiven, so that nobody waits longer than
+	// two fillings. The decision is always allowed; its rows are the state after.
+	//
+	// An error means that nothing was corrected, as far as can be told.
+	Adjust(ctx context.Context, key Key, limits []Limit, delta int64, rows []Row) (Decision, error)
+	// Reset forgets the key's state for the given limits. Another node may go on
+	// refusing for a second.
 	Reset(ctx context.Context, key Key, limits []Limit) error
 }

@@ -14,6 +14,8 @@ type Saved struct {
 	Strict bool
 	// Full is when the bucket is full again, by the wall clock.
 	Full time.Time
+	// Overdrawn says that the bucket was charged past empty by Adjust.
+	Overdrawn bool
 	// Events of a strict window, in the order of time; empty for GCRA.
 	Events []SavedEvents
 }
@@ -57,7 +59,7 @@ func (s *shard) export(l *Limiter, batch []Saved, minPeriod int64, onlyChanged b
 		e.meta &^= dirtyFlag
 		saved := Saved{
 			Key: e.key, Period: time.Duration(e.meta.period()),
-			Strict: e.meta.strict(), Full: at(e.tat),
+			Strict: e.meta.strict(), Full: at(e.tat), Overdrawn: e.meta&overdrawnFlag != 0,
 		}
 		if saved.Strict {
 			for _, seg := range s.windows[e.meta.place()].segments {
@@ -97,14 +99,21 @@ func (l *Limiter) put(saved Saved, wall time.Time) bool {
 	if saved.Strict {
 		return s.putWindow(l, hash, saved, name, now, wall)
 	}
-	tat := now + int64(min(saved.Full.Sub(wall), ratelimit.MaxHorizon))
+	tat := now + int64(min(saved.Full.Sub(wall), 2*ratelimit.MaxHorizon))
+	overdrawn := meta(0)
+	if saved.Overdrawn {
+		overdrawn = overdrawnFlag
+	}
 	if i := s.find(hash, &saved.Key, name); i >= 0 {
-		s.slots[i].tat = max(s.slots[i].tat, tat)
+		if e := &s.slots[i]; tat > e.tat {
+			e.tat = tat
+			e.meta = e.meta&^overdrawnFlag | overdrawn
+		}
 		return true
 	}
 	// Burst is not known before the first call: until then the caller counts as
 	// over its limit where its bucket lacks a whole period.
-	s.add(l, hash, &entry{key: saved.Key, tat: tat, meta: name.withDebt(int64(saved.Period))})
+	s.add(l, hash, &entry{key: saved.Key, tat: tat, meta: name.withDebt(int64(saved.Period)) | overdrawn})
 	return true
 }
 

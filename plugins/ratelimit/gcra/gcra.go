@@ -92,7 +92,16 @@ func (l *Limiter) Close() error {
 
 // Take is as ratelimit.Limiter has it. The only error is about limits that can't
 // be. The context is not used: a decision never waits.
-func (l *Limiter) Take(_ context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (d ratelimit.Decision, err error) {
+func (l *Limiter) Take(_ context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
+	return l.decide(key, limits, cost, false, rows)
+}
+
+// Adjust is as ratelimit.Limiter has it, with the error of Take.
+func (l *Limiter) Adjust(_ context.Context, key ratelimit.Key, limits []ratelimit.Limit, delta int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
+	return l.decide(key, limits, delta, true, rows)
+}
+
+func (l *Limiter) decide(key ratelimit.Key, limits []ratelimit.Limit, cost int64, force bool, rows []ratelimit.Row) (d ratelimit.Decision, err error) {
 	if len(limits) == 0 || len(limits) > ratelimit.MaxLimits {
 		return d, ratelimit.CheckLimits(limits)
 	}
@@ -110,10 +119,10 @@ func (l *Limiter) Take(_ context.Context, key ratelimit.Key, limits []ratelimit.
 	now := int64(l.clock())
 	if len(limits) <= few {
 		var cells [few]cell
-		ok = s.take(l, hash, &key, cells[:len(limits)], cost, now, rows, &d)
+		ok = s.take(l, hash, &key, cells[:len(limits)], cost, now, force, rows, &d)
 	} else {
 		var cells [ratelimit.MaxLimits]cell
-		ok = s.take(l, hash, &key, cells[:len(limits)], cost, now, rows, &d)
+		ok = s.take(l, hash, &key, cells[:len(limits)], cost, now, force, rows, &d)
 	}
 	s.mu.Unlock()
 	if !ok {

@@ -24,7 +24,8 @@ type entry struct {
 //	63     strict: a sliding window, not a bucket
 //	62     dirty: changed since the last export
 //	27-61  the period in milliseconds
-//	0-26   aux
+//	26     overdrawn: charged past empty by Adjust
+//	0-25   aux
 //
 // Period and kind of window tell the counts of one key apart. aux is the debt of
 // a bucket beyond which a caller is over its limit, as a short float, or the
@@ -32,16 +33,18 @@ type entry struct {
 type meta uint64
 
 const (
-	strictFlag meta = 1 << 63
-	dirtyFlag  meta = 1 << 62
+	strictFlag    meta = 1 << 63
+	dirtyFlag     meta = 1 << 62
+	overdrawnFlag meta = 1 << 26
 
-	auxBits       = 27
-	auxMask  meta = 1<<auxBits - 1
-	nameMask      = ^(dirtyFlag | auxMask)
+	periodShift        = 27
+	debtBits           = 20
+	auxMask       meta = 1<<26 - 1
+	nameMask           = ^(dirtyFlag | overdrawnFlag | auxMask)
 )
 
 func metaOf(limit *ratelimit.Limit) meta {
-	m := meta(limit.Period/time.Millisecond) << auxBits
+	m := meta(limit.Period/time.Millisecond) << periodShift
 	if limit.Strict {
 		m |= strictFlag
 	}
@@ -55,20 +58,20 @@ func (m meta) strict() bool { return m&strictFlag != 0 }
 
 // period is in nanoseconds.
 func (m meta) period() int64 {
-	return int64((m&^strictFlag&^dirtyFlag)>>auxBits) * int64(time.Millisecond)
+	return int64((m&^strictFlag&^dirtyFlag)>>periodShift) * int64(time.Millisecond)
 }
 
 // place is where the window of a strict entry is.
 func (m meta) place() int { return int(m & auxMask) }
 
-// withDebt notes a debt, 21 bits of it exactly and the rest rounded down.
+// withDebt notes a debt, 20 bits of it exactly and the rest rounded down.
 func (m meta) withDebt(debt int64) meta {
-	shift := max(0, bits.Len64(uint64(debt))-21)
-	return m&^auxMask | meta(shift)<<21 | meta(debt>>shift)
+	shift := max(0, bits.Len64(uint64(debt))-debtBits)
+	return m&^auxMask | meta(shift)<<debtBits | meta(debt>>shift)
 }
 
 func (m meta) debt() int64 {
-	return int64(m&(1<<21-1)) << (m & auxMask >> 21)
+	return int64(m&(1<<debtBits-1)) << (m & auxMask >> debtBits)
 }
 
 // A table is an open-addressing hash table with linear probing. It holds the

@@ -19,8 +19,9 @@ type cell struct {
 }
 
 // take decides under the lock of the shard. Each row has its Limit already. It
-// reports false, and changes nothing, where the limits can't be.
-func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, cost, now int64, rows []ratelimit.Row, d *ratelimit.Decision) bool {
+// reports false, and changes nothing, where the limits can't be. With force it
+// charges what does not fit too.
+func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, cost, now int64, force bool, rows []ratelimit.Row, d *ratelimit.Decision) bool {
 	for i := range cells {
 		c, row := &cells[i], &rows[i]
 		limit := &row.Limit
@@ -37,13 +38,21 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 				return false
 			}
 		}
-		// No more than a burst can come back, and more than a burst is never charged:
-		// both keep the products with it inside an int64.
-		c.cost = max(cost, -limit.Burst)
+		// No more than two bursts can come back or be charged, the second of them as a
+		// debt: that keeps the products with it inside an int64.
+		c.cost = max(cost, -2*limit.Burst)
+		if force {
+			c.cost = min(c.cost, 2*limit.Burst)
+		}
 		if limit.Strict {
 			t.lookWindow(c, row, now)
 		} else {
 			t.lookBucket(c, row, now)
+		}
+	}
+	if force {
+		for i := range rows {
+			rows[i].RetryAfter = 0
 		}
 	}
 	d.Settle(rows)
@@ -76,14 +85,36 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 	return true
 }
 
+// charge adds the cost of the cell to its debt, no more than one burst past empty.
+func (c *cell) charge() {
+	c.debt = min(max(0, c.debt+time.Duration(c.cost)*c.interval), 2*c.horizon)
+}
+
+// meta is that of the bucket with the debt of the cell.
+func (c *cell) meta() meta {
+	m := (c.name | dirtyFlag).withDebt(int64(c.horizon - c.interval))
+	if c.debt > c.horizon {
+		m |= overdrawnFlag
+	}
+	return m
+}
+
 // lookBucket finds the debt of a bucket and how long the cost has to wait.
 func (t *table) lookBucket(c *cell, row *ratelimit.Row, now int64) {
 	c.debt = 0
 	if c.at >= 0 {
-		c.debt = max(time.Duration(t.slots[c.at].tat-now), 0)
+		e := &t.slots[c.at]
+		c.debt = max(time.Duration(e.tat-now), 0)
 		if c.debt > c.horizon {
-			// A tat beyond the horizon is of a higher limit, or the clock went back.
-			c.debt, c.clamped = c.horizon, true
+			// A tat beyond the horizon is of a caller in debt, of a higher limit, or the
+			// clock went back.
+			most := c.horizon
+			if e.meta&overdrawnFlag != 0 {
+				most *= 2
+			}
+			if c.debt > most {
+				c.debt, c.clamped = most, true
+			}
 		}
 	}
 	switch {
@@ -126,9 +157,9 @@ func (t *table) show(c *cell, row *ratelimit.Row, now int64) {
 func (t *table) write(c *cell, row *ratelimit.Row, now int64) {
 	e := &t.slots[c.at]
 	if !c.name.strict() {
-		c.debt = max(0, c.debt+time.Duration(c.cost)*c.interval)
+		c.charge()
 		e.tat = now + int64(c.debt)
-		e.meta = (c.name | dirtyFlag).withDebt(int64(c.horizon - c.interval))
+		e.meta = c.meta()
 		row.SetDebt(c.debt, c.interval, c.horizon)
 		return
 	}
@@ -137,7 +168,7 @@ func (t *table) write(c *cell, row *ratelimit.Row, now int64) {
 	w := &t.windows[e.meta.place()]
 	w.count = row.Limit.Count
 	if c.cost > 0 {
-		w.add(now, period, c.cost)
+		w.add(now, period, min(c.cost, 2*w.count-w.used))
 	} else {
 		w.take(-c.cost)
 	}
@@ -148,11 +179,8 @@ func (t *table) write(c *cell, row *ratelimit.Row, now int64) {
 // addCount charges where there is no entry yet.
 func (t *table) addCount(l *Limiter, hash uint64, key *ratelimit.Key, c *cell, row *ratelimit.Row, now int64) {
 	if !c.name.strict() {
-		c.debt += time.Duration(c.cost) * c.interval
-		t.add(l, hash, &entry{
-			key: *key, tat: now + int64(c.debt),
-			meta: (c.name | dirtyFlag).withDebt(int64(c.horizon - c.interval)),
-		})
+		c.charge()
+		t.add(l, hash, &entry{key: *key, tat: now + int64(c.debt), meta: c.meta()})
 		row.SetDebt(c.debt, c.interval, c.horizon)
 		return
 	}

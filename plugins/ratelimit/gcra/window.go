@@ -51,8 +51,11 @@ func (w *window) forget(now, period int64) {
 	w.start = min(w.start, now)
 }
 
-// add counts n events at now.
+// add counts n events at now, if n is above 0.
 func (w *window) add(now, period, n int64) {
+	if n <= 0 {
+		return
+	}
 	last := len(w.segments) - 1
 	width := (period + segments - 1) / segments
 	if last >= 0 && (now-w.start < width || last >= segments+1) {

@@ -38,11 +38,16 @@ func Run(t *testing.T, s Subject) {
 		{"a cost above the burst can never pass", testCostAboveBurst},
 		{"a cost of 0 looks", testLook},
 		{"a negative cost gives back, never past full", testRefund},
+		{"a look charges nothing and changes nothing", testPeek},
+		{"adjusting charges and gives back", testAdjust},
+		{"a charge past empty is a debt of one burst at most", testDebt},
+		{"a debt holds a caller to the rate", testDebtKeepsTheRate},
 		{"several limits charge all or none", testAllOrNothing},
 		{"the limit with the longest wait blocks", testBlocking},
 		{"keys do not touch each other", testKeys},
 		{"a changed limit holds at once", testLimitChange},
 		{"reset forgets the limits it names", testReset},
+		{"reset forgets a debt", testResetOfDebt},
 		{"in parallel exactly the burst passes", testParallel},
 		{"limits that can't be are errors", testInvalid},
 		{"rows are appended to the caller's slice", testRows},
@@ -61,6 +66,7 @@ func Run(t *testing.T, s Subject) {
 		{"a strict window forgets a burst in time", testStrictBurst},
 		{"a strict window beside a bucket charges all or none", testStrictAllOrNothing},
 		{"a strict window gives back", testStrictRefund},
+		{"a strict window takes a debt", testStrictDebt},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 	}
@@ -92,6 +98,22 @@ func limits(texts ...string) []ratelimit.Limit {
 func (b *bench) take(cost int64, ls ...ratelimit.Limit) ratelimit.Decision {
 	b.t.Helper()
 	d, err := b.l.Take(b.t.Context(), b.key, ls, cost, b.rows)
+	return b.check(d, err, cost, ls)
+}
+
+// adjust corrects a charge.
+func (b *bench) adjust(delta int64, ls ...ratelimit.Limit) ratelimit.Decision {
+	b.t.Helper()
+	d, err := b.l.Adjust(b.t.Context(), b.key, ls, delta, b.rows)
+	if err == nil && !d.Allowed {
+		b.t.Fatalf("adjusting %v by %d: refused", ls, delta)
+	}
+	return b.check(d, err, delta, ls)
+}
+
+// check finds what is wrong with any answer.
+func (b *bench) check(d ratelimit.Decision, err error, cost int64, ls []ratelimit.Limit) ratelimit.Decision {
+	b.t.Helper()
 	if err != nil {
 		b.t.Fatalf("taking %d of %v: %v", cost, ls, err)
 	}

@@ -16,6 +16,8 @@ type reference struct {
 	now  int64
 	unit int64
 	full map[string]int64
+	// overdrawn are the buckets that were last charged past empty.
+	overdrawn map[string]bool
 }
 
 func (r *reference) interval(l ratelimit.Limit) int64 {
@@ -34,22 +36,29 @@ type answer struct {
 	reset     []int64
 }
 
-func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64) answer {
+func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64, force bool) answer {
 	a := answer{allowed: true}
 	name := func(l ratelimit.Limit) string { return key.String() + l.Period.String() }
 	debts := make([]int64, len(ls))
-	var clamped []ratelimit.Limit
+	var clamped []int
 	for i, l := range ls {
 		t := r.interval(l)
 		debt := r.full[name(l)] - r.now
 		if debt < 0 {
 			debt = 0
 		}
-		if debt > l.Burst*t {
-			debt = l.Burst * t
-			clamped = append(clamped, l)
+		most := l.Burst * t
+		if r.overdrawn[name(l)] {
+			most *= 2
+		}
+		if debt > most {
+			debt = most
+			clamped = append(clamped, i)
 		}
 		debts[i] = debt
+		if force {
+			continue
+		}
 		if cost > l.Burst {
 			a.allowed, a.retry = false, -1
 		} else if wait := debt + cost*t - l.Burst*t; cost > 0 && wait > 0 {
@@ -59,19 +68,18 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64) an
 			}
 		}
 	}
-	for _, l := range clamped {
+	for _, i := range clamped {
 		if a.retry > 0 {
-			r.full[name(l)] = r.now + l.Burst*r.interval(l)
+			r.full[name(ls[i])] = r.now + debts[i]
 		}
 	}
 	for i, l := range ls {
 		t := r.interval(l)
 		if _, there := r.full[name(l)]; a.allowed && (cost > 0 || cost < 0 && there) {
 			debts[i] += cost * t
-			if debts[i] < 0 {
-				debts[i] = 0
-			}
+			debts[i] = min(max(debts[i], 0), 2*l.Burst*t)
 			r.full[name(l)] = r.now + debts[i]
+			r.overdrawn[name(l)] = debts[i] > l.Burst*t
 		}
 		remaining := int64(0)
 		for remaining < l.Burst && debts[i]+(remaining+1)*t <= l.Burst*t {
@@ -84,8 +92,8 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64) an
 }
 
 // Model compares a limiter with the reference over random calls, steps of the
-// clock in both directions, changes of the limits, refunds and several limits at
-// once. Each of rapid's checks is 200 operations: 100 checks by default, and
+// clock in both directions, changes of the limits, refunds, charges past empty and
+// several limits at once. Each of rapid's checks is 200 operations: 100 checks by default, and
 // `-rapid.checks=5000` is a million. Unit is the resolution of the limiter, in
 // which all times are chosen.
 func Model(t *testing.T, s Subject, unit time.Duration) {
@@ -94,7 +102,7 @@ func Model(t *testing.T, s Subject, unit time.Duration) {
 
 func model(t *testing.T, rt *rapid.T, s Subject, unit int64) {
 	l, advance := s.New(t)
-	ref := &reference{unit: unit, full: map[string]int64{}}
+	ref := &reference{unit: unit, full: map[string]int64{}, overdrawn: map[string]bool{}}
 	keys := make([]ratelimit.Key, 3)
 	for i := range keys {
 		keys[i] = ratelimit.NewKey("model", ratelimit.KindOwner, fmt.Sprint(i))
@@ -126,18 +134,23 @@ func model(t *testing.T, rt *rapid.T, s Subject, unit int64) {
 				cost = int64(rapid.IntRange(-20, 75).Draw(rt, "cost"))
 			}
 			key := keys[rapid.IntRange(0, len(keys)-1).Draw(rt, "key")]
-			want := ref.take(key, ls, cost)
-			got, err := l.Take(t.Context(), key, ls, cost, rows)
+			force := rapid.IntRange(0, 9).Draw(rt, "adjust") == 0
+			want := ref.take(key, ls, cost, force)
+			decide := l.Take
+			if force {
+				decide = l.Adjust
+			}
+			got, err := decide(t.Context(), key, ls, cost, rows)
 			if err != nil {
 				rt.Fatal(err)
 			}
 			rows = got.Rows
 			if got.Allowed != want.allowed || !s.near(got.RetryAfter, time.Duration(want.retry)) {
-				rt.Fatalf("taking %d of %v: got %+v, want %+v", cost, ls, got, want)
+				rt.Fatalf("taking %d of %v, adjusting %v: got %+v, want %+v", cost, ls, force, got, want)
 			}
 			for i, row := range rows {
 				if row.Remaining != want.remaining[i] || !s.near(row.ResetAfter, time.Duration(want.reset[i])) {
-					rt.Fatalf("taking %d of %v: row %d is %+v, want %+v", cost, ls, i, row, want)
+					rt.Fatalf("taking %d of %v, adjusting %v: row %d is %+v, want %+v", cost, ls, force, i, row, want)
 				}
 			}
 		case op < 9:

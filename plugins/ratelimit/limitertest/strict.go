@@ -116,3 +116,23 @@ func testStrictRefund(t *testing.T, s Subject) {
 		t.Errorf("got %+v, want a full limit", got)
 	}
 }
+
+func testStrictDebt(t *testing.T, s Subject) {
+	b := newBench(t, s)
+	limit := ratelimit.MustParseLimit("5/1m window strict")
+	b.wantAllowed(1, limit)
+	if got := b.adjust(1000, limit).Rows[0]; got.Remaining != 0 || !s.near(got.ResetAfter, time.Minute) {
+		t.Errorf("got %+v, want nothing left for 1m", got)
+	}
+	// A debt of five has to be given back before the five of the limit.
+	if got := b.adjust(-5, limit).Rows[0].Remaining; got != 0 {
+		t.Errorf("%d remain with the debt given back, want 0", got)
+	}
+	if got := b.adjust(-2, limit).Rows[0].Remaining; got != 2 {
+		t.Errorf("%d remain, want 2", got)
+	}
+	b.wantAllowed(2, limit)
+	b.wantRefused(1, limit)
+	b.advance(time.Minute + s.Tolerance)
+	b.wantAllowed(5, limit)
+}

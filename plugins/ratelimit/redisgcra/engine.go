@@ -43,6 +43,8 @@ type engine interface {
 	// above any burst. It fills rows, which have their limits, and reports whether
 	// the charge may have reached Redis even where it fails.
 	take(ctx context.Context, key ratelimit.Key, cost int64, rows []ratelimit.Row) (sent bool, err error)
+	// adjust charges delta, above 0, to every limit whether it fits or not.
+	adjust(ctx context.Context, key ratelimit.Key, delta int64, rows []ratelimit.Row) (sent bool, err error)
 	// drain charges what there is of one limit, up to cost.
 	drain(ctx context.Context, key ratelimit.Key, limit ratelimit.Limit, cost int64) error
 	// reserve charges cost, or as much more as there is up to cost and extra, and
@@ -102,6 +104,11 @@ func (s *scripted) take(ctx context.Context, key ratelimit.Key, cost int64, rows
 	return sent, err
 }
 
+func (s *scripted) adjust(ctx context.Context, key ratelimit.Key, delta int64, rows []ratelimit.Row) (bool, error) {
+	_, sent, err := s.grant(ctx, key, -1, delta, rows)
+	return sent, err
+}
+
 func (s *scripted) drain(ctx context.Context, key ratelimit.Key, limit ratelimit.Limit, cost int64) error {
 	_, _, err := s.grant(ctx, key, 0, min(cost, limit.Burst), []ratelimit.Row{{Limit: limit}})
 	return err
@@ -146,7 +153,7 @@ func (s *scripted) bucket(ctx context.Context, names []string, need, want int64,
 		interval := s.interval(&row.Limit)
 		horizon := time.Duration(row.Limit.Burst) * interval
 		debt := time.Duration(ints[1+i]) * time.Microsecond
-		if ints[1+i] < 0 || debt < 0 || debt > horizon {
+		if ints[1+i] < 0 || debt < 0 || debt > 2*horizon {
 			return 0, sent, ErrReply
 		}
 		row.SetDebt(debt, interval, horizon)
@@ -191,7 +198,7 @@ func (s *scripted) mixed(ctx context.Context, names []string, need, want int64, 
 		}
 		// A bucket of redis_rate is rounded by less than a millisecond.
 		if row.Remaining < 0 || row.Remaining > row.Limit.Burst || of[1] < 0 || of[2] < 0 || of[3] < 0 ||
-			row.ResetAfter > row.Limit.Horizon()+time.Duration(row.Limit.Burst)*time.Microsecond+time.Millisecond {
+			row.ResetAfter > 2*(row.Limit.Horizon()+time.Duration(row.Limit.Burst)*time.Microsecond+time.Millisecond) {
 			return 0, sent, ErrReply
 		}
 	}
@@ -255,8 +262,12 @@ func (r *rated) take(ctx context.Context, key ratelimit.Key, cost int64, rows []
 	debt := got.ResetAfter.Seconds() / interval
 	if !(debt >= 0 && debt <= float64(limit.Burst)+1e-6) || got.Allowed != 0 && got.Allowed != int(cost) ||
 		got.Remaining < 0 || int64(got.Remaining) > limit.Burst {
-		r.impossible()
-		return r.scripted.take(ctx, key, cost, rows)
+		sent, err = r.scripted.take(ctx, key, cost, rows)
+		if err == nil && rows[0].NextAfter <= limit.Interval()+time.Millisecond {
+			// A caller in debt has a longer wait and is as it should be.
+			r.impossible()
+		}
+		return sent, err
 	}
 	refused := cost > 0 && got.Allowed == 0
 	row := &rows[0]

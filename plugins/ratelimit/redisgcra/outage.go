@@ -84,6 +84,28 @@ func (o *outage) decide(ctx context.Context, key ratelimit.Key, limits []ratelim
 	return d, nil
 }
 
+// adjust charges in the place of Redis.
+func (o *outage) adjust(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, delta int64, rows []ratelimit.Row, unpaid bool, cause error) (ratelimit.Decision, error) {
+	if o.policy != FailLocal {
+		return o.decide(ctx, key, limits, delta, rows, unpaid, cause)
+	}
+	scaled := make([]ratelimit.Limit, len(limits))
+	for i, limit := range limits {
+		scaled[i] = o.scale(limit, 1)
+	}
+	d, err := o.local.Adjust(ctx, key, scaled, delta, rows)
+	if err != nil {
+		return d, fmt.Errorf("charging without redis: %w", err)
+	}
+	for i := range d.Rows {
+		d.Rows[i].Limit = limits[i]
+	}
+	if unpaid {
+		o.owe(key, limits, delta)
+	}
+	return d, nil
+}
+
 // scale is the share of a limit that one node grants alone: at least one
 // request, and at least the one that is asked for.
 func (o *outage) scale(limit ratelimit.Limit, cost int64) ratelimit.Limit {

@@ -204,8 +204,8 @@ func (l *Limiter) Take(ctx context.Context, key ratelimit.Key, limits []ratelimi
 		never = never || cost > limits[i].Burst
 		widest = max(widest, limits[i].Burst)
 	}
-	// No more than a burst can come back.
-	cost = max(cost, -widest)
+	// No more than a burst and a debt of one can come back.
+	cost = max(cost, -2*widest)
 	if never {
 		return l.never(ctx, key, limits, cost, rows)
 	}
@@ -267,24 +267,30 @@ var errOpen = errors.New("redis is not asked, it did not answer before")
 // ask makes one call within the budget. What stands in the way at the keys, a
 // list or words where a number should be, is removed and the call made again.
 func (l *Limiter) ask(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost, extra int64, rows []ratelimit.Row) (more int64, sent bool, err error) {
+	sent, err = l.call(ctx, key, limits, func(ctx context.Context) (sent bool, err error) {
+		if extra > 0 {
+			more, sent, err = l.engine.reserve(ctx, key, cost, extra, rows)
+			return sent, err
+		}
+		return l.engine.take(ctx, key, cost, rows)
+	})
+	return more, sent, err
+}
+
+// call asks the engine within the budget, a second time where something had to be
+// removed first.
+func (l *Limiter) call(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, ask func(context.Context) (bool, error)) (sent bool, err error) {
 	// A client who goes away must not turn a charge into a failure of Redis.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.o.Timeout)
 	defer cancel()
-	call := func() {
-		if extra > 0 {
-			more, sent, err = l.engine.reserve(ctx, key, cost, extra, rows)
-		} else {
-			sent, err = l.engine.take(ctx, key, cost, rows)
-		}
-	}
-	call()
+	sent, err = ask(ctx)
 	if isCorrupt(err) {
 		l.corrupt.Add(1)
 		if _, _, err = l.b.do(ctx, deletion(l.engine.names(key, limits))...); err == nil {
-			call()
+			sent, err = ask(ctx)
 		}
 	}
-	return more, sent, err
+	return sent, err
 }
 
 func deletion(names []string) []any {
@@ -305,6 +311,48 @@ func (l *Limiter) failed(err error) {
 		l.timeouts.Add(1)
 	}
 	l.breaker.failed(err, time.Now())
+}
+
+// Adjust is as ratelimit.Limiter has it. While Redis does not answer the charge is
+// made here, or owed, as Options.OnFailure has it.
+func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, delta int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
+	if delta <= 0 {
+		return l.Take(ctx, key, limits, delta, rows)
+	}
+	if err := ratelimit.CheckLimits(limits); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	rows = rows[:0]
+	widest := int64(0)
+	for i := range limits {
+		rows = append(rows, ratelimit.Row{})
+		rows[i].Limit = limits[i]
+		widest = max(widest, limits[i].Burst)
+	}
+	delta = min(delta, 2*widest)
+	if !l.breaker.ready() {
+		return l.outage.adjust(ctx, key, limits, delta, rows, true, errOpen)
+	}
+	sent := l.o.Clock()
+	charged, err := l.call(ctx, key, limits, func(ctx context.Context) (bool, error) {
+		return l.engine.adjust(ctx, key, delta, rows)
+	})
+	if err != nil {
+		l.failed(err)
+		d, err := l.outage.adjust(ctx, key, limits, delta, rows, !charged, err)
+		if !charged {
+			l.scheduleFlush()
+		}
+		return d, err
+	}
+	l.answered.Add(1)
+	l.breaker.succeeded()
+	now := l.o.Clock()
+	l.deny.done(key, limits, delta, sent, now, rows, ticket{})
+	if l.prepaid != nil && suits(limits, delta) {
+		l.prepaid.synced(key, limits, 0, sent, now, rows)
+	}
+	return ratelimit.Decide(rows), nil
 }
 
 // takeBounded serves from what is prepaid or on credit, and else asks.

@@ -10,6 +10,7 @@
 local t = redis.call('TIME')
 local us = tonumber(t[1]) * 1000000 + tonumber(t[2])
 local need, want = tonumber(ARGV[1]), tonumber(ARGV[2])
+local force = need < 0 and want > 0
 local grant = want
 local counts = {}
 
@@ -19,11 +20,14 @@ local function bucket(c, key, T, B)
     c.now, c.scale = (tonumber(t[1]) - 1483228800) + tonumber(t[2]) / 1000000, 1000000
   end
   c.T, c.B, c.off = T, B, T * B
-  local v = tonumber(redis.call('GET', key) or '0') or 0
+  local text = redis.call('GET', key) or '0'
+  local v = tonumber(text) or 0
+  local most = c.off
+  if string.sub(text, 1, 1) == '+' then most = 2 * c.off end
   if not (v >= c.now) then v = c.now end
-  if v > c.now + c.off then v = c.now + c.off; c.dirty = need > 0 end
+  if v > c.now + most then v = c.now + most; c.dirty = need > 0 end
   c.v = v
-  c.avail = math.floor((c.now + c.off - v) / T)
+  c.avail = math.max(0, math.floor((c.now + c.off - v) / T))
   if need > B then
     c.retry = -1
   else
@@ -77,23 +81,24 @@ for i = 1, #KEYS do
   else
     bucket(c, KEYS[i], T, B)
   end
-  if c.avail < grant then grant = c.avail end
+  if c.avail < grant and not force then grant = c.avail end
   counts[i] = c
 end
 if grant < need then grant = 0 end
 
 local function storeBucket(c, key)
-  c.v = math.max(c.now, c.v + grant * c.T)
+  c.v = math.max(c.now, math.min(c.v + grant * c.T, c.now + 2 * c.off))
   if grant ~= 0 or c.dirty then
     if c.v > c.now then
       local text = string.format(c.kind == 's' and '%.17g' or '%.0f', c.v)
+      if c.v > c.now + c.off then text = '+' .. text end
       redis.call('SET', key, text, 'PX', math.max(1, math.ceil((c.v - c.now) * c.scale / 1000)))
     else
       redis.call('DEL', key)
     end
   end
   local debt = c.v - c.now
-  local left = math.floor((c.off - debt) / c.T)
+  local left = math.max(0, math.floor((c.off - debt) / c.T))
   local next = 0
   if left < c.B then next = debt - (c.B - left - 1) * c.T end
   return left, math.ceil(debt * c.scale), math.ceil(next * c.scale)
@@ -101,6 +106,7 @@ end
 
 local function storeWindow(c, key)
   local k = #c.last
+  local grant = math.min(grant, math.max(0, 2 * c.B - c.used))
   if grant > 0 then
     if k > 0 and (us - c.start < math.ceil(c.period / 60) or k >= 62) then
       c.last[k], c.n[k] = us, c.n[k] + grant
