@@ -1,5 +1,5 @@
-// Package store keeps what must outlive the process: API keys, revocations and
-// the audit trail. Policies do not import it; each names the few methods it
+// Package store keeps what must outlive the process: API keys, revocations,
+// accounts and the audit trail. Policies do not import it; each names the few methods it
 // needs, and caddymodule hands them a Store.
 package store
 
@@ -89,8 +89,10 @@ type Store interface {
 	// SweepAudit removes entries from before a time and says how many.
 	SweepAudit(ctx context.Context, before time.Time) (int, error)
 
+	Users
+
 	// Version grows with every change to keys (other than TouchKeys) and
-	// revocations, by whichever process made it. It is cheap enough to poll several
+	// revocations, not to accounts, by whichever process made it. It is cheap enough to poll several
 	// times a second.
 	Version(ctx context.Context) (uint64, error)
 	// Close releases the store.

@@ -21,6 +21,7 @@ var released = []string{
 	"227d794f0b114425f51c1896862e49451dd72f9d5a3d982509be4e14ceceb85e",
 	"f49348ccd4977e52179adfaf95e434f13fe15b7b49cd8ba5ee84ce0862be09e9",
 	"23fc59d0fe1fbc4f32fc251a733e6053f08d57674895145a4d80d717e81ad8f3",
+	"04c08fdcd912a69535e1451c5d3efbdedb33faf2fbcde4884c7f28b36cbf7373",
 }
 
 func mustLoad(t *testing.T) []migration {
@@ -81,6 +82,11 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			if version >= 2 {
 				execute(t, path, `INSERT INTO revocations VALUES ('r', 'subject', '', 'u1', 1770112800, 1770112800, NULL, '')`)
 			}
+			if version >= 4 {
+				execute(t, path, `INSERT INTO users VALUES ('u1', 'u1@example.com', 'U1@example.com', 'U One', '$argon2id$', 'USER', 'pro',
+					'["a"]', 1770112800, 1770112800, NULL, 1, NULL)`)
+				execute(t, path, `INSERT INTO token_families VALUES ('f', 'u1', 'main', 'j', 1770112800, 1770112801, NULL)`)
+			}
 			if version >= 3 {
 				execute(t, path, `INSERT INTO audit (at, actor, action, target, origin, result) VALUES (1770112800, 'cli', 'key.create', 'k', '', 'ok')`)
 			}
@@ -117,6 +123,19 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(audit, wantAudit) {
 				t.Errorf("audit = %+v, %v; want %+v", audit, err, wantAudit)
 			}
+			wantUsers := []plugins.User{}
+			if version >= 4 {
+				wantUsers = []plugins.User{{ID: "u1", Email: "u1@example.com", Address: "U1@example.com", FullName: "U One", PasswordHash: plugins.NewSecret("$argon2id$"),
+					Role: "USER", Tier: "pro", Scopes: []string{"a"}, CreatedAt: at, PasswordSetAt: at, Epoch: 1}}
+				want := plugins.TokenFamily{ID: "f", User: "u1", Issuer: "main", Current: "j", CreatedAt: at, ExpiresAt: at.Add(time.Second)}
+				if f, err := s.Family(t.Context(), "f"); err != nil || f != want {
+					t.Errorf("family = %+v, %v; want %+v", f, err, want)
+				}
+			}
+			users, err := s.Users(t.Context(), store.UserFilter{})
+			if err != nil || !reflect.DeepEqual(users, wantUsers) {
+				t.Errorf("users = %+v, %v; want %+v", users, err, wantUsers)
+			}
 			if err := s.CreateKey(t.Context(), storetest.NewKey(t)); err != nil {
 				t.Error(err)
 			}
@@ -140,11 +159,12 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	path := filled(t)
 	s := mustOpen(t, path)
 	want := schemaOf(t, s)
+	known := len(mustLoad(t))
 	migrations := append(mustLoad(t),
-		migration{4, "0004_good.sql", "x", `CREATE TABLE extra (a); DELETE FROM api_keys;`},
-		migration{5, "0005_bad.sql", "y", `CREATE TABLE more (a); CREATE TABLE extra (a);`})
+		migration{known + 1, "next_good.sql", "x", `CREATE TABLE extra (a); DELETE FROM api_keys;`},
+		migration{known + 2, "next_bad.sql", "y", `CREATE TABLE more (a); CREATE TABLE extra (a);`})
 	err := migrate(t.Context(), s.write, migrations)
-	if err == nil || !strings.Contains(err.Error(), "applying migration 0005_bad.sql") {
+	if err == nil || !strings.Contains(err.Error(), "applying migration next_bad.sql") {
 		t.Errorf("err = %v, want one that names the migration", err)
 	}
 	if got := schemaOf(t, s); !reflect.DeepEqual(got, want) {

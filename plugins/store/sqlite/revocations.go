@@ -16,16 +16,21 @@ func (s *Store) Revoke(ctx context.Context, r plugins.Revocation) error {
 		return err
 	}
 	return failed("adding a revocation", s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO revocations (id, kind, issuer, value, issued_before, created_at, expires_at, note)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (kind, issuer, value) DO UPDATE SET
-				issued_before = max(coalesce(issued_before, excluded.issued_before), coalesce(excluded.issued_before, issued_before)),
-				-- No end is the latest end; max of NULL is NULL.
-				expires_at = max(expires_at, excluded.expires_at),
-				note = CASE excluded.note WHEN '' THEN note ELSE excluded.note END`,
-			r.ID, string(r.Kind), r.Issuer, r.Value, encodeTime(r.IssuedBefore), encodeTime(r.CreatedAt), encodeTime(r.ExpiresAt), r.Note)
-		return err
+		return insertRevocation(ctx, tx, r)
 	}))
+}
+
+// insertRevocation adds one, or extends the one of the same kind, issuer and value.
+func insertRevocation(ctx context.Context, tx *sql.Tx, r plugins.Revocation) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO revocations (id, kind, issuer, value, issued_before, created_at, expires_at, note)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (kind, issuer, value) DO UPDATE SET
+			issued_before = max(coalesce(issued_before, excluded.issued_before), coalesce(excluded.issued_before, issued_before)),
+			-- No end is the latest end; max of NULL is NULL.
+			expires_at = max(expires_at, excluded.expires_at),
+			note = CASE excluded.note WHEN '' THEN note ELSE excluded.note END`,
+		r.ID, string(r.Kind), r.Issuer, r.Value, encodeTime(r.IssuedBefore), encodeTime(r.CreatedAt), encodeTime(r.ExpiresAt), r.Note)
+	return err
 }
 
 // Revocations implements store.Store.

@@ -29,6 +29,16 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 		errs["AppendAudit"] = s.AppendAudit(c, store.AuditEntry{At: base, Action: "a"})
 		_, errs["Audit"] = s.Audit(c, store.AuditFilter{})
 		_, errs["SweepAudit"] = s.SweepAudit(c, base)
+		errs["CreateUser"] = s.CreateUser(c, NewUser(t))
+		_, errs["User"] = s.User(c, "u")
+		_, errs["UserByEmail"] = s.UserByEmail(c, "u")
+		_, errs["Users"] = s.Users(c, store.UserFilter{})
+		_, errs["UpdateUser"] = s.UpdateUser(c, "u", store.UserChange{})
+		errs["CreateOwnKey"] = s.CreateOwnKey(c, NewKey(t), 0, 9)
+		errs["StartFamily"] = s.StartFamily(c, NewFamily(t, "u"), 1)
+		_, errs["Family"] = s.Family(c, "f")
+		_, errs["RenewFamily"] = s.RenewFamily(c, renewal(t, NewFamily(t, "u"), "next"))
+		_, errs["EndFamily"] = s.EndFamily(c, "f", ends(t))
 		_, errs["Version"] = s.Version(c)
 		return errs
 	}
@@ -38,7 +48,7 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 			if err == nil {
 				t.Errorf("%s: no error", name)
 			}
-			for _, answer := range []error{store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrInvalid} {
+			for _, answer := range []error{store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrInvalid, store.ErrTooMany, store.ErrReplayed} {
 				if errors.Is(err, answer) {
 					t.Errorf("%s: err = %v, which is an answer", name, err)
 				}

@@ -42,6 +42,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"rotation", testRotation},
 		{"revocations", testRevocations},
 		{"audit", testAudit},
+		{"users", testUsers},
+		{"own keys", testOwnKeys},
+		{"families", testFamilies},
 		{"version", testVersion},
 		{"concurrency", testConcurrency},
 		{"failure", testFailure},
@@ -87,7 +90,7 @@ func wantErr(t testing.TB, what string, err, want error) {
 	if !errors.Is(err, want) {
 		t.Errorf("%s: err = %v, want %v", what, err, want)
 	}
-	for _, other := range []error{store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrInvalid} {
+	for _, other := range []error{store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrInvalid, store.ErrTooMany, store.ErrReplayed} {
 		if !errors.Is(other, want) && errors.Is(err, other) {
 			t.Errorf("%s: err = %v, which is %v too", what, err, other)
 		}

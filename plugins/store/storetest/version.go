@@ -13,6 +13,9 @@ import (
 func testVersion(t *testing.T, open func(t *testing.T) store.Store) {
 	s, key, r := open(t), NewKey(t), NewRevocation(t)
 	r.ExpiresAt = base.Add(time.Minute)
+	u, own := NewUser(t), NewKey(t)
+	own.Owner = u.ID
+	f := NewFamily(t, u.ID)
 	nothing := errors.New("nothing")
 	for _, step := range []struct {
 		name  string
@@ -38,6 +41,24 @@ func testVersion(t *testing.T, open func(t *testing.T) store.Store) {
 		{"refused RotateKey", func() error { return expect(s.RotateKey(ctx(), key.ID, NewKey(t), base), store.ErrConflict) }, false},
 		{"Revoke", func() error { return s.Revoke(ctx(), r) }, true},
 		{"Revoke again", func() error { return s.Revoke(ctx(), r) }, true},
+		{"CreateUser", func() error { return s.CreateUser(ctx(), u) }, false},
+		{"CreateOwnKey", func() error { return s.CreateOwnKey(ctx(), own, 1, 9) }, true},
+		{"refused CreateOwnKey", func() error { return expect(s.CreateOwnKey(ctx(), NewKey(t), 1, 9), store.ErrConflict) }, false},
+		{"StartFamily", func() error { return s.StartFamily(ctx(), f, 1) }, false},
+		{"RenewFamily", func() error { _, err := s.RenewFamily(ctx(), renewal(t, f, "next")); return err }, true},
+		{"replayed RenewFamily", func() error {
+			_, err := s.RenewFamily(ctx(), renewal(t, f, "next"))
+			return expect(err, store.ErrReplayed)
+		}, true},
+		{"UpdateUser", func() error { _, err := s.UpdateUser(ctx(), u.ID, store.UserChange{}); return err }, false},
+		{"UpdateUser with tokens", func() error {
+			_, err := s.UpdateUser(ctx(), u.ID, store.UserChange{Tokens: allTokens(t, u.ID, base)})
+			return err
+		}, true},
+		{"UpdateUser with keys", func() error {
+			_, err := s.UpdateUser(ctx(), u.ID, store.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.RevokedAt = base; return nil }})
+			return err
+		}, true},
 		{"AppendAudit", func() error { return s.AppendAudit(ctx(), store.AuditEntry{At: base, Action: "a"}) }, false},
 		{"empty sweep", func() error { _, err := s.SweepRevocations(ctx(), base); return err }, false},
 		{"sweep", func() error { _, err := s.SweepRevocations(ctx(), base.Add(time.Hour)); return err }, true},

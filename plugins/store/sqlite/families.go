@@ -1,0 +1,119 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+const selectFamilies = `SELECT id, user_id, issuer, current_token, created_at, expires_at, revoked_at FROM token_families`
+
+// StartFamily implements store.Store.
+func (s *Store) StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error {
+	if err := store.CheckFamily(f); err != nil {
+		return err
+	}
+	return failed("beginning a family of tokens", s.change(ctx, func(tx *sql.Tx) error {
+		if err := inEpoch(ctx, tx, f.User, epoch); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM token_families WHERE user_id = ? AND expires_at <= ?`, f.User, encodeTime(f.CreatedAt)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO token_families (id, user_id, issuer, current_token, created_at, expires_at, revoked_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			f.ID, f.User, f.Issuer, f.Current, encodeTime(f.CreatedAt), encodeTime(f.ExpiresAt), encodeTime(f.RevokedAt))
+		return err
+	}))
+}
+
+// Family implements store.Store.
+func (s *Store) Family(ctx context.Context, id string) (plugins.TokenFamily, error) {
+	f, err := scanFamily(s.read.QueryRowContext(ctx, selectFamilies+` WHERE id = ?`, id))
+	return f, failed("reading a family of tokens", err)
+}
+
+// RenewFamily implements store.Store.
+func (s *Store) RenewFamily(ctx context.Context, r store.Renewal) (plugins.TokenFamily, error) {
+	var f plugins.TokenFamily
+	replayed := false
+	err := s.change(ctx, func(tx *sql.Tx) (err error) {
+		if f, err = scanFamily(tx.QueryRowContext(ctx, selectFamilies+` WHERE id = ?`, r.Family)); err != nil {
+			return err
+		}
+		if !f.RevokedAt.IsZero() {
+			return fmt.Errorf("%w: the family has ended", store.ErrConflict)
+		}
+		if f.Current != r.Used {
+			// Committed, unlike what ends in an error.
+			replayed = true
+			return endFamily(ctx, tx, &f, r.Ends)
+		}
+		if err := inEpoch(ctx, tx, f.User, r.Epoch); err != nil {
+			return err
+		}
+		r.Ends.Value = f.Current
+		f.Current, f.ExpiresAt = r.Next, r.ExpiresAt
+		if err := store.CheckFamily(f); err != nil {
+			return err
+		}
+		if err := store.CheckRevocation(r.Ends); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET current_token = ?, expires_at = ? WHERE id = ?`,
+			f.Current, encodeTime(f.ExpiresAt), f.ID); err != nil {
+			return err
+		}
+		return insertRevocation(ctx, tx, r.Ends)
+	})
+	switch {
+	case err != nil:
+		return plugins.TokenFamily{}, failed("renewing a token", err)
+	case replayed:
+		return f, failed("renewing a token", store.ErrReplayed)
+	}
+	return f, nil
+}
+
+// EndFamily implements store.Store.
+func (s *Store) EndFamily(ctx context.Context, id string, ends plugins.Revocation) (plugins.TokenFamily, error) {
+	var f plugins.TokenFamily
+	err := s.change(ctx, func(tx *sql.Tx) (err error) {
+		if f, err = scanFamily(tx.QueryRowContext(ctx, selectFamilies+` WHERE id = ?`, id)); err != nil {
+			return err
+		}
+		return endFamily(ctx, tx, &f, ends)
+	})
+	if err != nil {
+		return plugins.TokenFamily{}, failed("ending a family of tokens", err)
+	}
+	return f, nil
+}
+
+// endFamily ends a family, if that is not done, and revokes its current token.
+func endFamily(ctx context.Context, tx *sql.Tx, f *plugins.TokenFamily, ends plugins.Revocation) error {
+	ends.Value = f.Current
+	if err := store.CheckRevocation(ends); err != nil {
+		return err
+	}
+	if f.RevokedAt.IsZero() {
+		f.RevokedAt = ends.CreatedAt
+		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET revoked_at = ? WHERE id = ?`, encodeTime(f.RevokedAt), f.ID); err != nil {
+			return err
+		}
+	}
+	return insertRevocation(ctx, tx, ends)
+}
+
+func scanFamily(r row) (plugins.TokenFamily, error) {
+	var f plugins.TokenFamily
+	var created, expires, revoked instant
+	if err := r.Scan(&f.ID, &f.User, &f.Issuer, &f.Current, &created, &expires, &revoked); err != nil {
+		return plugins.TokenFamily{}, err
+	}
+	f.CreatedAt, f.ExpiresAt, f.RevokedAt = created.Time, expires.Time, revoked.Time
+	return f, nil
+}

@@ -1,0 +1,199 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+const selectUsers = `SELECT id, email, address, full_name, password_hash, role, tier, scopes,
+	created_at, password_set_at, disabled_at, epoch, tokens_ended_at FROM users`
+
+// CreateUser implements store.Store.
+func (s *Store) CreateUser(ctx context.Context, u plugins.User) error {
+	if err := store.CheckUser(u); err != nil {
+		return err
+	}
+	return failed("creating an account", s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO users (id, email, address, full_name, password_hash, role, tier, scopes,
+			created_at, password_set_at, disabled_at, epoch, tokens_ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			u.ID, u.Email, u.Address, u.FullName, u.PasswordHash.Reveal(), u.Role, u.Tier, encodeList(u.Scopes),
+			encodeTime(u.CreatedAt), encodeTime(u.PasswordSetAt), encodeTime(u.DisabledAt), u.Epoch, encodeTime(u.TokensEndedAt))
+		return err
+	}))
+}
+
+// User implements store.Store.
+func (s *Store) User(ctx context.Context, id string) (plugins.User, error) {
+	u, err := scanUser(s.read.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id))
+	return u, failed("reading an account", err)
+}
+
+// UserByEmail implements store.Store.
+func (s *Store) UserByEmail(ctx context.Context, email string) (plugins.User, error) {
+	u, err := scanUser(s.read.QueryRowContext(ctx, selectUsers+` WHERE email = ?`, email))
+	return u, failed("reading an account by its address", err)
+}
+
+// Users implements store.Store.
+func (s *Store) Users(ctx context.Context, f store.UserFilter) ([]plugins.User, error) {
+	users, err := collect(ctx, s.read, scanUser, selectUsers+` WHERE id > ? ORDER BY id LIMIT ?`, f.After, limit(f.Limit))
+	return users, failed("listing accounts", err)
+}
+
+// UpdateUser implements store.Store.
+func (s *Store) UpdateUser(ctx context.Context, id string, change store.UserChange) (plugins.User, error) {
+	var written plugins.User
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		old, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id))
+		if err != nil {
+			return err
+		}
+		u := old
+		u.Scopes = slices.Clone(old.Scopes)
+		if change.User != nil {
+			if err := change.User(&u); err != nil {
+				return err
+			}
+			if u.ID != old.ID || u.Email != old.Email || !u.CreatedAt.Equal(old.CreatedAt) || u.Epoch != old.Epoch || !u.TokensEndedAt.Equal(old.TokensEndedAt) {
+				return fmt.Errorf("%w: id, email, time of making and epoch of an account can't be changed", store.ErrInvalid)
+			}
+		}
+		if change.Tokens != nil {
+			if err := endTokens(ctx, tx, &u, *change.Tokens); err != nil {
+				return err
+			}
+		}
+		if err := store.CheckUser(u); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET address = ?, full_name = ?, password_hash = ?, role = ?, tier = ?, scopes = ?,
+			password_set_at = ?, disabled_at = ?, epoch = ?, tokens_ended_at = ? WHERE id = ?`,
+			u.Address, u.FullName, u.PasswordHash.Reveal(), u.Role, u.Tier, encodeList(u.Scopes),
+			encodeTime(u.PasswordSetAt), encodeTime(u.DisabledAt), u.Epoch, encodeTime(u.TokensEndedAt), u.ID); err != nil {
+			return err
+		}
+		if written, err = scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id)); err != nil || change.Keys == nil {
+			return err
+		}
+		return alterKeys(ctx, tx, written, change.Keys)
+	})
+	if err != nil {
+		return plugins.User{}, failed("changing an account", err)
+	}
+	return written, nil
+}
+
+// endTokens ends every token of a user that there is.
+func endTokens(ctx context.Context, tx *sql.Tx, u *plugins.User, r plugins.Revocation) error {
+	if err := store.CheckRevocation(r); err != nil {
+		return err
+	}
+	if r.Kind != plugins.RevokeSubject || r.Value != u.ID {
+		return fmt.Errorf("%w: the tokens of an account end by a revocation of its id as subject", store.ErrInvalid)
+	}
+	u.Epoch++
+	if r.IssuedBefore.After(u.TokensEndedAt) {
+		u.TokensEndedAt = r.IssuedBefore
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE token_families SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL`,
+		encodeTime(r.CreatedAt), u.ID); err != nil {
+		return err
+	}
+	return insertRevocation(ctx, tx, r)
+}
+
+// alterKeys lets change alter each key of an owner that is not revoked.
+func alterKeys(ctx context.Context, tx *sql.Tx, u plugins.User, change func(plugins.User, *plugins.APIKey) error) error {
+	keys, err := collect(ctx, tx, scanKey, selectKeys+` WHERE owner = ? AND revoked_at IS NULL ORDER BY id`, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, old := range keys {
+		key := old
+		key.Hash = bytes.Clone(old.Hash)
+		if err := change(u, &key); err != nil {
+			return err
+		}
+		if reflect.DeepEqual(key, old) {
+			continue
+		}
+		if err := checkFixed(old, key); err != nil {
+			return err
+		}
+		if err := store.CheckKey(key); err != nil {
+			return err
+		}
+		if err := updateKey(ctx, tx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CreateOwnKey implements store.Store.
+func (s *Store) CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int64, most int) error {
+	if err := store.CheckKey(key); err != nil {
+		return err
+	}
+	return failed("creating an API key", s.change(ctx, func(tx *sql.Tx) error {
+		err := inEpoch(ctx, tx, key.Owner, epoch)
+		if epoch == 0 {
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+				err = nil
+			case err == nil:
+				err = store.ErrConflict
+			}
+		} else if errors.Is(err, sql.ErrNoRows) {
+			err = store.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		var count int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM api_keys WHERE owner = ? AND revoked_at IS NULL
+			AND (expires_at IS NULL OR expires_at > ?)`, key.Owner, encodeTime(key.CreatedAt)).Scan(&count); err != nil {
+			return err
+		}
+		if count >= most {
+			return fmt.Errorf("%w: the owner has %d keys", store.ErrTooMany, count)
+		}
+		return insertKey(ctx, tx, key)
+	}))
+}
+
+// inEpoch answers ErrConflict for a user that is disabled or not in this epoch.
+func inEpoch(ctx context.Context, tx *sql.Tx, id string, epoch int64) error {
+	u, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id))
+	switch {
+	case err != nil:
+		return err
+	case !u.DisabledAt.IsZero():
+		return fmt.Errorf("%w: the account is disabled", store.ErrConflict)
+	case u.Epoch != epoch:
+		return fmt.Errorf("%w: the account has changed meanwhile", store.ErrConflict)
+	}
+	return nil
+}
+
+func scanUser(r row) (plugins.User, error) {
+	var u plugins.User
+	var hash string
+	var scopes list
+	var created, set, disabled, ended instant
+	if err := r.Scan(&u.ID, &u.Email, &u.Address, &u.FullName, &hash, &u.Role, &u.Tier, &scopes,
+		&created, &set, &disabled, &u.Epoch, &ended); err != nil {
+		return plugins.User{}, err
+	}
+	u.PasswordHash, u.Scopes = plugins.NewSecret(hash), scopes
+	u.CreatedAt, u.PasswordSetAt, u.DisabledAt, u.TokensEndedAt = created.Time, set.Time, disabled.Time, ended.Time
+	return u, nil
+}

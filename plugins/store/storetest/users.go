@@ -1,0 +1,440 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// NewUser makes an account with every field set, of an address that no other has.
+func NewUser(t testing.TB) plugins.User {
+	t.Helper()
+	id := NewID(t)
+	return plugins.User{
+		ID: id, Email: id + "@example.com", Address: id + "@Example.com", FullName: "John Doe", PasswordHash: plugins.NewSecret("$argon2id$v=19$"),
+		Role: "USER", Tier: "free", Scopes: []string{"read"}, CreatedAt: base, PasswordSetAt: base, Epoch: 1,
+	}
+}
+
+// NewFamily makes a family of a user's tokens.
+func NewFamily(t testing.TB, user string) plugins.TokenFamily {
+	t.Helper()
+	id := NewID(t)
+	return plugins.TokenFamily{ID: id, User: user, Issuer: "main", Current: "jti-" + id, CreatedAt: base, ExpiresAt: base.Add(32 * time.Hour)}
+}
+
+// ends is the revocation by which one token ends.
+func ends(t testing.TB) plugins.Revocation {
+	t.Helper()
+	return plugins.Revocation{ID: NewID(t), Kind: plugins.RevokeTokenID, Issuer: "main", CreatedAt: base.Add(time.Minute), ExpiresAt: base.Add(9 * time.Hour)}
+}
+
+// allTokens is the revocation by which all tokens of a user end.
+func allTokens(t testing.TB, user string, at time.Time) *plugins.Revocation {
+	t.Helper()
+	return &plugins.Revocation{ID: NewID(t), Kind: plugins.RevokeSubject, Value: user, IssuedBefore: at, CreatedAt: at, ExpiresAt: at.Add(9 * time.Hour)}
+}
+
+func renewal(t testing.TB, f plugins.TokenFamily, next string) store.Renewal {
+	t.Helper()
+	return store.Renewal{Family: f.ID, Used: f.Current, Next: next, Epoch: 1, ExpiresAt: f.ExpiresAt.Add(time.Hour), Ends: ends(t)}
+}
+
+// revokedTokens are the ids of tokens that are revoked.
+func revokedTokens(t testing.TB, s store.Store) map[string]bool {
+	t.Helper()
+	all, err := s.Revocations(ctx(), base)
+	must(t, err)
+	ids := map[string]bool{}
+	for _, r := range all {
+		if r.Kind == plugins.RevokeTokenID {
+			ids[r.Value] = true
+		}
+	}
+	return ids
+}
+
+func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
+	t.Run("what is created comes back", func(t *testing.T) {
+		s := open(t)
+		empty, err := s.Users(ctx(), store.UserFilter{})
+		must(t, err)
+		wantEqual(t, "empty", empty, []plugins.User{})
+		full, bare := NewUser(t), NewUser(t)
+		full.DisabledAt, full.TokensEndedAt, full.Epoch = base.Add(time.Hour), base.Add(time.Minute), 7
+		bare.Scopes, bare.FullName, bare.Address, bare.PasswordSetAt = nil, "", "", time.Time{}
+		for _, want := range []plugins.User{full, bare} {
+			must(t, s.CreateUser(ctx(), want))
+			got, err := s.User(ctx(), want.ID)
+			must(t, err)
+			wantEqual(t, "by id", got, want)
+			got, err = s.UserByEmail(ctx(), want.Email)
+			must(t, err)
+			wantEqual(t, "by email", got, want)
+		}
+		all, err := s.Users(ctx(), store.UserFilter{})
+		must(t, err)
+		wantEqual(t, "all", all, []plugins.User{full, bare})
+		page, err := s.Users(ctx(), store.UserFilter{After: full.ID, Limit: 1})
+		must(t, err)
+		wantEqual(t, "second page", page, []plugins.User{bare})
+	})
+
+	t.Run("ids and addresses are there once", func(t *testing.T) {
+		s, u := open(t), NewUser(t)
+		must(t, s.CreateUser(ctx(), u))
+		sameID, sameEmail := NewUser(t), NewUser(t)
+		sameID.ID, sameEmail.Email = u.ID, u.Email
+		wantErr(t, "same id", s.CreateUser(ctx(), sameID), store.ErrExists)
+		wantErr(t, "same email", s.CreateUser(ctx(), sameEmail), store.ErrExists)
+		_, err := s.User(ctx(), sameEmail.ID)
+		wantErr(t, "refused account", err, store.ErrNotFound)
+		_, err = s.UserByEmail(ctx(), strings.ToUpper(u.Email))
+		wantErr(t, "another spelling", err, store.ErrNotFound)
+		var mu sync.Mutex
+		made := 0
+		email := NewID(t) + "@example.com"
+		run(t, 8, func(int) error {
+			u := NewUser(t)
+			u.Email = email
+			err := s.CreateUser(ctx(), u)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				made++
+				return nil
+			}
+			return expect(err, store.ErrExists)
+		})
+		wantEqual(t, "accounts made at once with one address", made, 1)
+	})
+
+	t.Run("text is data", func(t *testing.T) {
+		s := open(t)
+		for _, text := range hostile {
+			u := NewUser(t)
+			u.Email, u.Address, u.FullName, u.Role, u.Tier, u.Scopes = text, text, text, text, text, []string{text}
+			must(t, s.CreateUser(ctx(), u))
+			got, err := s.UserByEmail(ctx(), text)
+			must(t, err)
+			wantEqual(t, "account of "+text, got, u)
+		}
+	})
+
+	t.Run("invalid accounts are refused", func(t *testing.T) {
+		s := open(t)
+		for name, spoil := range map[string]func(u *plugins.User){
+			"no id":       func(u *plugins.User) { u.ID = "" },
+			"no email":    func(u *plugins.User) { u.Email = "" },
+			"no password": func(u *plugins.User) { u.PasswordHash = plugins.Secret{} },
+			"no role":     func(u *plugins.User) { u.Role = "" },
+			"no tier":     func(u *plugins.User) { u.Tier = "" },
+			"no time":     func(u *plugins.User) { u.CreatedAt = time.Time{} },
+			"epoch 0":     func(u *plugins.User) { u.Epoch = 0 },
+			"NUL":         func(u *plugins.User) { u.FullName = "\x00" },
+			"not UTF-8":   func(u *plugins.User) { u.Scopes = []string{"\xff"} },
+			"long text":   func(u *plugins.User) { u.FullName = strings.Repeat("x", store.MaxText+1) },
+			"long list":   func(u *plugins.User) { u.Scopes = make([]string, store.MaxList+1) },
+		} {
+			u := NewUser(t)
+			spoil(&u)
+			wantErr(t, name, s.CreateUser(ctx(), u), store.ErrInvalid)
+		}
+	})
+
+	t.Run("a change is made whole or not at all", func(t *testing.T) {
+		s, u := open(t), NewUser(t)
+		must(t, s.CreateUser(ctx(), u))
+		mine, gone, others := NewKey(t), NewKey(t), NewKey(t)
+		mine.Owner, gone.Owner = u.ID, u.ID
+		gone.RevokedAt = base
+		create(t, s, mine, gone, others)
+		family, othersFamily := NewFamily(t, u.ID), NewFamily(t, u.ID)
+		must(t, s.StartFamily(ctx(), family, 1))
+		other := NewUser(t)
+		must(t, s.CreateUser(ctx(), other))
+		othersFamily.User = other.ID
+		must(t, s.StartFamily(ctx(), othersFamily, 1))
+
+		nothing := errors.New("nothing")
+		at := base.Add(time.Hour)
+		for name, c := range map[string]struct {
+			change store.UserChange
+			want   error
+		}{
+			"refused by User":        {store.UserChange{User: func(u *plugins.User) error { u.Role = "ADMIN"; return nothing }, Tokens: allTokens(t, u.ID, at)}, nothing},
+			"refused by Keys":        {store.UserChange{User: func(u *plugins.User) error { u.Role = "ADMIN"; return nil }, Tokens: allTokens(t, u.ID, at), Keys: func(plugins.User, *plugins.APIKey) error { return nothing }}, nothing},
+			"another id":             {store.UserChange{User: func(u *plugins.User) error { u.ID = "x"; return nil }}, store.ErrInvalid},
+			"another email":          {store.UserChange{User: func(u *plugins.User) error { u.Email = "x"; return nil }}, store.ErrInvalid},
+			"another epoch":          {store.UserChange{User: func(u *plugins.User) error { u.Epoch = 9; return nil }}, store.ErrInvalid},
+			"no role":                {store.UserChange{User: func(u *plugins.User) error { u.Role = ""; return nil }}, store.ErrInvalid},
+			"tokens of another":      {store.UserChange{Tokens: allTokens(t, other.ID, at)}, store.ErrInvalid},
+			"tokens without a time":  {store.UserChange{Tokens: allTokens(t, u.ID, time.Time{})}, store.ErrInvalid},
+			"another hash of a key":  {store.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.Hash[0]++; return nil }}, store.ErrInvalid},
+			"another owner of a key": {store.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.Owner = "u1"; return nil }}, store.ErrInvalid},
+		} {
+			_, err := s.UpdateUser(ctx(), u.ID, c.change)
+			wantErr(t, name, err, c.want)
+			got, err := s.User(ctx(), u.ID)
+			must(t, err)
+			wantEqual(t, name+": account", got, u)
+			gotKey, err := s.Key(ctx(), mine.ID)
+			must(t, err)
+			wantEqual(t, name+": key", gotKey, mine)
+			gotFamily, err := s.Family(ctx(), family.ID)
+			must(t, err)
+			wantEqual(t, name+": family", gotFamily, family)
+			all, err := s.Revocations(ctx(), base)
+			must(t, err)
+			wantEqual(t, name+": revocations", all, []plugins.Revocation{})
+		}
+		_, err := s.UpdateUser(ctx(), "unknown", store.UserChange{})
+		wantErr(t, "unknown", err, store.ErrNotFound)
+
+		revocation := allTokens(t, u.ID, at)
+		got, err := s.UpdateUser(ctx(), u.ID, store.UserChange{
+			User:   func(u *plugins.User) error { u.Role, u.DisabledAt, u.Scopes = "ADMIN", at, nil; return nil },
+			Tokens: revocation,
+			Keys: func(u plugins.User, k *plugins.APIKey) error {
+				k.Role, k.RevokedAt = u.Role, at
+				return nil
+			},
+		})
+		must(t, err)
+		want := u
+		want.Role, want.DisabledAt, want.Scopes, want.Epoch, want.TokensEndedAt = "ADMIN", at, nil, 2, at
+		wantEqual(t, "changed", got, want)
+		got, err = s.User(ctx(), u.ID)
+		must(t, err)
+		wantEqual(t, "kept", got, want)
+		mine.Role, mine.RevokedAt = "ADMIN", at
+		for _, want := range []plugins.APIKey{mine, gone, others} {
+			got, err := s.Key(ctx(), want.ID)
+			must(t, err)
+			wantEqual(t, "key", got, want)
+		}
+		family.RevokedAt = at
+		for _, want := range []plugins.TokenFamily{family, othersFamily} {
+			got, err := s.Family(ctx(), want.ID)
+			must(t, err)
+			wantEqual(t, "family", got, want)
+		}
+		all, err := s.Revocations(ctx(), base)
+		must(t, err)
+		wantEqual(t, "revocations", all, []plugins.Revocation{*revocation})
+
+		// A clock that went back does not bring tokens back.
+		got, err = s.UpdateUser(ctx(), u.ID, store.UserChange{Tokens: allTokens(t, u.ID, base)})
+		must(t, err)
+		wantEqual(t, "tokens ended at", got.TokensEndedAt, at)
+		wantEqual(t, "epoch", got.Epoch, int64(3))
+	})
+}
+
+func testOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
+	t.Run("as many as may be", func(t *testing.T) {
+		s, u := open(t), NewUser(t)
+		must(t, s.CreateUser(ctx(), u))
+		key := func(owner string) plugins.APIKey {
+			k := NewKey(t)
+			k.Owner = owner
+			return k
+		}
+		expired, revoked := key(u.ID), key(u.ID)
+		expired.ExpiresAt, revoked.RevokedAt = base, base
+		create(t, s, expired, revoked, key("u2"))
+		var mu sync.Mutex
+		made := 0
+		run(t, 8, func(int) error {
+			err := s.CreateOwnKey(ctx(), key(u.ID), 1, 3)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				made++
+				return nil
+			}
+			return expect(err, store.ErrTooMany)
+		})
+		wantEqual(t, "keys made at once", made, 3)
+	})
+
+	t.Run("of an account as it is", func(t *testing.T) {
+		s, u := open(t), NewUser(t)
+		key := NewKey(t)
+		key.Owner = u.ID
+		wantErr(t, "no account", s.CreateOwnKey(ctx(), key, 1, 9), store.ErrConflict)
+		must(t, s.CreateUser(ctx(), u))
+		wantErr(t, "an account", s.CreateOwnKey(ctx(), key, 0, 9), store.ErrConflict)
+		wantErr(t, "another epoch", s.CreateOwnKey(ctx(), key, 2, 9), store.ErrConflict)
+		must(t, s.CreateOwnKey(ctx(), key, 1, 9))
+		wantErr(t, "again", s.CreateOwnKey(ctx(), key, 1, 9), store.ErrExists)
+		_, err := s.UpdateUser(ctx(), u.ID, store.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
+		must(t, err)
+		next := NewKey(t)
+		next.Owner = u.ID
+		wantErr(t, "disabled", s.CreateOwnKey(ctx(), next, 1, 9), store.ErrConflict)
+		must(t, s.CreateOwnKey(ctx(), NewKey(t), 0, 9))
+		bad := NewKey(t)
+		bad.Hash = nil
+		wantErr(t, "invalid", s.CreateOwnKey(ctx(), bad, 0, 9), store.ErrInvalid)
+		all, err := s.Keys(ctx(), store.KeyFilter{Owner: u.ID})
+		must(t, err)
+		wantEqual(t, "keys", ids(all), []string{key.ID})
+	})
+}
+
+func testFamilies(t *testing.T, open func(t *testing.T) store.Store) {
+	begin := func(t *testing.T, s store.Store) (plugins.User, plugins.TokenFamily) {
+		t.Helper()
+		u := NewUser(t)
+		must(t, s.CreateUser(ctx(), u))
+		f := NewFamily(t, u.ID)
+		must(t, s.StartFamily(ctx(), f, 1))
+		return u, f
+	}
+
+	t.Run("beginning", func(t *testing.T) {
+		s := open(t)
+		u, f := begin(t, s)
+		got, err := s.Family(ctx(), f.ID)
+		must(t, err)
+		wantEqual(t, "family", got, f)
+		_, err = s.Family(ctx(), "unknown")
+		wantErr(t, "unknown", err, store.ErrNotFound)
+		wantErr(t, "again", s.StartFamily(ctx(), f, 1), store.ErrExists)
+		wantErr(t, "no account", s.StartFamily(ctx(), NewFamily(t, "unknown"), 1), store.ErrNotFound)
+		wantErr(t, "another epoch", s.StartFamily(ctx(), NewFamily(t, u.ID), 2), store.ErrConflict)
+		for name, spoil := range map[string]func(f *plugins.TokenFamily){
+			"no id":   func(f *plugins.TokenFamily) { f.ID = "" },
+			"no user": func(f *plugins.TokenFamily) { f.User = "" },
+			"no jti":  func(f *plugins.TokenFamily) { f.Current = "" },
+			"no end":  func(f *plugins.TokenFamily) { f.ExpiresAt = time.Time{} },
+			"NUL":     func(f *plugins.TokenFamily) { f.Issuer = "\x00" },
+		} {
+			f := NewFamily(t, u.ID)
+			spoil(&f)
+			wantErr(t, name, s.StartFamily(ctx(), f, 1), store.ErrInvalid)
+		}
+		// What has expired goes when the next begins.
+		next := NewFamily(t, u.ID)
+		next.CreatedAt, next.ExpiresAt = f.ExpiresAt, f.ExpiresAt.Add(time.Hour)
+		must(t, s.StartFamily(ctx(), next, 1))
+		_, err = s.Family(ctx(), f.ID)
+		wantErr(t, "expired", err, store.ErrNotFound)
+		_, err = s.UpdateUser(ctx(), u.ID, store.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
+		must(t, err)
+		wantErr(t, "disabled", s.StartFamily(ctx(), NewFamily(t, u.ID), 1), store.ErrConflict)
+	})
+
+	t.Run("renewing and replaying", func(t *testing.T) {
+		s := open(t)
+		_, f := begin(t, s)
+		r := renewal(t, f, "second")
+		got, err := s.RenewFamily(ctx(), r)
+		must(t, err)
+		want := f
+		want.Current, want.ExpiresAt = "second", r.ExpiresAt
+		wantEqual(t, "renewed", got, want)
+		got, err = s.Family(ctx(), f.ID)
+		must(t, err)
+		wantEqual(t, "kept", got, want)
+		wantEqual(t, "revoked", revokedTokens(t, s), map[string]bool{f.Current: true})
+
+		// The first token again: its family ends, the second token with it.
+		again := renewal(t, f, "third")
+		got, err = s.RenewFamily(ctx(), again)
+		wantErr(t, "replay", err, store.ErrReplayed)
+		want.RevokedAt = again.Ends.CreatedAt
+		wantEqual(t, "replayed", got, want)
+		got, err = s.Family(ctx(), f.ID)
+		must(t, err)
+		wantEqual(t, "kept after a replay", got, want)
+		wantEqual(t, "revoked after a replay", revokedTokens(t, s), map[string]bool{f.Current: true, "second": true})
+		for _, used := range []string{f.Current, "second", "third"} {
+			r := renewal(t, f, "fourth")
+			r.Used = used
+			_, err = s.RenewFamily(ctx(), r)
+			wantErr(t, "ended family", err, store.ErrConflict)
+		}
+		r.Family = "unknown"
+		_, err = s.RenewFamily(ctx(), r)
+		wantErr(t, "unknown family", err, store.ErrNotFound)
+	})
+
+	t.Run("refused renewals change nothing", func(t *testing.T) {
+		s := open(t)
+		u, f := begin(t, s)
+		for name, c := range map[string]struct {
+			spoil func(r *store.Renewal)
+			want  error
+		}{
+			"another epoch": {func(r *store.Renewal) { r.Epoch = 2 }, store.ErrConflict},
+			"no next":       {func(r *store.Renewal) { r.Next = "" }, store.ErrInvalid},
+			"no end":        {func(r *store.Renewal) { r.ExpiresAt = time.Time{} }, store.ErrInvalid},
+			"no revocation": {func(r *store.Renewal) { r.Ends = plugins.Revocation{} }, store.ErrInvalid},
+		} {
+			r := renewal(t, f, "second")
+			c.spoil(&r)
+			_, err := s.RenewFamily(ctx(), r)
+			wantErr(t, name, err, c.want)
+		}
+		got, err := s.Family(ctx(), f.ID)
+		must(t, err)
+		wantEqual(t, "family", got, f)
+		wantEqual(t, "revoked", revokedTokens(t, s), map[string]bool{})
+		_, err = s.UpdateUser(ctx(), u.ID, store.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
+		must(t, err)
+		_, err = s.RenewFamily(ctx(), renewal(t, f, "second"))
+		wantErr(t, "disabled", err, store.ErrConflict)
+	})
+
+	t.Run("one renewal wins", func(t *testing.T) {
+		s := open(t)
+		_, f := begin(t, s)
+		var mu sync.Mutex
+		won, replays := 0, 0
+		run(t, 8, func(i int) error {
+			_, err := s.RenewFamily(ctx(), renewal(t, f, fmt.Sprint("next", i)))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				won++
+			case errors.Is(err, store.ErrReplayed):
+				replays++
+			default:
+				return expect(err, store.ErrConflict)
+			}
+			return nil
+		})
+		wantEqual(t, "renewals that won", won, 1)
+		wantEqual(t, "renewals that ended the family", replays, 1)
+	})
+
+	t.Run("ending", func(t *testing.T) {
+		s := open(t)
+		_, f := begin(t, s)
+		e := ends(t)
+		got, err := s.EndFamily(ctx(), f.ID, e)
+		must(t, err)
+		want := f
+		want.RevokedAt = e.CreatedAt
+		wantEqual(t, "ended", got, want)
+		wantEqual(t, "revoked", revokedTokens(t, s), map[string]bool{f.Current: true})
+		later := ends(t)
+		later.CreatedAt = e.CreatedAt.Add(time.Hour)
+		got, err = s.EndFamily(ctx(), f.ID, later)
+		must(t, err)
+		wantEqual(t, "ended again", got, want)
+		_, err = s.EndFamily(ctx(), "unknown", ends(t))
+		wantErr(t, "unknown", err, store.ErrNotFound)
+		_, err = s.EndFamily(ctx(), f.ID, plugins.Revocation{})
+		wantErr(t, "no revocation", err, store.ErrInvalid)
+	})
+}

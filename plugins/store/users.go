@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// The errors of accounts, beside those of every record.
+var (
+	// ErrTooMany: the owner has as many keys as may be.
+	ErrTooMany = errors.New("too many")
+	// ErrReplayed: the token that was to be renewed is not the current one of its
+	// family. Somebody else has renewed it; which of the two is the thief can't be
+	// told, so that the family has been ended.
+	ErrReplayed = errors.New("replayed")
+)
+
+// UserFilter chooses accounts.
+type UserFilter struct {
+	// After is the id to start behind, for paging; ids grow with time.
+	After string
+	// Limit is the most to return; 0 means all.
+	Limit int
+}
+
+// UserChange is what one transaction does to an account and to what hangs on it.
+// The functions must not call the store.
+type UserChange struct {
+	// User alters the record. ID, Email, CreatedAt, Epoch and TokensEndedAt are not
+	// for it to change: ErrInvalid. Nil alters nothing.
+	User func(*plugins.User) error
+	// Tokens, where set, ends the user's tokens: it is a RevokeSubject of the user's
+	// id, which is added, the user's families end at its CreatedAt, Epoch grows and
+	// TokensEndedAt becomes its IssuedBefore.
+	Tokens *plugins.Revocation
+	// Keys, where set, may alter each of the user's keys that is not revoked, as in
+	// UpdateKey. It gets the account as User left it.
+	Keys func(plugins.User, *plugins.APIKey) error
+}
+
+// Renewal puts a token in the place of another of its family.
+type Renewal struct {
+	// Family is the id of the family.
+	Family string
+	// Used is the jti of the token that is renewed, Next that of the new one.
+	Used, Next string
+	// Epoch of the user that Next was made in.
+	Epoch int64
+	// ExpiresAt is the family's new one.
+	ExpiresAt time.Time
+	// Ends is the revocation of the token that ends, without Value: that of Used or,
+	// where that is not the current one, of the current one.
+	Ends plugins.Revocation
+}
+
+// Users keeps accounts and the families of their tokens.
+type Users interface {
+	// CreateUser adds an account; ErrExists if id or email is taken, ErrInvalid by
+	// CheckUser.
+	CreateUser(ctx context.Context, u plugins.User) error
+	// User returns the account with this id; ErrNotFound.
+	User(ctx context.Context, id string) (plugins.User, error)
+	// UserByEmail returns the account with exactly this Email; ErrNotFound.
+	UserByEmail(ctx context.Context, email string) (plugins.User, error)
+	// Users lists accounts, oldest first.
+	Users(ctx context.Context, filter UserFilter) ([]plugins.User, error)
+	// UpdateUser makes a change in one transaction; ErrNotFound, the error of one of
+	// its functions, or ErrInvalid, in which cases nothing is written. It returns the
+	// account as written.
+	UpdateUser(ctx context.Context, id string, change UserChange) (plugins.User, error)
+
+	// CreateOwnKey is CreateKey for an owner who may have most keys at once, those
+	// that are revoked or expired at key.CreatedAt not counted: ErrTooMany. The owner
+	// must be an account of this epoch that is not disabled or, for epoch 0, no account
+	// at all: ErrConflict.
+	CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int64, most int) error
+
+	// StartFamily adds a family; ErrNotFound if there is no such user, ErrConflict if
+	// the user is disabled or in another epoch, ErrExists, ErrInvalid by CheckFamily.
+	// Families of the user that have expired at f.CreatedAt are removed.
+	StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error
+	// Family returns the family with this id; ErrNotFound.
+	Family(ctx context.Context, id string) (plugins.TokenFamily, error)
+	// RenewFamily makes r.Next the current token and revokes r.Used, in one
+	// transaction, and returns the family as written. ErrNotFound; ErrConflict if the
+	// family has ended, or the user is disabled or in another epoch; ErrReplayed if
+	// r.Used is not current: then the family has been ended and its current token
+	// revoked, and the family is returned too.
+	RenewFamily(ctx context.Context, r Renewal) (plugins.TokenFamily, error)
+	// EndFamily ends a family and revokes its current token, in one transaction, and
+	// returns it; ErrNotFound. A second time only the revocation is extended. The
+	// revocation comes without Value.
+	EndFamily(ctx context.Context, id string, ends plugins.Revocation) (plugins.TokenFamily, error)
+}
+
+// CheckUser tells whether an account can be kept. The error wraps ErrInvalid.
+func CheckUser(u plugins.User) error {
+	for _, text := range []struct{ name, value string }{
+		{"id", u.ID}, {"email", u.Email}, {"password hash", u.PasswordHash.Reveal()}, {"role", u.Role}, {"tier", u.Tier},
+	} {
+		if text.value == "" {
+			return fmt.Errorf("%w: an account without %s", ErrInvalid, text.name)
+		}
+	}
+	if u.CreatedAt.IsZero() {
+		return fmt.Errorf("%w: an account without the time of its making", ErrInvalid)
+	}
+	if u.Epoch < 1 {
+		return fmt.Errorf("%w: the epoch of an account is %d, the first is 1", ErrInvalid, u.Epoch)
+	}
+	if len(u.Scopes) > MaxList {
+		return fmt.Errorf("%w: an account has %d scopes, more than %d", ErrInvalid, len(u.Scopes), MaxList)
+	}
+	if err := checkTexts("account", u.ID, u.Email, u.Address, u.FullName, u.PasswordHash.Reveal(), u.Role, u.Tier); err != nil {
+		return err
+	}
+	if err := checkTexts("account", u.Scopes...); err != nil {
+		return err
+	}
+	return checkTimes("account", u.CreatedAt, u.PasswordSetAt, u.DisabledAt, u.TokensEndedAt)
+}
+
+// CheckFamily tells whether a family can be kept. The error wraps ErrInvalid.
+func CheckFamily(f plugins.TokenFamily) error {
+	for _, text := range []struct{ name, value string }{{"id", f.ID}, {"user", f.User}, {"current token", f.Current}} {
+		if text.value == "" {
+			return fmt.Errorf("%w: a family of tokens without %s", ErrInvalid, text.name)
+		}
+	}
+	if f.CreatedAt.IsZero() || f.ExpiresAt.IsZero() {
+		return fmt.Errorf("%w: a family of tokens without beginning or end", ErrInvalid)
+	}
+	if err := checkTexts("family of tokens", f.ID, f.User, f.Issuer, f.Current); err != nil {
+		return err
+	}
+	return checkTimes("family of tokens", f.CreatedAt, f.ExpiresAt, f.RevokedAt)
+}
