@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/roles"
 )
@@ -68,6 +69,7 @@ type App struct {
 	records   *records
 	verifier  *verifierRef
 	keys      *keyScheme
+	journal   *decision.Journal
 	// tierSources, zones and overrides say which limits hold and where they count.
 	tierSources map[*ratelimit.Policy]*limitSource
 	zones       zones
@@ -107,6 +109,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.definePolicies(); err != nil {
 		return err
 	}
+	journal, release, err := acquireJournal()
+	if err != nil {
+		return err
+	}
+	a.journal = journal
+	a.acquired = append(a.acquired, release)
 	if err := a.loadGuests(ctx); err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
@@ -62,7 +61,7 @@ type Auth struct {
 	IdentityToken *IdentityToken `json:"identity_token,omitempty"`
 
 	app          *App
-	logger       *zap.Logger
+	judge        judge
 	minter       *mint.Minter
 	chain        auth.Chain
 	headers      auth.Headers
@@ -78,11 +77,11 @@ func (Auth) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the schemes in the gateway app.
 func (a *Auth) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
 	var err error
 	if a.app, err = gatewayApp(ctx); err != nil {
 		return err
 	}
+	a.judge = judge{policyAuth, ctx.Logger(), a.app.journal}
 	if err := a.check(a.app); err != nil {
 		return err
 	}
@@ -199,17 +198,18 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	x.stripIdentity(r)
 	if d := ambiguous(r); d != nil {
 		if !a.Shadow {
-			return refuse(w, x, d)
+			return a.judge.refuse(w, r, x, d)
 		}
-		a.shadowed(r, x, d, nil)
+		a.judge.shadow(r, x, d, nil)
 	}
 
 	if x.principal != nil && a.accepts(x.principal) && !a.carries(r) {
 		// An earlier gateway_auth of this route took the credential.
 		return next.ServeHTTP(w, r)
 	}
-	principal, denial, failure := a.identify(r)
+	principal, denial, failure := a.identify(r, x)
 	if denial != nil && denial.Reason == plugins.ReasonNoCredential && a.Optional {
+		x.step(policyAuth, stepAnonymous, nil)
 		return next.ServeHTTP(w, r)
 	}
 	if !a.ForwardCredentials {
@@ -218,16 +218,16 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	switch {
 	case principal != nil:
 		if err := a.admit(r, x, principal); err != nil {
-			return undecided(w, err)
+			return a.judge.undecided(w, r, x, err)
 		}
 		return next.ServeHTTP(w, r)
 	case a.Shadow:
 		x.principal = nil
-		a.shadowed(r, x, denial, failure)
+		a.judge.shadow(r, x, denial, failure)
 		a.headers.StripCredentials(r.Header)
 		return next.ServeHTTP(w, r)
 	case failure != nil:
-		return undecided(w, failure)
+		return a.judge.undecided(w, r, x, failure)
 	}
 	return a.deny(w, r, x, denial)
 }
@@ -245,12 +245,13 @@ func ambiguous(r *http.Request) *plugins.Denial {
 }
 
 // identify finds the caller: exactly one of a principal, a denial and a failure.
-func (a *Auth) identify(r *http.Request) (*plugins.Principal, *plugins.Denial, error) {
+func (a *Auth) identify(r *http.Request, x *exchange) (*plugins.Principal, *plugins.Denial, error) {
 	credential, found, denial := a.headers.Find(r)
 	switch {
 	case denial != nil:
 		return nil, denial, nil
 	case found:
+		x.credentialIn = a.headers.Name(credential.Source)
 		credential.ClientIP = clientIP(r)
 		return a.chain.Authenticate(r.Context(), credential)
 	}
@@ -263,6 +264,7 @@ func (a *Auth) identify(r *http.Request) (*plugins.Principal, *plugins.Denial, e
 // admit tells everybody further on who calls.
 func (a *Auth) admit(r *http.Request, x *exchange, p *plugins.Principal) error {
 	x.principal = p
+	x.step(policyAuth, stepPassed, p)
 	tier := a.app.tierOf(p).Name
 	auth.SetIdentity(r.Header, p, tier)
 	setUserPlaceholders(r, p, tier)
@@ -296,11 +298,11 @@ func (a *Auth) deny(w http.ResponseWriter, r *http.Request, x *exchange, d *plug
 	if d.Reason != plugins.ReasonNoCredential {
 		if slowed := a.countFailure(r); slowed != nil {
 			slowed.Value = string(d.Reason) + ", " + slowed.Value
-			return refuse(w, x, slowed)
+			return a.judge.refuse(w, r, x, slowed)
 		}
 	}
 	d.Challenges = []string{a.headers.Challenge(a.Realm, d)}
-	return refuse(w, x, d)
+	return a.judge.refuse(w, r, x, d)
 }
 
 func (a *Auth) countFailure(r *http.Request) *plugins.Denial {
@@ -320,11 +322,6 @@ func (a *Auth) countFailure(r *http.Request) *plugins.Denial {
 	d.Value = "too many failed attempts from this address"
 	d.Bound = a.Failures
 	return d
-}
-
-// shadowed records what would have been refused.
-func (a *Auth) shadowed(r *http.Request, x *exchange, d *plugins.Denial, failure error) {
-	logShadow(a.logger, r, x, "gateway_auth", d, failure)
 }
 
 // stripIdentity removes the client's copies of our headers, once.

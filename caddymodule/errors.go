@@ -14,6 +14,7 @@ import (
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
 )
 
@@ -49,7 +50,7 @@ type Errors struct {
 
 	logger     *zap.Logger
 	translator *problem.Translator
-	decisions  decisions
+	journal    *decision.Journal
 	acquired   releaser
 }
 
@@ -82,7 +83,7 @@ func (e *Errors) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
-	e.decisions, e.acquired, err = acquireDecisions()
+	e.journal, e.acquired, err = acquireJournal()
 	return err
 }
 
@@ -137,8 +138,14 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	rw := x.wrap(w, e.MaxBody)
 	defer rw.release()
 	defer e.answerBroken(rw, r)
+	outer := x.watched
+	x.watched = true
 	err := next.ServeHTTP(rw, r)
-	return e.finish(rw, r, err)
+	err = e.finish(rw, r, err)
+	if !outer {
+		e.recordShadow(rw, r)
+	}
+	return err
 }
 
 // answerBroken answers for an upstream that breaks off in the middle of an error
@@ -175,7 +182,7 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 	default:
 		// Nothing matched and nothing was written: not Caddy's empty 200.
 		p := e.translator.FromStatus(http.StatusNotFound)
-		e.record(rw.x, r, 0, p, errUnrouted)
+		e.recordError(rw.x, r, p, errUnrouted)
 		e.write(rw, r, p, nil)
 	}
 	return nil
@@ -221,7 +228,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("status", status), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.Error(err))
 	}
-	e.record(rw.x, r, 0, p, err)
+	e.recordError(rw.x, r, p, err)
 	e.write(rw, r, p, nil)
 }
 
@@ -233,8 +240,9 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	p, pass := e.translator.Translate(problem.Response{
 		Status: rw.status, Header: h, Body: body, Truncated: rw.truncated, Method: r.Method,
 	})
-	e.record(rw.x, r, rw.status, p, nil)
-	if pass && e.leavesAsItIs(h, r, p) {
+	pass = pass && e.leavesAsItIs(h, r, p)
+	e.recordUpstream(rw.x, r, rw.status, p, pass)
+	if pass {
 		rw.mode, rw.x.answered = passing, true
 		rw.ResponseWriter.WriteHeader(p.Status)
 		_, _ = rw.ResponseWriter.Write(body)

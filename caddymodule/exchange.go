@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -36,9 +37,65 @@ type exchange struct {
 	headerMode ratelimit.HeaderMode
 	// rows is room for the decision of most policies.
 	rows [2]ratelimit.Row
-	// denial is the last refusal; shadowed ones are marked in shadow.
-	denial *plugins.Denial
-	shadow bool
+	// watched says that a gateway_errors is around, which sees how the request ends.
+	watched bool
+	// credentialIn names the header in which the credential was.
+	credentialIn string
+	// steps are the checks so far, the first stepCount of them.
+	steps     [6]step
+	stepCount uint8
+	// recorded is the last record of this request.
+	recorded *decision.Record
+}
+
+// step is one check and how it went, in a form that costs a request that passes
+// nothing: texts are made when a record is.
+type step struct {
+	policy policyName
+	result stepResult
+	// of is what is to be told: a *plugins.Denial or an error where it did not pass,
+	// else the *Roles or the *ratelimit.Policy that was asked.
+	of any
+	// remaining is of the limit that has the fewest left.
+	remaining int64
+}
+
+// stepResult is a decision.Result in a byte.
+type stepResult uint8
+
+const (
+	stepPassed stepResult = iota
+	stepAnonymous
+	stepRefused
+	stepUndecided
+	stepShadow
+)
+
+var stepResults = [...]decision.Result{
+	decision.StepPassed, decision.StepAnonymous, decision.StepRefused, decision.StepUndecided, decision.StepShadow,
+}
+
+// step notes a check. Of a request with more checks than there is room for, the
+// last are told.
+func (x *exchange) step(policy policyName, result stepResult, of any) *step {
+	if int(x.stepCount) == len(x.steps) {
+		copy(x.steps[:], x.steps[1:])
+		x.stepCount--
+	}
+	s := &x.steps[x.stepCount]
+	*s = step{policy: policy, result: result, of: of}
+	x.stepCount++
+	return s
+}
+
+// shadowed reports whether shadow mode let the request pass.
+func (x *exchange) shadowed() bool {
+	for i := range x.stepCount {
+		if x.steps[i].result == stepShadow {
+			return true
+		}
+	}
+	return false
 }
 
 // exchangeVar is the name of the exchange in the request's vars.

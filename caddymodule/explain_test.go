@@ -25,7 +25,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"no credential", "/", nil, []string{"answered with 401", "Refused: no_credential", "Found:   no credential"}},
 		{"expired token", "/", []string{"Authorization", bearer(t, "iat", 1_600_000_000, "exp", 1_600_000_100)}, []string{"Refused: token_expired", "Found:   exp 2020-09-13T12:28:20Z"}},
-		{"role", "/admin", []string{"Authorization", other}, []string{"answered with 403", "Caller: u2 by bearer, issuer main", "Refused: role_missing", "Found:   roles USER", "Wanted:  any of ADMIN"}},
+		{"role", "/admin", []string{"Authorization", other}, []string{"answered with 403", "Credential: in Authorization, scheme bearer, issuer main.", "Caller: u2; roles USER; tier free.", "Refused: role_missing", "Found:   roles USER", "Wanted:  any of ADMIN"}},
 		{"upstream's error", "/x", []string{"Authorization", auth}, []string{"answered with 500", "The upstream answered 500", "Limit free (2/1h): 1 left"}},
 		{"upstream down", "/down", []string{"Authorization", auth}, []string{"answered with 502", "Failed:", "connection refused"}},
 		{"limit", "/x", []string{"Authorization", auth}, []string{"answered with 429", "Refused: rate_limited", "Limit free (2/1h): 0 left, passes in"}},

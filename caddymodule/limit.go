@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
@@ -59,7 +58,7 @@ type RateLimit struct {
 	Shadow bool `json:"shadow,omitempty"`
 
 	app       *App
-	logger    *zap.Logger
+	judge     judge
 	route     *ratelimit.Policy
 	source    func() *limitSource
 	anonymous *ratelimit.Policy
@@ -95,11 +94,11 @@ func (RateLimit) CaddyModule() caddy.ModuleInfo {
 
 // Provision takes the zone's counts from the pool.
 func (l *RateLimit) Provision(ctx caddy.Context) error {
-	l.logger = ctx.Logger()
 	var err error
 	if l.app, err = gatewayApp(ctx); err != nil {
 		return err
 	}
+	l.judge = judge{policyLimit, ctx.Logger(), l.app.journal}
 	if err := l.check(l.app); err != nil {
 		return err
 	}
@@ -229,10 +228,13 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	switch {
 	case l.Shadow && (denial != nil || failure != nil):
-		logShadow(l.logger, r, x, "gateway_limit", denial, failure)
+		l.judge.shadow(r, x, denial, failure)
 		return next.ServeHTTP(w, r)
 	case failure != nil:
-		return undecided(w, failure)
+		return l.judge.undecided(w, r, x, failure)
+	}
+	if denial == nil {
+		x.limited(&decided)
 	}
 	if l.Shadow {
 		return next.ServeHTTP(w, r)
@@ -241,7 +243,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		x.policy, x.decision, x.headerMode = decided.policy, decided.Decision, l.mode
 	}
 	if denial != nil {
-		err := refuse(w, x, denial)
+		err := l.judge.refuse(w, r, x, denial)
 		if !x.wrapped() {
 			x.limitHeaders(w.Header())
 		}
@@ -251,6 +253,17 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		w = x.wrap(w, passAll)
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// limited notes that a limit let the request pass.
+func (x *exchange) limited(a *answer) {
+	s := x.step(policyLimit, stepPassed, a.policy)
+	s.remaining = -1
+	for i := range a.Rows {
+		if left := a.Rows[i].Remaining; s.remaining < 0 || left < s.remaining {
+			s.remaining = left
+		}
+	}
 }
 
 // answer is a limiter's decision and what it was about.

@@ -34,12 +34,13 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
 	x := exchangeOf(r)
 	x.stripIdentity(r)
-	principal, denial, failure := p.identify(r)
+	principal, denial, failure := p.identify(r, x)
 	if failure != nil {
+		x.step(policyAuth, stepUndecided, failure)
 		return caddyauth.User{}, false, failure
 	}
 	if denial != nil {
-		x.denial = denial
+		x.step(policyAuth, stepRefused, denial)
 		w.Header().Add("WWW-Authenticate", p.headers.Challenge(p.Realm, denial))
 		return caddyauth.User{}, false, nil
 	}

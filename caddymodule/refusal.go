@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -34,11 +37,35 @@ func (e *refusal) Error() string {
 	return text
 }
 
+// judge says what a handler decided: to the client, to the log, and to the
+// journal of decisions.
+type judge struct {
+	policy  policyName
+	logger  *zap.Logger
+	journal *decision.Journal
+}
+
+// policyName is the name of the directive that decided, in a byte.
+type policyName uint8
+
+// The policies.
+const (
+	policyErrors policyName = iota
+	policyAuth
+	policyRoles
+	policyLimit
+)
+
+var policyNames = [...]string{"gateway_errors", "gateway_auth", "gateway_roles", "gateway_limit"}
+
+// String is the name as in the Caddyfile.
+func (p policyName) String() string { return policyNames[p] }
+
 // refuse says no: it sets the headers that belong to the denial and returns the
 // error that ends the chain. The headers reach the client by whichever way the
 // error is answered, handle_errors included.
-func refuse(w http.ResponseWriter, x *exchange, d *plugins.Denial) error {
-	x.denial = d
+func (j *judge) refuse(w http.ResponseWriter, r *http.Request, x *exchange, d *plugins.Denial) error {
+	x.step(j.policy, stepRefused, d)
 	h := w.Header()
 	if len(d.Challenges) != 0 {
 		h["Www-Authenticate"] = append([]string(nil), d.Challenges...)
@@ -47,14 +74,17 @@ func refuse(w http.ResponseWriter, x *exchange, d *plugins.Denial) error {
 		h["Retry-After"] = []string{strconv.Itoa(ratelimit.RetrySeconds(d.RetryAfter))}
 	}
 	noStore(h)
+	err := &refusal{d}
+	j.unwatched(w, r, x, d.Status, err)
 	// Not caddyhttp.Error: its id and stack trace cost more than the decision, and
 	// the request id and the reason say more.
-	return caddyhttp.HandlerError{StatusCode: d.Status, Err: &refusal{d}}
+	return caddyhttp.HandlerError{StatusCode: d.Status, Err: err}
 }
 
 // undecided answers for a decision that could not be made: 503 with Retry-After,
 // whatever the failure was.
-func undecided(w http.ResponseWriter, err error) error {
+func (j *judge) undecided(w http.ResponseWriter, r *http.Request, x *exchange, err error) error {
+	x.step(j.policy, stepUndecided, err)
 	retryAfter := defaultRetryAfter
 	if u, ok := errors.AsType[*plugins.Unavailable](err); ok && u.RetryAfter > 0 {
 		retryAfter = u.RetryAfter
@@ -62,7 +92,21 @@ func undecided(w http.ResponseWriter, err error) error {
 	h := w.Header()
 	h["Retry-After"] = []string{strconv.Itoa(ratelimit.RetrySeconds(retryAfter))}
 	noStore(h)
+	j.unwatched(w, r, x, http.StatusServiceUnavailable, err)
 	return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: err}
+}
+
+// unwatched records a refusal where no gateway_errors will, and gives it the
+// request id to ask by.
+func (j *judge) unwatched(w http.ResponseWriter, r *http.Request, x *exchange, status int, err error) {
+	if x.watched {
+		return
+	}
+	if x.requestID == "" {
+		x.requestID = requestID(r)
+	}
+	w.Header()[auth.HeaderRequestID] = []string{x.requestID}
+	x.record(j.journal, r, status, func(rec *decision.Record) { x.blame(rec, err) })
 }
 
 // noStore keeps shared caches from giving one caller's refusal to another.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
@@ -41,7 +40,7 @@ type Roles struct {
 	// Log what would be refused and refuse nothing.
 	Shadow bool `json:"shadow,omitempty"`
 
-	logger    *zap.Logger
+	judge     judge
 	policy    roles.Policy
 	hierarchy *roles.Hierarchy
 }
@@ -53,11 +52,11 @@ func (Roles) CaddyModule() caddy.ModuleInfo {
 
 // Provision takes the roles from the gateway app.
 func (h *Roles) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
 	app, err := gatewayApp(ctx)
 	if err != nil {
 		return err
 	}
+	h.judge = judge{policyRoles, ctx.Logger(), app.journal}
 	return h.check(app)
 }
 
@@ -89,10 +88,11 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	d := h.policy.Check(h.hierarchy, x.principal, owner)
 	if d == nil {
+		x.step(policyRoles, stepPassed, h)
 		return next.ServeHTTP(w, r)
 	}
 	if h.Shadow {
-		logShadow(h.logger, r, x, "gateway_roles", d, nil)
+		h.judge.shadow(r, x, d, nil)
 		return next.ServeHTTP(w, r)
 	}
 	switch d.Reason {
@@ -101,7 +101,7 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	case plugins.ReasonScopeMissing:
 		d.Challenges = []string{auth.InsufficientScope(defaultRealm, h.Scopes)}
 	}
-	return refuse(w, x, d)
+	return h.judge.refuse(w, r, x, d)
 }
 
 // Interface guards.

@@ -20,6 +20,14 @@ type Headers struct {
 	Key string
 }
 
+// Name is the name of the header that a credential came in.
+func (hs Headers) Name(s Source) string {
+	if s == FromKeyHeader {
+		return displayName(hs.Key)
+	}
+	return "Authorization"
+}
+
 // Find returns the one credential of a request. found is false where there is
 // none; a denial says that what is there can't be one credential: malformed, two
 // different ones, or in a header where none is read.

@@ -1,25 +1,36 @@
 // Package decision keeps why requests were refused, so that an operator can ask.
-// A record is made for a refused request only; one that passes costs nothing.
+// A record is made for a request that was refused, failed, or would have been
+// refused but for shadow mode; one that passes costs nothing.
 package decision
 
 import (
-	"sync"
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
 )
 
-// Record says what became of one request and why. It holds no credential.
+// Record says what became of one request and why. It holds no credential, and
+// whoever makes it bounds every text in it. It is immutable once kept.
 type Record struct {
+	// Seq numbers the records of a process, from 1, in the order in which they came.
+	Seq       uint64    `json:"seq"`
 	RequestID string    `json:"request_id"`
 	Time      time.Time `json:"time"`
 	Method    string    `json:"method"`
 	Host      string    `json:"host"`
-	Path      string    `json:"path"`
-	ClientIP  string    `json:"client_ip"`
-	// Status that the client got.
+	// Path as the client sent it, and RewrittenPath as the policies saw it where that
+	// is another.
+	Path          string `json:"path"`
+	RewrittenPath string `json:"rewritten_path,omitempty"`
+	ClientIP      string `json:"client_ip"`
+	// Outcome is one of the constants below.
+	Outcome Outcome `json:"outcome"`
+	// Status that the client got; 0 where the gateway did not see it, in shadow mode
+	// on a site without gateway_errors.
 	Status int `json:"status"`
 
+	// Policy is the handler that refused or could not decide.
+	Policy string `json:"policy,omitempty"`
 	// Reason, Value and Bound are those of the gateway's own denial: the exact cause,
 	// what was found, and what it was held against.
 	Reason plugins.Reason `json:"reason,omitempty"`
@@ -28,77 +39,99 @@ type Record struct {
 	// RetryAfter in whole seconds.
 	RetryAfter int `json:"retry_after,omitempty"`
 
-	// Who called, as far as it was found out.
+	// CredentialIn names the header in which the credential was; empty for none.
+	CredentialIn string `json:"credential_in,omitempty"`
+	// Who called, as far as it was found out. For a refused credential these are
+	// those of the key's record, or what the token itself names.
 	Subject string   `json:"subject,omitempty"`
+	Owner   string   `json:"owner,omitempty"`
 	Roles   []string `json:"roles,omitempty"`
+	Scopes  []string `json:"scopes,omitempty"`
 	Tier    string   `json:"tier,omitempty"`
 	Scheme  string   `json:"scheme,omitempty"`
 	KeyID   string   `json:"key_id,omitempty"`
 	Issuer  string   `json:"issuer,omitempty"`
+	// SigningKey is the kid of the token.
+	SigningKey string `json:"signing_key,omitempty"`
 
-	// Limits are the limits that were asked.
+	// Steps are the checks that were made, in their order.
+	Steps []Step `json:"steps,omitempty"`
+
+	// Limits are the limits that were asked last.
 	Limits []LimitRow `json:"limits,omitempty"`
 
-	// UpstreamStatus, Reader, Rule and Leak say how an upstream's error was read.
+	// UpstreamStatus, Reader, Rule, Leak and Body say how an upstream's error was
+	// read, and what became of its body: passed, translated or replaced.
 	UpstreamStatus int    `json:"upstream_status,omitempty"`
 	Reader         string `json:"reader,omitempty"`
 	Rule           int    `json:"rule,omitempty"`
 	Leak           string `json:"leak,omitempty"`
+	Body           string `json:"body,omitempty"`
 
 	// Failure is the private text of an error, the gateway's own or a handler's.
 	Failure string `json:"failure,omitempty"`
 }
+
+// Outcome is what became of a request.
+type Outcome string
+
+// The outcomes.
+const (
+	// Refused by one of the policies.
+	Refused Outcome = "refused"
+	// Undecided: a policy could not decide.
+	Undecided Outcome = "undecided"
+	// Shadow: the request went on, and would have been refused.
+	Shadow Outcome = "shadow"
+	// Upstream answered with an error.
+	Upstream Outcome = "upstream"
+	// Failed: another handler failed.
+	Failed Outcome = "failed"
+	// Unrouted: no route of the configuration answers the request.
+	Unrouted Outcome = "unrouted"
+)
+
+// What can become of the body of an upstream's error.
+const (
+	BodyPassed     = "passed"
+	BodyTranslated = "translated"
+	BodyReplaced   = "replaced"
+)
+
+// Step is one check and how it went.
+type Step struct {
+	// Policy is the name of the handler.
+	Policy string `json:"policy"`
+	Result Result `json:"result"`
+	// Status is the status of the refusal, made or kept back.
+	Status int            `json:"status,omitempty"`
+	Reason plugins.Reason `json:"reason,omitempty"`
+	// Value is what was found and Bound what it was held against.
+	Value string `json:"value,omitempty"`
+	Bound string `json:"bound,omitempty"`
+}
+
+// Result is how a check went.
+type Result string
+
+// The results of a check.
+const (
+	StepPassed    Result = "passed"
+	StepAnonymous Result = "anonymous"
+	StepRefused   Result = "refused"
+	StepUndecided Result = "undecided"
+	// StepShadow: refused, but for shadow mode.
+	StepShadow Result = "would refuse"
+)
 
 // LimitRow is the state of one limit after the decision.
 type LimitRow struct {
 	Name      string `json:"name"`
 	Limit     string `json:"limit"`
 	Remaining int64  `json:"remaining"`
+	// Blocking says that this is the limit that refused.
+	Blocking bool `json:"blocking,omitempty"`
 	// RetryAfter is how long until this limit lets the request pass; empty where it
 	// did not refuse.
 	RetryAfter string `json:"retry_after,omitempty"`
-}
-
-// DefaultSize is how many records are kept unless asked otherwise.
-const DefaultSize = 10_000
-
-// Ring keeps the newest records. It is safe for concurrent use.
-type Ring struct {
-	mu    sync.Mutex
-	slots []Record
-	next  int
-	byID  map[string]int
-}
-
-// NewRing keeps the newest size records, at least one.
-func NewRing(size int) *Ring {
-	return &Ring{slots: make([]Record, 0, max(size, 1)), byID: map[string]int{}}
-}
-
-// Add keeps a record and drops the oldest where there is no room. Of two with the
-// same request id the newer is found.
-func (r *Ring) Add(record Record) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.slots) < cap(r.slots) {
-		r.slots = append(r.slots, record)
-	} else {
-		if old := r.slots[r.next].RequestID; r.byID[old] == r.next {
-			delete(r.byID, old)
-		}
-		r.slots[r.next] = record
-	}
-	r.byID[record.RequestID] = r.next
-	r.next = (r.next + 1) % cap(r.slots)
-}
-
-// Get returns the record of a request.
-func (r *Ring) Get(requestID string) (Record, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	at, ok := r.byID[requestID]
-	if !ok {
-		return Record{}, false
-	}
-	return r.slots[at], true
 }

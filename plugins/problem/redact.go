@@ -40,6 +40,10 @@ var redactions = []struct {
 	{regexp.MustCompile(`\b(?:\d[ -]?){13,19}\b`), mask},
 }
 
+// Redact masks secrets in a text that goes to an operator, bounds it and puts it
+// on one line.
+func Redact(s string) string { return redact(s) }
+
 // redact makes the log's copy of a text: secrets masked, at most 4 KiB, and on
 // one line, so that a body can't forge entries of the log.
 func redact(s string) string {

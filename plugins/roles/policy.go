@@ -87,6 +87,22 @@ func (p *Policy) Check(h *Hierarchy, caller *plugins.Principal, owner string) *p
 	return nil
 }
 
+// Describe says what a caller has of what the policy asks, and what it asks, for
+// `explain`.
+func (p *Policy) Describe(caller *plugins.Principal) (value, bound string) {
+	var has, asked []string
+	if len(p.AnyOf) != 0 || len(p.Bypass) != 0 {
+		has, asked = append(has, listed("roles", caller.Roles)), append(asked, listed("any of", p.AnyOf))
+	}
+	if len(p.Scopes) != 0 {
+		has, asked = append(has, listed("scopes", caller.Scopes)), append(asked, listed(string(p.Mode)+" of", p.Scopes))
+	}
+	if p.Owner {
+		has, asked = append(has, "subject "+caller.Subject), append(asked, "the owner of the resource")
+	}
+	return strings.Join(has, "; "), strings.Join(asked, "; ")
+}
+
 func (p *Policy) scopesHeld(held []string) bool {
 	for _, scope := range p.Scopes {
 		has := slices.Contains(held, scope)
