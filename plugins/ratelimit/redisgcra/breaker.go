@@ -30,6 +30,9 @@ type breaker struct {
 	opened   int64
 	// probe is called without the lock, once when the breaker opens.
 	probe func()
+	// edge is called without the lock when the breaker opens and when it closes, in
+	// this order: it is told of the end before anybody can open it again.
+	edge func(open bool)
 }
 
 // ready reports whether Redis may be asked.
@@ -46,7 +49,7 @@ func (b *breaker) succeeded() {
 	b.mu.Unlock()
 }
 
-// failed notes a failure and reports whether it opened the breaker.
+// failed notes a failure, which may open the breaker.
 func (b *breaker) failed(err error, now time.Time) {
 	b.mu.Lock()
 	b.lastErr = err
@@ -58,6 +61,7 @@ func (b *breaker) failed(err error, now time.Time) {
 	}
 	b.mu.Unlock()
 	if opens {
+		b.edge(true)
 		b.probe()
 	}
 }
@@ -73,6 +77,9 @@ func (b *breaker) next() time.Duration {
 
 // probed notes how a probe ended.
 func (b *breaker) probed(err error) {
+	if err == nil {
+		b.edge(false)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {

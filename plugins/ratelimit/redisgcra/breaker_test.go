@@ -2,13 +2,15 @@ package redisgcra
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
 
 func TestBreaker(t *testing.T) {
 	probes := 0
-	b := breaker{probe: func() { probes++ }}
+	var edges []bool
+	b := breaker{probe: func() { probes++ }, edge: func(open bool) { edges = append(edges, open) }}
 	now := time.Unix(1000, 0)
 	down := errors.New("down")
 	for range breakAfter - 1 {
@@ -46,5 +48,8 @@ func TestBreaker(t *testing.T) {
 	}
 	if got := b.next(); got > 2*probeFirst {
 		t.Errorf("the first wait of the next outage is %s", got)
+	}
+	if want := []bool{true, false, true}; !slices.Equal(edges, want) {
+		t.Errorf("told of %v, want %v", edges, want)
 	}
 }

@@ -230,7 +230,37 @@ func TestF2KilledAndF4Recovered(t *testing.T) {
 	for _, engine := range engines {
 		t.Run(string(engine), func(t *testing.T) {
 			s := startServer(t)
-			l := newLimiter(t, redisgcra.Options{Engine: engine, Timeout: tight, Share: 0.5}, s.url())
+			var seen struct {
+				sync.Mutex
+				edges             []bool
+				answered, refused int
+				local             int64
+			}
+			l := newLimiter(t, redisgcra.Options{Engine: engine, Timeout: tight, Share: 0.5, Observer: redisgcra.Observer{
+				OnBreaker: func(open bool) {
+					seen.Lock()
+					defer seen.Unlock()
+					seen.edges = append(seen.edges, open)
+				},
+				OnCall: func(took time.Duration, err error) {
+					seen.Lock()
+					defer seen.Unlock()
+					switch {
+					case took < 0 || took > time.Minute:
+						t.Errorf("a call took %s", took)
+					case err == nil:
+						seen.answered++
+					case slices.Contains(redisgcra.ErrorKinds, redisgcra.ErrorKind(err)):
+						seen.refused++
+					}
+				},
+				OnFallback: func(policy redisgcra.OnFailure) {
+					seen.Lock()
+					defer seen.Unlock()
+					seen.local++
+				},
+			}}, s.url())
+			take(t, l, owner(2), "100/1h", 1)
 			s.kill()
 			trip(t, l)
 			if errs := l.Health().Errors; errs > 5 {
@@ -256,6 +286,11 @@ func TestF2KilledAndF4Recovered(t *testing.T) {
 			awaitBreaker(t, l, "closed")
 			if got := take(t, l, owner(1), "100/1h", 0).Rows[0].Remaining; got != 50 {
 				t.Errorf("%d remain, want 50: what was used meanwhile is charged once", got)
+			}
+			seen.Lock()
+			defer seen.Unlock()
+			if !slices.Equal(seen.edges, []bool{true, false}) || seen.answered != 2 || int64(seen.refused) != l.Health().Errors || seen.local != 2000+int64(seen.refused) {
+				t.Errorf("the observer was told of the edges %v, %d answers, %d failures, %d decisions without redis", seen.edges, seen.answered, seen.refused, seen.local)
 			}
 			t.Logf("F2/F4 %s: %d callers saw the failure, then %s (median) and %s (p99) a decision; 50 admitted, 50 charged", engine, l.Health().Errors, took[len(took)/2], took[len(took)*99/100])
 		})

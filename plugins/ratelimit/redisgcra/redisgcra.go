@@ -58,6 +58,8 @@ type Options struct {
 	MaxKeys int
 	// Clock is monotonic; Default: that of the process. Redis has its own.
 	Clock func() time.Duration
+	// Observer is told what happens. Default: nobody.
+	Observer Observer
 }
 
 // Limiter is a ratelimit.Limiter in Redis.
@@ -76,7 +78,8 @@ type Limiter struct {
 	// flush is set while a flush of what is owed is under way.
 	flush atomic.Bool
 	// closing guards tasks: none starts after Close began to wait.
-	closing sync.RWMutex
+	closing  sync.RWMutex
+	observer atomic.Pointer[Observer]
 
 	denied, answered, errs, timeouts, corrupt, impossible, settled, unsettled atomic.Int64
 }
@@ -97,6 +100,7 @@ func New(o Options) (*Limiter, error) {
 	}
 	silenceLibrary()
 	l := &Limiter{o: o}
+	l.Observe(o.Observer)
 	l.ended, l.stop = context.WithCancel(context.Background())
 	l.b = newBatcher(func() redis.UniversalClient { return o.Target.client(o.Timeout) }, o.Timeout, o.Target.cluster)
 	if o.Engine == EngineNative {
@@ -110,6 +114,7 @@ func New(o Options) (*Limiter, error) {
 		l.outage.local = gcra.New(gcra.Options{Clock: gcra.Clock(o.Clock), MaxKeys: o.MaxKeys})
 	}
 	l.breaker.probe = func() { l.start(l.recover) }
+	l.breaker.edge = l.observeBreaker
 	if o.Mode == ModeBounded {
 		l.prepaid = newPrepaid(o.Nodes, l.engine.interval)
 		l.start(l.chargeLoop)
@@ -233,6 +238,7 @@ func (l *Limiter) never(ctx context.Context, key ratelimit.Key, limits []ratelim
 // what to charge in advance.
 func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost, extra int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
 	if !l.breaker.ready() {
+		l.observeFallback()
 		return l.outage.decide(ctx, key, limits, cost, rows, true, errOpen)
 	}
 	sent := l.o.Clock()
@@ -242,9 +248,11 @@ func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []rat
 		return ratelimit.Decide(rows), nil
 	}
 	more, charged, err := l.ask(ctx, key, limits, cost, extra, rows)
+	l.observeCall(l.o.Clock()-sent, err)
 	if err != nil {
 		l.deny.failed(key, ticket)
 		l.failed(err)
+		l.observeFallback()
 		d, err := l.outage.decide(ctx, key, limits, cost, rows, !charged, err)
 		if !charged {
 			l.scheduleFlush()
