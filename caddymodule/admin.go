@@ -38,19 +38,22 @@ const (
 func (a *Admin) Routes() []caddy.AdminRoute {
 	a.routes = http.NewServeMux()
 	for pattern, handler := range map[string]adminHandler{
-		"GET /gateway/keys":                listKeys,
-		"POST /gateway/keys":               createKey,
-		"GET /gateway/keys/{id}":           getKey,
-		"PATCH /gateway/keys/{id}":         patchKey,
-		"DELETE /gateway/keys/{id}":        deleteKey,
-		"POST /gateway/keys/{id}/rotate":   rotateKey,
-		"POST /gateway/keys/import":        importKeys,
-		"POST /gateway/tokens/inspect":     inspectToken,
-		"GET /gateway/revocations":         listRevocations,
-		"POST /gateway/revocations":        addRevocation,
-		"DELETE /gateway/revocations/{id}": deleteRevocation,
-		"GET /gateway/decisions/{id}":      showDecision,
-		"GET /gateway/health":              showHealth,
+		"GET /gateway/keys":                     listKeys,
+		"POST /gateway/keys":                    createKey,
+		"GET /gateway/keys/{id}":                getKey,
+		"PATCH /gateway/keys/{id}":              patchKey,
+		"DELETE /gateway/keys/{id}":             deleteKey,
+		"POST /gateway/keys/{id}/rotate":        rotateKey,
+		"POST /gateway/keys/import":             importKeys,
+		"POST /gateway/tokens/inspect":          inspectToken,
+		"GET /gateway/revocations":              listRevocations,
+		"POST /gateway/revocations":             addRevocation,
+		"DELETE /gateway/revocations/{id}":      deleteRevocation,
+		"GET /gateway/decisions/{id}":           showDecision,
+		"GET /gateway/usage/{owner}":            showUsage,
+		"GET /gateway/limits/{zone}/{owner}":    showLimits,
+		"DELETE /gateway/limits/{zone}/{owner}": resetLimits,
+		"GET /gateway/health":                   showHealth,
 	} {
 		a.routes.Handle(pattern, handler)
 	}
@@ -123,7 +126,7 @@ func adminError(err error) (int, any) {
 		status = http.StatusConflict
 	case errors.Is(err, store.ErrInvalid):
 		status = http.StatusUnprocessableEntity
-	case errors.Is(err, errNoRecord):
+	case errors.Is(err, errNoRecord), errors.Is(err, errNoZone):
 		status = http.StatusNotFound
 	case errors.Is(err, errNotRunning):
 		status = http.StatusServiceUnavailable

@@ -74,7 +74,10 @@ type App struct {
 	tierSources map[*ratelimit.Policy]*limitSource
 	zones       zones
 	overrides   overrides
-	acquired    []releaser
+	// limits are the gateway_limit handlers of the configuration, complete once all
+	// of it is provisioned.
+	limits   []*RateLimit
+	acquired []releaser
 }
 
 // Role is a role and what it includes.

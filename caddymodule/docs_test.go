@@ -156,7 +156,7 @@ func TestDocsCommands(t *testing.T) {
 	page := read(t, "docs/cli.md")
 	for path, flags := range known {
 		name := strings.TrimPrefix(path, "gateway ")
-		if !mentions(page, name) && !regexp.MustCompile(`(?m)^## .*\b`+name+`\b`).MatchString(page) && path != "gateway" && name != "key" && name != "token" {
+		if !mentions(page, name) && !regexp.MustCompile(`(?m)^## .*\b`+name+`\b`).MatchString(page) && path != "gateway" && name != "key" && name != "token" && name != "limit" {
 			t.Errorf("docs/cli.md does not mention `caddy %s`", path)
 		}
 		for _, flag := range flags {
@@ -202,7 +202,7 @@ func checkShell(t *testing.T, where string, line []string, known map[string][]st
 		for ; at < len(line) && known[path+" "+line[at]] != nil; at++ {
 			path += " " + line[at]
 		}
-		if slices.Contains([]string{"gateway", "gateway key", "gateway token"}, path) {
+		if slices.Contains([]string{"gateway", "gateway key", "gateway token", "gateway limit"}, path) {
 			t.Errorf("%s: there is no command %v", where, line)
 		}
 		for _, word := range line[at:] {
@@ -295,6 +295,7 @@ func TestDocsAreComplete(t *testing.T) {
 		{"field of a key", "admin-api.md", api, "%s", quoted(fieldsOf(t, "keyservice.go", "keyJSON")), 15},
 		{"field to make a key with", "admin-api.md", api, "%s", quoted(fieldsOf(t, "keyservice.go", "keyInput")), 11},
 		{"field of a revocation", "admin-api.md", api, "%s", quoted(fieldsOf(t, "admin_revocations.go", "revocationJSON")), 8},
+		{"field of a row of usage", "admin-api.md", api, "%s", quoted(fieldsOf(t, "usage.go", "usageRow")), 6},
 		{"field of a decision", "admin-api.md", api, "%s", quoted(fieldsOf(t, "../plugins/decision/decision.go", "Record")), 20},
 		{"field of health", "admin-api.md", api, "%s", quoted(fieldsOf(t, "admin_health.go", "healthJSON", "storeHealth", "issuerJSON")), 12},
 	} {

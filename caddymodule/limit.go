@@ -116,6 +116,7 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 		}
 		l.acquired = append(l.acquired, release)
 	}
+	l.app.limits = append(l.app.limits, l)
 	return nil
 }
 

@@ -181,6 +181,10 @@ func RetrySeconds(d time.Duration) int {
 	return int(max(1, seconds(d)))
 }
 
+// ResetSeconds is a time until a limit is full in whole seconds, as X-RateLimit-Reset
+// has it: rounded up, 0 for a full one.
+func ResetSeconds(d time.Duration) int64 { return seconds(d) }
+
 // seconds rounds up to whole seconds, at least 0.
 func seconds(d time.Duration) int64 {
 	if d <= 0 {

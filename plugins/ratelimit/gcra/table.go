@@ -37,10 +37,10 @@ const (
 	dirtyFlag     meta = 1 << 62
 	overdrawnFlag meta = 1 << 26
 
-	periodShift        = 27
-	debtBits           = 20
-	auxMask       meta = 1<<26 - 1
-	nameMask           = ^(dirtyFlag | overdrawnFlag | auxMask)
+	periodShift      = 27
+	debtBits         = 20
+	auxMask     meta = 1<<26 - 1
+	nameMask         = ^(dirtyFlag | overdrawnFlag | auxMask)
 )
 
 func metaOf(limit *ratelimit.Limit) meta {

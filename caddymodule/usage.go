@@ -1,0 +1,222 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// usageRow is what is left of one limit for one caller.
+type usageRow struct {
+	Zone string `json:"zone"`
+	// Name of the limit, as RateLimit and RateLimit-Policy have it.
+	Name string `json:"name"`
+	// By is what is counted: `owner`, or `credential` with its id.
+	By string `json:"by"`
+	// Limit as the Caddyfile has it, or `concurrency 50`.
+	Limit string `json:"limit"`
+	// Remaining is how many requests of cost 1 could pass now.
+	Remaining int64 `json:"remaining"`
+	// Reset is in how many seconds all of them could, rounded up.
+	Reset int64 `json:"reset"`
+}
+
+// usage lists what is left to an owner of every limit of the running
+// configuration that counts by owner or credential, and charges nothing. The
+// limits are those that hold for the principal; without one, those of the owner's
+// API keys, and of the default tier where the owner has none.
+func (a *App) usage(ctx context.Context, owner string, p *plugins.Principal) ([]usageRow, error) {
+	return a.usageIn(ctx, "", owner, p)
+}
+
+// usageIn is usage in one zone; empty is all of them.
+func (a *App) usageIn(ctx context.Context, zone, owner string, p *plugins.Principal) ([]usageRow, error) {
+	list := []usageRow{}
+	err := a.eachCount(ctx, zone, owner, p, func(c count) error {
+		rows, err := c.look(ctx)
+		list = append(list, rows...)
+		return err
+	})
+	return list, err
+}
+
+// count is one caller in one zone: what a request of theirs would be charged to.
+type count struct {
+	zone string
+	by   string
+	answer
+}
+
+// eachCount calls f for every count of an owner, each once, zone by zone.
+func (a *App) eachCount(ctx context.Context, zone, owner string, p *plugins.Principal, f func(count) error) error {
+	principals := []*plugins.Principal{p}
+	if p == nil {
+		var err error
+		if principals, err = a.principalsOf(ctx, owner); err != nil {
+			return err
+		}
+	}
+	type counted struct {
+		key    ratelimit.Key
+		limits string
+	}
+	seen := map[counted]bool{}
+	for _, l := range a.limitsByZone() {
+		if zone != "" && l.Zone != zone {
+			continue
+		}
+		for _, p := range principals {
+			c := count{zone: l.Zone}
+			switch {
+			case l.By == byOwner:
+				c.by, c.answer = byOwner, l.known(p, ratelimit.KindOwner, owner)
+			case l.By == byCredential && p.Credential != "":
+				c.by, c.answer = byCredential+" "+p.Credential, l.known(p, ratelimit.KindCredential, p.Credential)
+			default:
+				continue
+			}
+			id := counted{c.key, limitsText(c.policy) + strconv.Itoa(c.policy.Concurrency)}
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			if err := f(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// principalsOf is an owner as each of their API keys would make them known.
+func (a *App) principalsOf(ctx context.Context, owner string) ([]*plugins.Principal, error) {
+	o, err := a.records.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := o.store.Keys(ctx, store.KeyFilter{Owner: owner})
+	if err != nil {
+		return nil, err
+	}
+	var principals []*plugins.Principal
+	now := time.Now()
+	for _, k := range keys {
+		if k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(now)) {
+			principals = append(principals, &plugins.Principal{Owner: owner, Tier: k.Tier, Limits: k.Limits, KeyID: k.ID, Credential: k.ID})
+		}
+	}
+	if len(principals) == 0 {
+		principals = append(principals, &plugins.Principal{Owner: owner})
+	}
+	return principals, nil
+}
+
+// look asks the limiter and charges nothing.
+func (c *count) look(ctx context.Context) ([]usageRow, error) {
+	var list []usageRow
+	if len(c.policy.Limits) != 0 {
+		d, err := c.answer.zone.limiter.Take(ctx, c.key, c.policy.Limits, 0, nil)
+		if err != nil {
+			return nil, fmt.Errorf("looking at the counts of zone %s: %w", c.zone, err)
+		}
+		for i, row := range d.Rows {
+			list = append(list, usageRow{
+				Zone: c.zone, Name: c.policy.LimitName(i), By: c.by, Limit: row.Limit.String(),
+				Remaining: row.Remaining, Reset: ratelimit.ResetSeconds(row.ResetAfter),
+			})
+		}
+	}
+	if most := c.policy.Concurrency; most != 0 {
+		list = append(list, usageRow{
+			Zone: c.zone, Name: c.policy.Name, By: c.by, Limit: "concurrency " + strconv.Itoa(most),
+			Remaining: int64(max(0, most-c.answer.zone.inFlight.Held(c.key))),
+		})
+	}
+	return list, nil
+}
+
+// limitsByZone are the handlers, sorted by zone.
+func (a *App) limitsByZone() []*RateLimit {
+	return slices.SortedStableFunc(slices.Values(a.limits), func(x, y *RateLimit) int { return strings.Compare(x.Zone, y.Zone) })
+}
+
+// zoneNames are the zones of the configuration, sorted.
+func (a *App) zoneNames() []string {
+	var names []string
+	for _, l := range a.limitsByZone() {
+		names = append(names, l.Zone)
+	}
+	return slices.Compact(names)
+}
+
+// errNoZone is the answer for a zone that no handler has.
+var errNoZone = errors.New("no zone")
+
+// resetCounts forgets what an owner has used in a zone of every limit that may
+// hold for them, now or by another of their credentials. What is under way stays
+// counted.
+func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
+	principals, err := a.principalsOf(ctx, owner)
+	if err != nil {
+		return err
+	}
+	type place struct {
+		ratelimit.Limiter
+		key ratelimit.Key
+	}
+	limits := map[place][]ratelimit.Limit{}
+	add := func(l *RateLimit, kind, subject string, source *limitSource) {
+		at := place{l.zone.limiter, ratelimit.NewKey(l.Zone+source.apart, kind, subject)}
+		for _, limit := range source.policy.Limits {
+			if !slices.ContainsFunc(limits[at], limit.SameState) {
+				limits[at] = append(limits[at], limit)
+			}
+		}
+	}
+	for _, l := range a.limits {
+		if l.Zone != zone {
+			continue
+		}
+		subjects := map[string]string{owner: ratelimit.KindOwner}
+		if l.By == byCredential {
+			subjects = map[string]string{}
+			for _, p := range principals {
+				subjects[p.Credential] = ratelimit.KindCredential
+			}
+		} else if l.By != byOwner {
+			continue
+		}
+		for subject, kind := range subjects {
+			for _, source := range a.tierSources {
+				add(l, kind, subject, source)
+			}
+			if l.route != nil {
+				add(l, kind, subject, l.source())
+			}
+			for _, p := range principals {
+				if len(p.Limits) != 0 {
+					if own := a.override(p.Limits); own != nil {
+						add(l, kind, subject, own)
+					}
+				}
+			}
+		}
+	}
+	for at, limits := range limits {
+		// A limiter takes a bounded number of limits at once, as in a decision.
+		for part := range slices.Chunk(limits, ratelimit.MaxLimits) {
+			if err := at.Reset(ctx, at.key, part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
