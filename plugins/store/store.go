@@ -91,6 +91,26 @@ type Store interface {
 
 	Users
 
+	// SaveCounts merges counts into those that are kept, by Count.Merge; ErrInvalid by
+	// CheckCount, and then nothing is kept. A failure may leave some of them kept.
+	SaveCounts(ctx context.Context, counts []Count) error
+	// Counts calls each for every count of a zone that is not Full at now, until it
+	// returns an error. It must not call the store.
+	Counts(ctx context.Context, zone string, now time.Time, each func(Count) error) error
+	// DeleteCounts forgets every count of a key in a zone.
+	DeleteCounts(ctx context.Context, zone string, key [16]byte) error
+	// SweepCounts removes those that were Full before a time, in whole seconds, and
+	// says how many.
+	SweepCounts(ctx context.Context, before time.Time) (int, error)
+
+	// SetOwner keeps the limits of an owner in place of those that are kept;
+	// ErrInvalid by CheckOwner.
+	SetOwner(ctx context.Context, o OwnerLimits) error
+	// Owners returns the limits of every owner that has any, by owner.
+	Owners(ctx context.Context) ([]OwnerLimits, error)
+	// DeleteOwner forgets the limits of an owner; ErrNotFound.
+	DeleteOwner(ctx context.Context, owner string) error
+
 	// Version grows with every change to keys (other than TouchKeys) and
 	// revocations, not to accounts, by whichever process made it. It is cheap enough to poll several
 	// times a second.

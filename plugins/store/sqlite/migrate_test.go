@@ -22,6 +22,7 @@ var released = []string{
 	"f49348ccd4977e52179adfaf95e434f13fe15b7b49cd8ba5ee84ce0862be09e9",
 	"23fc59d0fe1fbc4f32fc251a733e6053f08d57674895145a4d80d717e81ad8f3",
 	"04c08fdcd912a69535e1451c5d3efbdedb33faf2fbcde4884c7f28b36cbf7373",
+	"7b0bdca42697c700c73eaff2e6240c7adc470d25d28b8d2a475272668ab8d4fe",
 }
 
 func mustLoad(t *testing.T) []migration {

@@ -39,6 +39,13 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 		_, errs["Family"] = s.Family(c, "f")
 		_, errs["RenewFamily"] = s.RenewFamily(c, renewal(t, NewFamily(t, "u"), "next"))
 		_, errs["EndFamily"] = s.EndFamily(c, "f", ends(t))
+		errs["SaveCounts"] = s.SaveCounts(c, []store.Count{newCount(1)})
+		errs["Counts"] = s.Counts(c, "z", base, func(store.Count) error { return nil })
+		errs["DeleteCounts"] = s.DeleteCounts(c, "z", [16]byte{})
+		_, errs["SweepCounts"] = s.SweepCounts(c, base)
+		errs["SetOwner"] = s.SetOwner(c, newOwner("o"))
+		_, errs["Owners"] = s.Owners(c)
+		errs["DeleteOwner"] = s.DeleteOwner(c, "o")
 		_, errs["Version"] = s.Version(c)
 		return errs
 	}

@@ -45,6 +45,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"users", testUsers},
 		{"own keys", testOwnKeys},
 		{"families", testFamilies},
+		{"counts", testCounts},
+		{"owners", testOwners},
 		{"version", testVersion},
 		{"concurrency", testConcurrency},
 		{"failure", testFailure},

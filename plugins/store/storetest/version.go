@@ -60,6 +60,13 @@ func testVersion(t *testing.T, open func(t *testing.T) store.Store) {
 			return err
 		}, true},
 		{"AppendAudit", func() error { return s.AppendAudit(ctx(), store.AuditEntry{At: base, Action: "a"}) }, false},
+		{"SaveCounts", func() error { return s.SaveCounts(ctx(), []store.Count{newCount(1)}) }, false},
+		{"DeleteCounts", func() error { return s.DeleteCounts(ctx(), "z", newCount(1).Key) }, false},
+		{"SweepCounts", func() error { _, err := s.SweepCounts(ctx(), base); return err }, false},
+		{"SetOwner", func() error { return s.SetOwner(ctx(), newOwner("o")) }, true},
+		{"SetOwner again", func() error { return s.SetOwner(ctx(), newOwner("o")) }, true},
+		{"DeleteOwner", func() error { return s.DeleteOwner(ctx(), "o") }, true},
+		{"refused DeleteOwner", func() error { return expect(s.DeleteOwner(ctx(), "o"), store.ErrNotFound) }, false},
 		{"empty sweep", func() error { _, err := s.SweepRevocations(ctx(), base); return err }, false},
 		{"sweep", func() error { _, err := s.SweepRevocations(ctx(), base.Add(time.Hour)); return err }, true},
 		{"Revoke anew", func() error { return s.Revoke(ctx(), r) }, true},
