@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -34,28 +35,35 @@ const (
 	maxImportBody = 64 << 20
 )
 
+// adminRoutes are all routes. docs/admin-api.md and openapi.json have each of them.
+var adminRoutes = []struct {
+	pattern string
+	handler http.Handler
+}{
+	{"GET /gateway/keys", adminHandler(listKeys)},
+	{"POST /gateway/keys", adminHandler(createKey)},
+	{"GET /gateway/keys/{id}", adminHandler(getKey)},
+	{"PATCH /gateway/keys/{id}", adminHandler(patchKey)},
+	{"DELETE /gateway/keys/{id}", adminHandler(deleteKey)},
+	{"POST /gateway/keys/{id}/rotate", adminHandler(rotateKey)},
+	{"POST /gateway/keys/import", adminHandler(importKeys)},
+	{"POST /gateway/tokens/inspect", adminHandler(inspectToken)},
+	{"GET /gateway/revocations", adminHandler(listRevocations)},
+	{"POST /gateway/revocations", adminHandler(addRevocation)},
+	{"DELETE /gateway/revocations/{id}", adminHandler(deleteRevocation)},
+	{"GET /gateway/decisions/{id}", journalHandler(showDecision)},
+	{"GET /gateway/usage/{owner}", adminHandler(showUsage)},
+	{"GET /gateway/limits/{zone}/{owner}", adminHandler(showLimits)},
+	{"DELETE /gateway/limits/{zone}/{owner}", adminHandler(resetLimits)},
+	{"POST /gateway/check", appHandler(checkRequest)},
+	{"GET /gateway/health", adminHandler(showHealth)},
+}
+
 // Routes returns the one route that leads to all of ours.
 func (a *Admin) Routes() []caddy.AdminRoute {
 	a.routes = http.NewServeMux()
-	for pattern, handler := range map[string]adminHandler{
-		"GET /gateway/keys":                     listKeys,
-		"POST /gateway/keys":                    createKey,
-		"GET /gateway/keys/{id}":                getKey,
-		"PATCH /gateway/keys/{id}":              patchKey,
-		"DELETE /gateway/keys/{id}":             deleteKey,
-		"POST /gateway/keys/{id}/rotate":        rotateKey,
-		"POST /gateway/keys/import":             importKeys,
-		"POST /gateway/tokens/inspect":          inspectToken,
-		"GET /gateway/revocations":              listRevocations,
-		"POST /gateway/revocations":             addRevocation,
-		"DELETE /gateway/revocations/{id}":      deleteRevocation,
-		"GET /gateway/decisions/{id}":           showDecision,
-		"GET /gateway/usage/{owner}":            showUsage,
-		"GET /gateway/limits/{zone}/{owner}":    showLimits,
-		"DELETE /gateway/limits/{zone}/{owner}": resetLimits,
-		"GET /gateway/health":                   showHealth,
-	} {
-		a.routes.Handle(pattern, handler)
+	for _, route := range adminRoutes {
+		a.routes.Handle(route.pattern, route.handler)
 	}
 	return []caddy.AdminRoute{{Pattern: "/gateway/", Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		most := int64(maxAdminBody)
@@ -83,6 +91,38 @@ type adminHandler func(r *adminRequest) (status int, body any, err error)
 // before the apps of a configuration.
 func (h adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, body, err := h.answer(r)
+	writeAdmin(w, status, body, err)
+}
+
+// appHandler is an adminHandler that works while the store does not.
+type appHandler adminHandler
+
+func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	app, err := runningApp()
+	if err != nil {
+		writeAdmin(w, 0, nil, err)
+		return
+	}
+	status, body, err := h(&adminRequest{Request: r, app: app})
+	writeAdmin(w, status, body, err)
+}
+
+// journalHandler answers from the journal of decisions, which needs neither the
+// store nor a gateway app: a configuration may have gateway_errors alone.
+type journalHandler func(j *decision.Journal, r *http.Request) (status int, body any, err error)
+
+func (h journalHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kept, ok := pooled[journal](journalKey)
+	if !ok {
+		writeAdmin(w, 0, nil, errNotRunning)
+		return
+	}
+	status, body, err := h(kept.Journal, r)
+	writeAdmin(w, status, body, err)
+}
+
+// writeAdmin writes an answer, or the error in its place.
+func writeAdmin(w http.ResponseWriter, status int, body any, err error) {
 	if err != nil {
 		status, body = adminError(err)
 	}
@@ -95,19 +135,28 @@ func (h adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h adminHandler) answer(r *http.Request) (int, any, error) {
-	loaded, err := caddy.ActiveContext().AppIfConfigured("gateway")
+	app, err := runningApp()
 	if err != nil {
-		return 0, nil, errNotRunning
-	}
-	app, ok := loaded.(*App)
-	if !ok {
-		return 0, nil, errNotRunning
+		return 0, nil, err
 	}
 	records, err := app.records.open(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
 	return h(&adminRequest{r, app, records, &keyService{app, records, time.Now}})
+}
+
+// runningApp is the gateway app of the running configuration.
+func runningApp() (*App, error) {
+	loaded, err := caddy.ActiveContext().AppIfConfigured("gateway")
+	if err != nil {
+		return nil, errNotRunning
+	}
+	app, ok := loaded.(*App)
+	if !ok {
+		return nil, errNotRunning
+	}
+	return app, nil
 }
 
 // adminError says an error in the format of the project.

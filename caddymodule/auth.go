@@ -246,13 +246,16 @@ func ambiguous(r *http.Request) *plugins.Denial {
 
 // identify finds the caller: exactly one of a principal, a denial and a failure.
 func (a *Auth) identify(r *http.Request, x *exchange) (*plugins.Principal, *plugins.Denial, error) {
+	if x.dry != nil && x.dry.as != nil {
+		return x.dry.as, nil, nil
+	}
 	credential, found, denial := a.headers.Find(r)
 	switch {
 	case denial != nil:
 		return nil, denial, nil
 	case found:
 		x.credentialIn = a.headers.Name(credential.Source)
-		credential.ClientIP = clientIP(r)
+		credential.ClientIP, credential.DryRun = clientIP(r), x.dry != nil
 		return a.chain.Authenticate(r.Context(), credential)
 	}
 	if denial := a.headers.Misplaced(r, a.Optional); denial != nil {
@@ -296,8 +299,8 @@ func (a *Auth) accepts(p *plugins.Principal) bool {
 // about, so that a good credential from the same address always passes.
 func (a *Auth) deny(w http.ResponseWriter, r *http.Request, x *exchange, d *plugins.Denial) error {
 	if d.Reason != plugins.ReasonNoCredential {
-		if slowed := a.countFailure(r); slowed != nil {
-			slowed.Value = string(d.Reason) + ", " + slowed.Value
+		if slowed := a.countFailure(r, x); slowed != nil {
+			slowed.Value, slowed.Of = string(d.Reason)+", "+slowed.Value, d.Of
 			return a.judge.refuse(w, r, x, slowed)
 		}
 	}
@@ -305,7 +308,7 @@ func (a *Auth) deny(w http.ResponseWriter, r *http.Request, x *exchange, d *plug
 	return a.judge.refuse(w, r, x, d)
 }
 
-func (a *Auth) countFailure(r *http.Request) *plugins.Denial {
+func (a *Auth) countFailure(r *http.Request, x *exchange) *plugins.Denial {
 	if a.failureCount == nil {
 		return nil
 	}
@@ -313,7 +316,7 @@ func (a *Auth) countFailure(r *http.Request) *plugins.Denial {
 	if !ok {
 		return nil
 	}
-	decision, err := a.failureCount.Take(r.Context(), key, a.failures, 1, nil)
+	decision, err := x.take(r.Context(), a.failureCount, key, a.failures, 1, nil)
 	if err != nil || decision.Allowed {
 		return nil
 	}

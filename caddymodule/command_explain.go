@@ -43,6 +43,11 @@ func tell(w io.Writer, r decision.Record) {
 	default:
 		fmt.Fprintf(w, "was answered with %d.\n", r.Status)
 	}
+	tellDecision(w, r)
+}
+
+// tellDecision prints what was found out about a request, step by step.
+func tellDecision(w io.Writer, r decision.Record) {
 	if r.RewrittenPath != "" {
 		fmt.Fprintf(w, "The path was rewritten to %s.\n", r.RewrittenPath)
 	}

@@ -224,7 +224,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	if status >= 500 {
 		level = zap.ErrorLevel
 	}
-	if c := e.logger.Check(level, "request failed"); c != nil {
+	if c := rw.x.log(e.logger).Check(level, "request failed"); c != nil {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("status", status), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.Error(err))
 	}
@@ -248,7 +248,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 		_, _ = rw.ResponseWriter.Write(body)
 		return
 	}
-	if c := e.logger.Check(upstreamLevel(p), "upstream error translated"); c != nil {
+	if c := rw.x.log(e.logger).Check(upstreamLevel(p), "upstream error translated"); c != nil {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("upstream_status", rw.status), zap.Int("status", p.Status),
 			zap.String("reader", p.Reader), zap.String("leak", p.Leak), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.String("original", p.Original))

@@ -44,6 +44,8 @@ type exchange struct {
 	// steps are the checks so far, the first stepCount of them.
 	steps     [6]step
 	stepCount uint8
+	// dry says that nobody sent the request: `check` asks what would become of it.
+	dry *dryRun
 	// recorded is the last record of this request.
 	recorded *decision.Record
 }

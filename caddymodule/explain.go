@@ -53,7 +53,9 @@ func (x *exchange) record(j *decision.Journal, r *http.Request, status int, fini
 	if caller := x.principal; caller != nil {
 		rec.Subject, rec.Owner, rec.Tier = clip(caller.Subject, maxRecordText), clip(caller.Owner, maxRecordText), clip(caller.Tier, maxRecordText)
 		rec.Roles, rec.Scopes = clipList(caller.Roles), clipList(caller.Scopes)
-		rec.Scheme, rec.KeyID, rec.Issuer = caller.Scheme, caller.KeyID, caller.Issuer
+		rec.Scheme, rec.KeyID, rec.Issuer, rec.SigningKey = caller.Scheme, caller.KeyID, caller.Issuer, caller.SigningKey
+	} else {
+		x.accuse(rec)
 	}
 	if x.policy != nil {
 		rec.Limits = limitRows(x.policy, &x.decision)
@@ -65,12 +67,25 @@ func (x *exchange) record(j *decision.Journal, r *http.Request, status int, fini
 	if finish != nil {
 		finish(rec)
 	}
-	if x.recorded != nil {
+	switch {
+	case x.dry != nil:
+	case x.recorded != nil:
 		j.Replace(x.recorded, rec)
-	} else {
+	default:
 		j.Add(rec)
 	}
 	x.recorded = rec
+}
+
+// accuse says whose credential was refused, where one was and the request did not
+// get another caller.
+func (x *exchange) accuse(rec *decision.Record) {
+	for i := range x.stepCount {
+		if d, ok := x.steps[i].of.(*plugins.Denial); ok && x.steps[i].policy == policyAuth {
+			of := d.Of
+			rec.Owner, rec.Scheme, rec.KeyID, rec.Issuer, rec.SigningKey = of.Owner, of.Scheme, of.KeyID, of.Issuer, clip(of.SigningKey, maxRecordText)
+		}
+	}
 }
 
 // tellStep says a check in words.
@@ -87,7 +102,10 @@ func (x *exchange) tellStep(s *step) decision.Step {
 		}
 		told.Value = clip(problem.Redact(of.Error()), maxRecordText)
 	case *plugins.Principal:
-		told.Value = clip(credentialText(of), maxRecordText)
+		told.Value = "a described caller"
+		if x.dry == nil || x.dry.as != of {
+			told.Value = clip(credentialText(of), maxRecordText)
+		}
 	case *Roles:
 		if x.principal != nil {
 			told.Value, told.Bound = of.policy.Describe(x.principal)
@@ -105,6 +123,9 @@ func (x *exchange) tellStep(s *step) decision.Step {
 // credentialText says a good credential in words.
 func credentialText(p *plugins.Principal) string {
 	text := "token of issuer " + p.Issuer
+	if p.SigningKey != "" {
+		text += ", kid " + p.SigningKey
+	}
 	if p.Scheme == plugins.SchemeAPIKey {
 		text = "API key " + p.KeyID
 	}
@@ -227,12 +248,8 @@ func clipList(list []string) []string {
 }
 
 // showDecision answers with the record of a request.
-func showDecision(r *adminRequest) (int, any, error) {
-	kept, ok := pooled[journal](journalKey)
-	if !ok {
-		return 0, nil, errNoRecord
-	}
-	record, ok := kept.Get(r.PathValue("id"))
+func showDecision(j *decision.Journal, r *http.Request) (int, any, error) {
+	record, ok := j.Get(r.PathValue("id"))
 	if !ok {
 		return 0, nil, errNoRecord
 	}

@@ -132,9 +132,15 @@ func gatewayOptions(inner string) string {
 // start runs a site with the gateway's default options.
 func start(t testing.TB, options, site string, vars ...string) *caddyharness.Caddy {
 	t.Helper()
+	return startText(t, options+"\nhttp://127.0.0.1:$PORT {\n"+site+"\n}\n", vars...)
+}
+
+// startText is start for a whole Caddyfile.
+func startText(t testing.TB, text string, vars ...string) *caddyharness.Caddy {
+	t.Helper()
 	t.Setenv("TEST_SECRET", testSecret)
 	t.Setenv("TEST_PEPPER", "a pepper for tests that is long enough")
-	return caddyharness.Start(t, options+"\nhttp://127.0.0.1:$PORT {\n"+site+"\n}\n", vars...)
+	return caddyharness.Start(t, text, vars...)
 }
 
 // madeKey is a key as the admin API answers.

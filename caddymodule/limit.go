@@ -288,20 +288,20 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denia
 		return d, denial, nil
 	}
 	if limit := d.policy.Concurrency; limit != 0 {
-		if !d.zone.inFlight.Acquire(d.key, limit) {
+		if !x.acquire(d.zone.inFlight, d.key, limit) {
 			denial := tooMany(time.Second)
 			denial.Reason = plugins.ReasonConcurrency
 			denial.Value = "no place left"
 			denial.Bound = "concurrency " + strconv.Itoa(limit)
 			return d, denial, nil
 		}
-		d.inFlight = true
+		d.inFlight = x.dry == nil
 	}
 	if len(d.policy.Limits) == 0 {
 		return d, nil, nil
 	}
 	var err error
-	d.Decision, err = d.zone.limiter.Take(r.Context(), d.key, d.policy.Limits, cost, x.rows[:0])
+	d.Decision, err = x.take(r.Context(), d.zone.limiter, d.key, d.policy.Limits, cost, x.rows[:0])
 	if err == nil && d.Allowed {
 		return d, nil, nil
 	}

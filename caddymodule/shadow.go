@@ -36,8 +36,10 @@ func (j *judge) shadow(r *http.Request, x *exchange, d *plugins.Denial, failure 
 		}
 		fields = append(fields, zap.Int("status", status), zap.Error(failure))
 	}
-	j.countShadow(r, x, reason, status)
-	j.logger.Info("shadow mode let a request pass that would be refused", fields...)
+	if x.dry == nil {
+		j.countShadow(r, x, reason, status)
+		j.logger.Info("shadow mode let a request pass that would be refused", fields...)
+	}
 	if !x.watched {
 		// Nobody will see how it ended.
 		x.record(j.journal, r, 0, nil)

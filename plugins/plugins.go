@@ -35,6 +35,8 @@ type Principal struct {
 	// Issuer is the configured name of the issuer that signed the token; empty
 	// for API keys.
 	Issuer string
+	// SigningKey is the kid in the token's header, where it has one.
+	SigningKey string
 	// TokenID is the token's jti, where it has one.
 	TokenID string
 	// Credential identifies the credential without revealing it: the key's id,
@@ -74,6 +76,20 @@ type Denial struct {
 	// secrets, for `explain`: `exp 2026-02-03T10:00:00Z` and `now 2026-02-03T10:00:31Z`.
 	Value string
 	Bound string
+	// Of says whose credential was refused, as far as that is known.
+	Of Evidence
+}
+
+// Evidence is what is known of a refused credential. What a token says of itself
+// is not proven by anything.
+type Evidence struct {
+	// Scheme that knew the credential as one of its kind.
+	Scheme string
+	// KeyID and Owner are those of the API key's record.
+	KeyID, Owner string
+	// Issuer is the configured name of the issuer that the token was held against,
+	// and SigningKey the kid that it names.
+	Issuer, SigningKey string
 }
 
 // Unavailable is a failure to decide: the store, the key source or the limiter

@@ -37,6 +37,9 @@ type Credential struct {
 	// ClientIP is the caller's address as the server resolved it; the zero Addr
 	// where it is not known.
 	ClientIP netip.Addr
+	// DryRun says that nobody sent the credential: it is judged as ever, and its use
+	// is not noted.
+	DryRun bool
 }
 
 // String hides the value.

@@ -22,6 +22,7 @@ func (ch Chain) Authenticate(ctx context.Context, c Credential) (*plugins.Princi
 		case err != nil:
 			return nil, nil, err
 		case d != nil:
+			d.Of.Scheme = scheme.Name()
 			return nil, d, nil
 		case p != nil:
 			return p, nil, nil

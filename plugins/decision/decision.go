@@ -87,6 +87,8 @@ const (
 	Upstream Outcome = "upstream"
 	// Failed: another handler failed.
 	Failed Outcome = "failed"
+	// Passed: nothing is wrong. Only a dry run makes records of such.
+	Passed Outcome = "passed"
 	// Unrouted: no route of the configuration answers the request.
 	Unrouted Outcome = "unrouted"
 )

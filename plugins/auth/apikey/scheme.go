@@ -109,9 +109,12 @@ func (s *Scheme) Authenticate(ctx context.Context, c auth.Credential) (*plugins.
 		return nil, auth.DenyKey(plugins.ReasonKeyUnknown, shown(value), ""), nil
 	}
 	if denial := e.admit(now, c.ClientIP); denial != nil {
+		denial.Of = plugins.Evidence{KeyID: e.principal.KeyID, Owner: e.principal.Owner}
 		return nil, denial, nil
 	}
-	s.touch(e, now)
+	if !c.DryRun {
+		s.touch(e, now)
+	}
 	return e.principal, nil, nil
 }
 

@@ -238,8 +238,12 @@ func (v *Verifier) verify(ctx context.Context, p *policy, token string, now time
 	}
 	checked, denial, err := is.verify(ctx, t, now, v.defaultRole)
 	if checked == nil {
+		if denial != nil {
+			denial.Of = plugins.Evidence{Issuer: is.name, SigningKey: t.header.kid}
+		}
 		return nil, is, denial, err
 	}
+	checked.principal.SigningKey = t.header.kid
 	if denial := v.checkRevoked(checked.principal, checked.issued); denial != nil {
 		return nil, is, denial, nil
 	}

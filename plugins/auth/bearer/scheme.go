@@ -77,5 +77,7 @@ func denyRevoked(p *plugins.Principal) *plugins.Denial {
 	if p.TokenID != "" {
 		found = "jti " + quote(p.TokenID) + ", " + found
 	}
-	return auth.DenyToken(plugins.ReasonTokenRevoked, found, "")
+	d := auth.DenyToken(plugins.ReasonTokenRevoked, found, "")
+	d.Of = plugins.Evidence{Issuer: p.Issuer, SigningKey: p.SigningKey}
+	return d
 }

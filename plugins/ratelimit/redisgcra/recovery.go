@@ -2,30 +2,32 @@ package redisgcra
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// probeLimit is what the probe charges, to a caller of its own, so that it needs
-// the right to write and costs nobody anything.
-var probeLimit = ratelimit.Limit{Count: 1000, Period: time.Second, Burst: 1000}
+// probeKey is what the probe charges: a caller of its own, so that it needs the
+// right to write and costs nobody anything.
+var (
+	probeKey   = ratelimit.NewKey("", "probe", "")
+	probeLimit = ratelimit.Limit{Count: 1000, Period: time.Second, Burst: 1000}
+)
 
-// recover probes the server of a lane until it answers, charges what was admitted
-// meanwhile, and closes the breaker.
-func (l *Limiter) recover(ctx context.Context, way *lane) {
+// recover probes until Redis answers, charges what was admitted meanwhile, and
+// closes the breaker.
+func (l *Limiter) recover(ctx context.Context) {
 	for {
-		if !sleep(ctx, way.breaker.next()) {
+		if !sleep(ctx, l.breaker.next()) {
 			return
 		}
-		err := l.probe(ctx, way)
+		err := l.probe(ctx)
 		if err == nil {
 			// What is owed is charged before callers are let through: until then a
 			// caller could use in Redis what they have used here already.
-			l.settle(ctx, func(key ratelimit.Key) bool { return l.b.lane(key) == way })
+			l.settle(ctx)
 		}
-		way.breaker.probed(err, time.Now())
+		l.breaker.probed(err)
 		if err == nil {
 			// What was decided meanwhile by requests that found the breaker open.
 			l.scheduleFlush()
@@ -34,35 +36,17 @@ func (l *Limiter) recover(ctx context.Context, way *lane) {
 	}
 }
 
-func (l *Limiter) probe(ctx context.Context, way *lane) error {
-	key, found := l.probeKey(way)
-	if !found {
-		return nil // no slot leads there any more, so that nobody asks
-	}
+func (l *Limiter) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
-	_, err := l.engine.take(ctx, key, 1, []ratelimit.Row{{Limit: probeLimit}})
+	_, err := l.engine.take(ctx, probeKey, 1, []ratelimit.Row{{Limit: probeLimit}})
 	return err
 }
 
-// probeKey is a caller of nobody whose count is on the server of the lane.
-func (l *Limiter) probeKey(way *lane) (ratelimit.Key, bool) {
-	if way == l.b.first {
-		return ratelimit.NewKey("", "probe", ""), true
-	}
-	// One slot of 16,384 is found in this many tries but for once in e^4.
-	for n := range 4 * slots {
-		if key := ratelimit.NewKey("", "probe", strconv.Itoa(n)); l.b.lane(key) == way {
-			return key, true
-		}
-	}
-	return ratelimit.Key{}, false
-}
-
-// settle charges what those owe whom due picks, once: a charge that fails is
-// forgiven, since it may have come through.
-func (l *Limiter) settle(ctx context.Context, due func(ratelimit.Key) bool) {
-	settled, _ := l.outage.settle(due, func(who debtor, d debt) error {
+// settle charges what is owed, once: a charge that fails is forgiven, since it
+// may have come through.
+func (l *Limiter) settle(ctx context.Context) {
+	settled, _ := l.outage.settle(func(who debtor, d debt) error {
 		ctx, cancel := context.WithTimeout(ctx, max(l.o.Timeout, time.Second))
 		defer cancel()
 		err := l.engine.drain(ctx, who.key, d.limit, d.used)
@@ -73,9 +57,6 @@ func (l *Limiter) settle(ctx context.Context, due func(ratelimit.Key) bool) {
 	})
 	l.settled.Add(int64(settled))
 }
-
-// answers reports whether the server of the caller's count is asked.
-func (l *Limiter) answers(key ratelimit.Key) bool { return l.b.lane(key).breaker.ready() }
 
 // flushAfter is how long single failures wait to be charged.
 const flushAfter = time.Second
@@ -89,8 +70,8 @@ func (l *Limiter) scheduleFlush() {
 	l.start(func(ctx context.Context) {
 		slept := sleep(ctx, flushAfter)
 		l.flush.Store(false)
-		if slept {
-			l.settle(ctx, l.answers)
+		if slept && l.breaker.ready() {
+			l.settle(ctx)
 		}
 	})
 }
@@ -98,13 +79,15 @@ func (l *Limiter) scheduleFlush() {
 // chargeLoop charges what was admitted on credit.
 func (l *Limiter) chargeLoop(ctx context.Context) {
 	for sleep(ctx, chargeAfter) {
-		l.chargeDue(ctx)
+		if l.breaker.ready() {
+			l.chargeDue(ctx)
+		}
 	}
 }
 
 // chargeDue sends all charges in one pipeline or a few.
 func (l *Limiter) chargeDue(ctx context.Context) {
-	charges := l.prepaid.due(l.answers)
+	charges := l.prepaid.due()
 	done := make(chan struct{}, len(charges))
 	for _, ch := range charges {
 		go func() {
@@ -127,7 +110,7 @@ func (l *Limiter) charge(ctx context.Context, ch charge) {
 	sent := l.o.Clock()
 	charged, err := l.engine.take(ctx, ch.key, ch.cost, rows)
 	if err != nil {
-		l.failed(l.b.lane(ch.key), err)
+		l.failed(err)
 		// A charge that may have come through is not made again: once too little is
 		// within the bound, twice would refuse a caller who did nothing wrong.
 		l.prepaid.charged(ch, charged, sent, nil)

@@ -1,0 +1,307 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
+)
+
+// checkInput is a request that nobody sends: what would become of it?
+type checkInput struct {
+	Method string `json:"method"`
+	URL    string `json:"url"`
+	// Headers as name and value; a name may come several times.
+	Headers []checkHeader `json:"headers"`
+	// Key is an API key, Token a JSON Web Token, and As a caller who is described
+	// instead; one of them at most.
+	Key   string         `json:"key"`
+	Token string         `json:"token"`
+	As    *describedUser `json:"as"`
+	// IP is the address that the request comes from. Default: 127.0.0.1.
+	IP string `json:"ip"`
+}
+
+type checkHeader struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// describedUser is a caller whom gateway_auth is to find.
+type describedUser struct {
+	Owner   string   `json:"owner"`
+	Subject string   `json:"subject"`
+	Roles   []string `json:"roles"`
+	Tier    string   `json:"tier"`
+	Scopes  []string `json:"scopes"`
+	Scheme  string   `json:"scheme"`
+	Issuer  string   `json:"issuer"`
+	KeyID   string   `json:"key_id"`
+}
+
+// checkJSON is what would become of it.
+type checkJSON struct {
+	// Allowed says that no policy of the gateway would refuse.
+	Allowed bool `json:"allowed"`
+	// Status that the client would get; 0 where the handler decides that the request
+	// would be passed to.
+	Status int `json:"status"`
+	// PassedTo is the handler that the request would reach, and Upstreams the
+	// addresses that it may choose from.
+	PassedTo  *string  `json:"passed_to"`
+	Upstreams []string `json:"upstreams"`
+	// Limits that would be told to the client, as they would be after the request.
+	Limits   []decision.LimitRow `json:"limits"`
+	Decision *decision.Record    `json:"decision"`
+}
+
+// checkRequest is the admin API's dry run.
+func checkRequest(r *adminRequest) (int, any, error) {
+	var in checkInput
+	if err := r.decode(&in); err != nil {
+		return 0, nil, err
+	}
+	loaded, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		return 0, nil, errNotRunning
+	}
+	app, ok := loaded.(*caddyhttp.App)
+	if !ok {
+		return 0, nil, errNotRunning
+	}
+	made, dry, err := in.request(r, app)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := dry.check(made)
+	return http.StatusOK, answer, err
+}
+
+// request makes the request that the input describes, and the dry run of the
+// server that it leads to.
+func (in *checkInput) request(admin *adminRequest, app *caddyhttp.App) (*http.Request, *dryRun, error) {
+	method := in.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	if !httpguts.ValidHeaderFieldName(method) {
+		return nil, nil, &inputError{"method", "is not the name of a method"}
+	}
+	parsed, err := url.ParseRequestURI(in.URL)
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || !httpguts.ValidHostHeader(parsed.Host) {
+		return nil, nil, &inputError{"url", "write a whole URL, like https://api.example.com/v1/items"}
+	}
+	port := parsed.Port()
+	if port == "" {
+		port = defaultPort(app, parsed.Scheme)
+	}
+	server, err := serverFor(app, parsed.Hostname(), port)
+	if err != nil {
+		return nil, nil, err
+	}
+	dry := &dryRun{server: server}
+	header, err := in.header()
+	if err != nil {
+		return nil, nil, err
+	}
+	if in.As != nil {
+		if dry.as, err = in.As.principal(admin.app); err != nil {
+			return nil, nil, err
+		}
+	}
+	from := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if in.IP != "" {
+		if from, err = netip.ParseAddr(in.IP); err != nil {
+			return nil, nil, &inputError{"ip", "is not an address, like 192.0.2.7 or 2001:db8::7"}
+		}
+	}
+	// As a server reads it: the URL is the path and the query, the rest is Host.
+	target := &url.URL{Path: parsed.Path, RawPath: parsed.RawPath, RawQuery: parsed.RawQuery, ForceQuery: parsed.ForceQuery}
+	if target.Path == "" {
+		target.Path = "/"
+	}
+	made := &http.Request{
+		Method: method, URL: target, Host: parsed.Host, RequestURI: target.RequestURI(), Header: header, Body: http.NoBody,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		RemoteAddr: net.JoinHostPort(from.String(), "1"),
+	}
+	if parsed.Scheme == "https" {
+		made.TLS = &tls.ConnectionState{HandshakeComplete: true, Version: tls.VersionTLS13, ServerName: parsed.Hostname()}
+	}
+	return made.WithContext(admin.Context()), dry, nil
+}
+
+func defaultPort(app *caddyhttp.App, scheme string) string {
+	port, configured := "80", app.HTTPPort
+	if scheme == "https" {
+		port, configured = "443", app.HTTPSPort
+	}
+	if configured != 0 {
+		port = strconv.Itoa(configured)
+	}
+	return port
+}
+
+// header is the request's, with the credential.
+func (in *checkInput) header() (http.Header, error) {
+	h := http.Header{}
+	for _, line := range in.Headers {
+		if !httpguts.ValidHeaderFieldName(line.Name) || !httpguts.ValidHeaderFieldValue(line.Value) {
+			return nil, &inputError{"headers", "a name or value that no request can have"}
+		}
+		if strings.EqualFold(line.Name, "Host") {
+			return nil, &inputError{"headers", "Host is that of the URL"}
+		}
+		h.Add(line.Name, strings.TrimSpace(line.Value))
+	}
+	given := 0
+	for _, is := range []bool{in.Key != "", in.Token != "", in.As != nil} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return nil, &inputError{"key", "give one of key, token and as"}
+	case in.Key != "":
+		h.Add("Authorization", "Bearer "+in.Key)
+	case in.Token != "":
+		h.Add("Authorization", "Bearer "+in.Token)
+	}
+	if !httpguts.ValidHeaderFieldValue(in.Key) || !httpguts.ValidHeaderFieldValue(in.Token) {
+		return nil, &inputError{"key", "no header can carry it"}
+	}
+	return h, nil
+}
+
+// principal is the caller that is described.
+func (d *describedUser) principal(app *App) (*plugins.Principal, error) {
+	p := &plugins.Principal{
+		Owner: d.Owner, Subject: d.Subject, Roles: d.Roles, Tier: d.Tier, Scopes: d.Scopes,
+		Scheme: d.Scheme, Issuer: d.Issuer, KeyID: d.KeyID,
+	}
+	if p.Owner == "" {
+		p.Owner = p.Subject
+	}
+	if p.Subject == "" {
+		p.Subject = p.Owner
+	}
+	if p.Owner == "" {
+		return nil, &inputError{"as", "needs an owner, like owner=u1"}
+	}
+	if len(p.Roles) == 0 && app.DefaultRole != "" {
+		p.Roles = []string{app.DefaultRole}
+	}
+	for _, role := range p.Roles {
+		if !app.hierarchy.Knows(role) {
+			return nil, &inputError{"as", fmt.Sprintf("unknown role %s: use one of %s", clip(role, 40), strings.Join(app.hierarchy.Names(), ", "))}
+		}
+	}
+	if p.Tier != "" && app.tiers[p.Tier] == nil {
+		return nil, &inputError{"as", fmt.Sprintf("unknown tier %s: use one of %s", clip(p.Tier, 40), strings.Join(app.tierNames(), ", "))}
+	}
+	switch p.Scheme {
+	case "":
+		p.Scheme = plugins.SchemeAPIKey
+		if p.Issuer != "" {
+			p.Scheme = plugins.SchemeBearer
+		}
+	case plugins.SchemeAPIKey, plugins.SchemeBearer:
+	default:
+		return nil, &inputError{"as", "unknown scheme " + clip(p.Scheme, 40) + ": use api_key or bearer"}
+	}
+	p.Credential = p.KeyID
+	if p.Credential == "" {
+		p.Credential = "described " + p.Subject
+	}
+	for _, text := range []string{p.Owner, p.Subject, p.Issuer, p.KeyID, strings.Join(p.Scopes, " ")} {
+		if err := checkText("as", text, 0, 4096); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// errDryRunPanicked is a handler that did not expect to be asked.
+var errDryRunPanicked = errors.New("a handler of the configuration panicked")
+
+// check walks the routes and says what became of the request.
+func (d *dryRun) check(made *http.Request) (answer *checkJSON, err error) {
+	w := &dryWriter{header: http.Header{}}
+	repl := caddy.NewReplacer()
+	r := caddyhttp.PrepareRequest(made, repl, w, d.server)
+	x := exchangeOf(r)
+	x.dry = d
+	defer func() {
+		if v := recover(); v != nil {
+			answer, err = nil, fmt.Errorf("%w: %v", errDryRunPanicked, v)
+		}
+	}()
+	failure := d.serve(w, r)
+
+	if x.requestID == "" {
+		x.requestID = requestID(r)
+	}
+	if x.recorded == nil || x.recorded.Outcome == decision.Shadow {
+		shadowed := x.shadowed()
+		x.record(nil, r, w.status, func(rec *decision.Record) {
+			switch {
+			case failure != nil:
+				x.blame(rec, failure)
+			case d.stopped == "":
+				rec.Outcome = decision.Unrouted
+			case !shadowed:
+				rec.Outcome = decision.Passed
+			}
+		})
+	}
+	answer = &checkJSON{Status: w.status, Upstreams: d.upstreams, Limits: x.recorded.Limits, Decision: x.recorded}
+	if d.stopped != "" {
+		answer.PassedTo = &d.stopped
+		if !d.answered {
+			answer.Status, x.recorded.Status = 0, 0
+		}
+	}
+	if answer.Upstreams == nil {
+		answer.Upstreams = []string{}
+	}
+	if answer.Limits == nil {
+		answer.Limits = []decision.LimitRow{}
+	}
+	answer.Allowed = x.recorded.Outcome != decision.Refused && x.recorded.Outcome != decision.Undecided
+	return answer, nil
+}
+
+// dryWriter is the client of a dry run. What is written to it is not kept.
+type dryWriter struct {
+	header http.Header
+	status int
+}
+
+func (w *dryWriter) Header() http.Header { return w.header }
+
+func (w *dryWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+}
+
+func (w *dryWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return len(p), nil
+}
+
+// Interface guards.
+var _ http.ResponseWriter = (*dryWriter)(nil)

@@ -1,0 +1,46 @@
+package ratelimit
+
+import "time"
+
+// Preview turns the decision about cost 0 into the one that a Take of cost would
+// have been at the same moment, without charging anything. It is exact; only the
+// wait of a strict limit for more than one unit that it lacks is the time until
+// all of it is free.
+func (d *Decision) Preview(cost int64) {
+	for i := range d.Rows {
+		row := &d.Rows[i]
+		interval := row.Limit.Interval()
+		horizon := time.Duration(row.Limit.Burst) * interval
+		row.RetryAfter = 0
+		switch {
+		case cost > row.Limit.Burst:
+			row.RetryAfter = -1
+		case row.Limit.Strict:
+			if cost > row.Remaining {
+				row.RetryAfter = row.ResetAfter
+				if cost == row.Remaining+1 {
+					row.RetryAfter = row.NextAfter
+				}
+			}
+		default:
+			row.RetryAfter = max(0, row.ResetAfter+time.Duration(cost)*interval-horizon)
+		}
+	}
+	d.Settle(d.Rows)
+	if !d.Allowed || cost == 0 {
+		return
+	}
+	for i := range d.Rows {
+		row := &d.Rows[i]
+		if !row.Limit.Strict {
+			interval := row.Limit.Interval()
+			row.SetDebt(row.ResetAfter+time.Duration(cost)*interval, interval, time.Duration(row.Limit.Burst)*interval)
+			continue
+		}
+		row.Remaining -= cost
+		row.ResetAfter = row.Limit.Period
+		if row.NextAfter == 0 {
+			row.NextAfter = row.Limit.Period
+		}
+	}
+}
