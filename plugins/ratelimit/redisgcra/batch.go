@@ -35,6 +35,11 @@ const (
 	queueMax    = 8192
 )
 
+// patience is by how much a pipeline may outlive the budget of its callers: the
+// greeting of a new connection is a round trip too, and an answer that comes late
+// is no reason to greet again. Callers have gone by then.
+const patience = 200 * time.Millisecond
+
 // A batcher sends the calls of many goroutines in few pipelines: whatever waits
 // when a pipeline becomes free goes in one round trip. A caller never waits
 // longer than its context, whatever Redis and the client library do.
@@ -42,13 +47,14 @@ type batcher struct {
 	dial    func() redis.UniversalClient
 	client  atomic.Pointer[redis.UniversalClient]
 	budget  time.Duration
-	queue   chan *call
 	stop    chan struct{}
 	workers sync.WaitGroup
+	// first is the lane of all calls but those to a known master of a cluster.
+	first  *lane
+	shards *shards
 
 	// echo ends each pipeline with a question whose answer is known, so that a
-	// connection out of step is found before its answers are used. A cluster
-	// splits pipelines over nodes, where one question tells nothing.
+	// connection out of step is found before its answers are used.
 	echo   atomic.Bool
 	serial atomic.Uint64
 	trips  atomic.Int64
@@ -56,9 +62,20 @@ type batcher struct {
 	shifts atomic.Int64
 }
 
+// A lane is the way to one server. Calls to one that hangs must not hold up
+// those to others, so that each has its own queue and breaker.
+type lane struct {
+	// addr is the master of a cluster that the lane leads to, empty for the first.
+	addr    string
+	queue   chan *call
+	breaker breaker
+}
+
 // A call is one command on its way.
 type call struct {
-	cmd   *onceCmd
+	cmd *onceCmd
+	// name is the Redis key that it is about.
+	name  string
 	done  chan struct{}
 	state atomic.Int32
 }
@@ -77,31 +94,39 @@ type onceCmd struct{ *redis.Cmd }
 // NoRetry tells the library so.
 func (onceCmd) NoRetry() bool { return true }
 
-func newBatcher(dial func() redis.UniversalClient, budget time.Duration, cluster bool) *batcher {
-	b := &batcher{
-		dial: dial, budget: budget,
-		queue: make(chan *call, queueMax), stop: make(chan struct{}),
-	}
+// newBatcher makes one. Prepare is called with each lane before it is used.
+func newBatcher(dial func() redis.UniversalClient, budget time.Duration, cluster bool, prepare func(*lane)) *batcher {
+	b := &batcher{dial: dial, budget: budget, stop: make(chan struct{})}
 	client := dial()
 	b.client.Store(&client)
-	b.echo.Store(!cluster)
-	for range pipelines {
-		b.workers.Go(b.work)
+	b.echo.Store(true)
+	newLane := func(addr string) *lane {
+		l := &lane{addr: addr, queue: make(chan *call, queueMax)}
+		prepare(l)
+		for range pipelines {
+			b.workers.Go(func() { b.work(l) })
+		}
+		return l
+	}
+	b.first = newLane("")
+	if cluster {
+		b.shards = newShards(b.first, newLane)
+		b.workers.Go(b.follow)
 	}
 	return b
 }
 
-// do runs one command and reports whether it may have reached Redis. The command
-// must not be used again after an error.
-func (b *batcher) do(ctx context.Context, args ...any) (cmd *redis.Cmd, sent bool, err error) {
-	c := &call{cmd: &onceCmd{redis.NewCmd(context.Background(), args...)}, done: make(chan struct{})}
+// do runs one command about the given Redis key and reports whether it may have
+// reached Redis. The command must not be used again after an error.
+func (b *batcher) do(ctx context.Context, name string, args ...any) (cmd *redis.Cmd, sent bool, err error) {
+	c := &call{cmd: &onceCmd{redis.NewCmd(context.Background(), args...)}, name: name, done: make(chan struct{})}
 	select {
 	case <-b.stop:
 		return nil, false, errClosed
 	default:
 	}
 	select {
-	case b.queue <- c:
+	case b.laneOf(name).queue <- c:
 	default:
 		return nil, false, ErrBusy
 	}
@@ -121,14 +146,14 @@ func (b *batcher) do(ctx context.Context, args ...any) (cmd *redis.Cmd, sent boo
 	return nil, sent, ErrTimeout
 }
 
-func (b *batcher) work() {
+func (b *batcher) work(l *lane) {
 	batch := make([]*call, 0, pipelineMax)
 	for {
 		select {
 		case <-b.stop:
 			return
-		case c := <-b.queue:
-			batch = b.gather(append(batch[:0], c))
+		case c := <-l.queue:
+			batch = l.gather(append(batch[:0], c))
 		}
 		if len(batch) > 0 {
 			b.exec(batch)
@@ -138,7 +163,7 @@ func (b *batcher) work() {
 }
 
 // gather adds what waits and leaves out what was abandoned.
-func (b *batcher) gather(batch []*call) []*call {
+func (l *lane) gather(batch []*call) []*call {
 	if !batch[0].state.CompareAndSwap(callQueued, callSent) {
 		batch = batch[:0]
 	}
@@ -147,7 +172,7 @@ func (b *batcher) gather(batch []*call) []*call {
 	yielded := false
 	for len(batch) < pipelineMax {
 		select {
-		case c := <-b.queue:
+		case c := <-l.queue:
 			if c.state.CompareAndSwap(callQueued, callSent) {
 				batch = append(batch, c)
 			}
@@ -171,7 +196,7 @@ func (b *batcher) exec(batch []*call) {
 			}
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), b.budget)
+	ctx, cancel := context.WithTimeout(context.Background(), b.budget+patience)
 	defer cancel()
 	client := b.client.Load()
 	pipe := (*client).Pipeline()
@@ -182,7 +207,12 @@ func (b *batcher) exec(batch []*call) {
 	var serial string
 	if b.echo.Load() {
 		serial = "portcullis-" + strconv.FormatUint(b.serial.Add(1), 36)
-		echo = &onceCmd{redis.NewCmd(ctx, "echo", serial)}
+		if b.shards != nil {
+			// ECHO would go to any node, a script goes to that of its key.
+			echo = &onceCmd{redis.NewCmd(ctx, "eval", "return ARGV[1]", 1, batch[0].name, serial)}
+		} else {
+			echo = &onceCmd{redis.NewCmd(ctx, "echo", serial)}
+		}
 		_ = pipe.Process(ctx, echo)
 	}
 	b.trips.Add(1)
@@ -210,6 +240,8 @@ func (b *batcher) outOfStep(client *redis.UniversalClient, echo *onceCmd, serial
 	switch {
 	case err == nil && answer == serial:
 		return nil
+	case code == "MOVED" || code == "ASK" || code == "TRYAGAIN":
+		return nil // the slot is on its way
 	case code == "NOPERM" || code == "ERR" && strings.Contains(err.Error(), "unknown command"):
 		// A user or a server without ECHO: the check is not to be had.
 		b.echo.Store(false)

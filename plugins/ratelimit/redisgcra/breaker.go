@@ -27,6 +27,7 @@ type breaker struct {
 	since    time.Time
 	wait     time.Duration
 	lastErr  error
+	failedAt time.Time
 	opened   int64
 	// probe is called without the lock, once when the breaker opens.
 	probe func()
@@ -52,7 +53,7 @@ func (b *breaker) succeeded() {
 // failed notes a failure, which may open the breaker.
 func (b *breaker) failed(err error, now time.Time) {
 	b.mu.Lock()
-	b.lastErr = err
+	b.lastErr, b.failedAt = err, now
 	b.failures++
 	opens := !b.open && b.failures >= breakAfter
 	if opens {
@@ -76,22 +77,30 @@ func (b *breaker) next() time.Duration {
 }
 
 // probed notes how a probe ended.
-func (b *breaker) probed(err error) {
+func (b *breaker) probed(err error, now time.Time) {
 	if err == nil {
 		b.edge(false)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
-		b.lastErr = err
+		b.lastErr, b.failedAt = err, now
 		return
 	}
 	b.open, b.failures, b.since = false, 0, time.Time{}
 }
 
-// state is for Health.
-func (b *breaker) state() (open bool, since time.Time, opened int64, lastErr error) {
+// breakerState is what Health says of a breaker.
+type breakerState struct {
+	open bool
+	// since is when it opened, and failed when there was lastErr.
+	since, failed time.Time
+	opened        int64
+	lastErr       error
+}
+
+func (b *breaker) state() breakerState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.open, b.since, b.opened, b.lastErr
+	return breakerState{open: b.open, since: b.since, failed: b.failedAt, opened: b.opened, lastErr: b.lastErr}
 }

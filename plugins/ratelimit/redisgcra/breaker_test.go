@@ -33,13 +33,12 @@ func TestBreaker(t *testing.T) {
 		if got := b.next(); got < want*4/5 || got > want*6/5 {
 			t.Errorf("wait %d is %s, want %s and a fifth", i, got, want)
 		}
-		b.probed(down)
+		b.probed(down, now)
 	}
-	open, since, opened, err := b.state()
-	if !open || !since.Equal(now) || opened != 1 || !errors.Is(err, down) {
-		t.Errorf("got %v, %v, %d, %v", open, since, opened, err)
+	if s := b.state(); !s.open || !s.since.Equal(now) || s.opened != 1 || !errors.Is(s.lastErr, down) || !s.failed.Equal(now) {
+		t.Errorf("got %+v", s)
 	}
-	b.probed(nil)
+	b.probed(nil, now)
 	if !b.ready() {
 		t.Error("it stays open after a good probe")
 	}

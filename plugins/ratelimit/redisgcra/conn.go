@@ -43,7 +43,7 @@ func (b *batcher) eval(ctx context.Context, name, body string, keys []string, ar
 	for _, key := range keys {
 		all = append(all, key)
 	}
-	return b.do(ctx, append(all, args...)...)
+	return b.do(ctx, keys[0], append(all, args...)...)
 }
 
 // A rediser is what redis_rate asks of a client, on the batcher. A plain

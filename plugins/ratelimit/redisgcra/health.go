@@ -20,7 +20,8 @@ type Health struct {
 	// OutageBound is what is admitted on top of it while Redis does not answer.
 	OutageBound string `json:"outage_bound"`
 
-	// Breaker is "closed" while Redis is asked and "open" while it is not.
+	// Breaker is "closed" while Redis is asked and "open" while it is not, for a
+	// cluster while one of its masters is not.
 	Breaker string `json:"breaker"`
 	// OpenSince is when it opened, null while it is closed.
 	OpenSince *time.Time `json:"open_since"`
@@ -28,6 +29,8 @@ type Health struct {
 	Opened int64 `json:"opened"`
 	// LastError is the last failure, empty if there was none.
 	LastError string `json:"last_error"`
+	// Masters are those of a cluster that the gateway has met, empty for others.
+	Masters []Master `json:"masters"`
 
 	// Answered counts decisions of Redis, Denied refusals without asking it.
 	Answered int64 `json:"answered"`
@@ -49,15 +52,25 @@ type Health struct {
 	Owed      int   `json:"owed"`
 	Settled   int64 `json:"settled"`
 	Unsettled int64 `json:"unsettled"`
+
+	// failed is when LastError was.
+	failed time.Time
+}
+
+// A Master is one of a cluster.
+type Master struct {
+	Address string `json:"address"`
+	Breaker string `json:"breaker"`
+	// OpenSince is when it opened, null while it is closed.
+	OpenSince *time.Time `json:"open_since"`
 }
 
 // Health returns the state of now.
 func (l *Limiter) Health() Health {
-	open, since, opened, lastErr := l.breaker.state()
 	h := Health{
 		Target: l.o.Target.String(), Mode: l.o.Mode, Engine: l.o.Engine,
 		OnFailure: l.o.OnFailure, Share: l.o.Share, Timeout: l.o.Timeout.String(),
-		Bound: "B + R*W", Breaker: "closed", Opened: opened,
+		Bound: "B + R*W", Breaker: "closed", Masters: []Master{},
 		Answered: l.answered.Load(), Denied: l.denied.Load(),
 		Trips: l.b.trips.Load(), Calls: l.b.calls.Load(),
 		Errors: l.errs.Load(), Timeouts: l.timeouts.Load(),
@@ -75,11 +88,23 @@ func (l *Limiter) Health() Health {
 	case FailClosed:
 		h.OutageBound = "nothing"
 	}
-	if open {
-		h.Breaker, h.OpenSince = "open", &since
-	}
-	if lastErr != nil {
-		h.LastError = lastErr.Error()
+	for _, way := range l.b.lanes() {
+		state := way.breaker.state()
+		h.Opened += state.opened
+		if state.lastErr != nil && !state.failed.Before(h.failed) {
+			h.LastError, h.failed = state.lastErr.Error(), state.failed
+		}
+		m := Master{Address: way.addr, Breaker: "closed"}
+		if state.open {
+			m.Breaker, m.OpenSince = "open", &state.since
+			if h.OpenSince == nil || state.since.Before(*h.OpenSince) {
+				h.OpenSince = m.OpenSince
+			}
+			h.Breaker = "open"
+		}
+		if way.addr != "" {
+			h.Masters = append(h.Masters, m)
+		}
 	}
 	return h
 }

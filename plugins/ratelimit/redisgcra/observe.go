@@ -9,7 +9,8 @@ import (
 // An Observer is told what the limiter does with Redis, for metrics. Its
 // functions may be nil; they are called by many goroutines and must not block.
 type Observer struct {
-	// OnBreaker is told that the breaker opened or closed, in this order.
+	// OnBreaker is told that the breaker opened or closed, in this order. In a
+	// cluster each master has one: it opens with the first and closes with the last.
 	OnBreaker func(open bool)
 	// OnCall is told how long each call took that a decision waited for, and its
 	// error, nil where Redis answered. ErrorKind names the errors.
@@ -23,7 +24,18 @@ type Observer struct {
 // limiter that outlives what observes it.
 func (l *Limiter) Observe(o Observer) { l.observer.Store(&o) }
 
-func (l *Limiter) observeBreaker(open bool) {
+// breakerEdge is called by each breaker.
+func (l *Limiter) breakerEdge(open bool) {
+	l.edges.Lock()
+	defer l.edges.Unlock()
+	if open {
+		l.open++
+	} else {
+		l.open--
+	}
+	if open && l.open > 1 || !open && l.open > 0 {
+		return
+	}
 	if o := l.observer.Load(); o != nil && o.OnBreaker != nil {
 		o.OnBreaker(open)
 	}

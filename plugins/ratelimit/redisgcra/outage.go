@@ -140,11 +140,17 @@ func (o *outage) owe(key ratelimit.Key, limits []ratelimit.Limit, cost int64) {
 	}
 }
 
-// settle charges what is owed, once, whatever comes of it.
-func (o *outage) settle(charge func(debtor, debt) error) (settled int, err error) {
+// settle charges what those owe whom due picks, once, whatever comes of it.
+func (o *outage) settle(due func(ratelimit.Key) bool, charge func(debtor, debt) error) (settled int, err error) {
 	o.mu.Lock()
 	owed := o.owed
 	o.owed = map[debtor]debt{}
+	for who, d := range owed {
+		if !due(who.key) {
+			o.owed[who] = d
+			delete(owed, who)
+		}
+	}
 	o.mu.Unlock()
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -208,14 +208,14 @@ type charge struct {
 	cost   int64
 }
 
-// due takes what is to be charged now.
-func (p *prepaid) due() []charge {
+// due takes what is to be charged now, of those whom answers picks.
+func (p *prepaid) due(answers func(ratelimit.Key) bool) []charge {
 	var charges []charge
 	for i := range p.shards {
 		s := &p.shards[i]
 		s.mu.Lock()
 		for key, c := range s.callers {
-			if c.pending > 0 && c.flying == 0 {
+			if c.pending > 0 && c.flying == 0 && answers(key) {
 				charges = append(charges, charge{key: key, limits: c.limits, cost: c.pending})
 				c.flying, c.pending = c.pending, 0
 			}

@@ -2,32 +2,30 @@ package redisgcra
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// probeKey is what the probe charges: a caller of its own, so that it needs the
-// right to write and costs nobody anything.
-var (
-	probeKey   = ratelimit.NewKey("", "probe", "")
-	probeLimit = ratelimit.Limit{Count: 1000, Period: time.Second, Burst: 1000}
-)
+// probeLimit is what the probe charges, to a caller of its own, so that it needs
+// the right to write and costs nobody anything.
+var probeLimit = ratelimit.Limit{Count: 1000, Period: time.Second, Burst: 1000}
 
-// recover probes until Redis answers, charges what was admitted meanwhile, and
-// closes the breaker.
-func (l *Limiter) recover(ctx context.Context) {
+// recover probes the server of a lane until it answers, charges what was admitted
+// meanwhile, and closes the breaker.
+func (l *Limiter) recover(ctx context.Context, way *lane) {
 	for {
-		if !sleep(ctx, l.breaker.next()) {
+		if !sleep(ctx, way.breaker.next()) {
 			return
 		}
-		err := l.probe(ctx)
+		err := l.probe(ctx, way)
 		if err == nil {
 			// What is owed is charged before callers are let through: until then a
 			// caller could use in Redis what they have used here already.
-			l.settle(ctx)
+			l.settle(ctx, func(key ratelimit.Key) bool { return l.b.lane(key) == way })
 		}
-		l.breaker.probed(err)
+		way.breaker.probed(err, time.Now())
 		if err == nil {
 			// What was decided meanwhile by requests that found the breaker open.
 			l.scheduleFlush()
@@ -36,17 +34,35 @@ func (l *Limiter) recover(ctx context.Context) {
 	}
 }
 
-func (l *Limiter) probe(ctx context.Context) error {
+func (l *Limiter) probe(ctx context.Context, way *lane) error {
+	key, found := l.probeKey(way)
+	if !found {
+		return nil // no slot leads there any more, so that nobody asks
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
-	_, err := l.engine.take(ctx, probeKey, 1, []ratelimit.Row{{Limit: probeLimit}})
+	_, err := l.engine.take(ctx, key, 1, []ratelimit.Row{{Limit: probeLimit}})
 	return err
 }
 
-// settle charges what is owed, once: a charge that fails is forgiven, since it
-// may have come through.
-func (l *Limiter) settle(ctx context.Context) {
-	settled, _ := l.outage.settle(func(who debtor, d debt) error {
+// probeKey is a caller of nobody whose count is on the server of the lane.
+func (l *Limiter) probeKey(way *lane) (ratelimit.Key, bool) {
+	if way == l.b.first {
+		return ratelimit.NewKey("", "probe", ""), true
+	}
+	// One slot of 16,384 is found in this many tries but for once in e^4.
+	for n := range 4 * slots {
+		if key := ratelimit.NewKey("", "probe", strconv.Itoa(n)); l.b.lane(key) == way {
+			return key, true
+		}
+	}
+	return ratelimit.Key{}, false
+}
+
+// settle charges what those owe whom due picks, once: a charge that fails is
+// forgiven, since it may have come through.
+func (l *Limiter) settle(ctx context.Context, due func(ratelimit.Key) bool) {
+	settled, _ := l.outage.settle(due, func(who debtor, d debt) error {
 		ctx, cancel := context.WithTimeout(ctx, max(l.o.Timeout, time.Second))
 		defer cancel()
 		err := l.engine.drain(ctx, who.key, d.limit, d.used)
@@ -57,6 +73,9 @@ func (l *Limiter) settle(ctx context.Context) {
 	})
 	l.settled.Add(int64(settled))
 }
+
+// answers reports whether the server of the caller's count is asked.
+func (l *Limiter) answers(key ratelimit.Key) bool { return l.b.lane(key).breaker.ready() }
 
 // flushAfter is how long single failures wait to be charged.
 const flushAfter = time.Second
@@ -70,8 +89,8 @@ func (l *Limiter) scheduleFlush() {
 	l.start(func(ctx context.Context) {
 		slept := sleep(ctx, flushAfter)
 		l.flush.Store(false)
-		if slept && l.breaker.ready() {
-			l.settle(ctx)
+		if slept {
+			l.settle(ctx, l.answers)
 		}
 	})
 }
@@ -79,15 +98,13 @@ func (l *Limiter) scheduleFlush() {
 // chargeLoop charges what was admitted on credit.
 func (l *Limiter) chargeLoop(ctx context.Context) {
 	for sleep(ctx, chargeAfter) {
-		if l.breaker.ready() {
-			l.chargeDue(ctx)
-		}
+		l.chargeDue(ctx)
 	}
 }
 
 // chargeDue sends all charges in one pipeline or a few.
 func (l *Limiter) chargeDue(ctx context.Context) {
-	charges := l.prepaid.due()
+	charges := l.prepaid.due(l.answers)
 	done := make(chan struct{}, len(charges))
 	for _, ch := range charges {
 		go func() {
@@ -110,7 +127,7 @@ func (l *Limiter) charge(ctx context.Context, ch charge) {
 	sent := l.o.Clock()
 	charged, err := l.engine.take(ctx, ch.key, ch.cost, rows)
 	if err != nil {
-		l.failed(err)
+		l.failed(l.b.lane(ch.key), err)
 		// A charge that may have come through is not made again: once too little is
 		// within the bound, twice would refuse a caller who did nothing wrong.
 		l.prepaid.charged(ch, charged, sent, nil)

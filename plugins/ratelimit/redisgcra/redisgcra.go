@@ -67,7 +67,6 @@ type Limiter struct {
 	o       Options
 	b       *batcher
 	engine  engine
-	breaker breaker
 	deny    *denyCache
 	prepaid *prepaid
 	outage  *outage
@@ -80,6 +79,9 @@ type Limiter struct {
 	// closing guards tasks: none starts after Close began to wait.
 	closing  sync.RWMutex
 	observer atomic.Pointer[Observer]
+	// edges guards open, how many breakers are, and orders what is told of them.
+	edges sync.Mutex
+	open  int
 
 	denied, answered, errs, timeouts, corrupt, impossible, settled, unsettled atomic.Int64
 }
@@ -102,7 +104,10 @@ func New(o Options) (*Limiter, error) {
 	l := &Limiter{o: o}
 	l.Observe(o.Observer)
 	l.ended, l.stop = context.WithCancel(context.Background())
-	l.b = newBatcher(func() redis.UniversalClient { return o.Target.client(o.Timeout) }, o.Timeout, o.Target.cluster)
+	l.b = newBatcher(func() redis.UniversalClient { return o.Target.client(o.Timeout) }, o.Timeout, o.Target.cluster, func(way *lane) {
+		way.breaker.probe = func() { l.start(func(ctx context.Context) { l.recover(ctx, way) }) }
+		way.breaker.edge = l.breakerEdge
+	})
 	if o.Engine == EngineNative {
 		l.engine = &scripted{b: l.b}
 	} else {
@@ -113,8 +118,6 @@ func New(o Options) (*Limiter, error) {
 	if o.OnFailure == FailLocal {
 		l.outage.local = gcra.New(gcra.Options{Clock: gcra.Clock(o.Clock), MaxKeys: o.MaxKeys})
 	}
-	l.breaker.probe = func() { l.start(l.recover) }
-	l.breaker.edge = l.observeBreaker
 	if o.Mode == ModeBounded {
 		l.prepaid = newPrepaid(o.Nodes, l.engine.interval)
 		l.start(l.chargeLoop)
@@ -237,7 +240,8 @@ func (l *Limiter) never(ctx context.Context, key ratelimit.Key, limits []ratelim
 // takeExact asks Redis, unless it is known that there is nothing left. Extra is
 // what to charge in advance.
 func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost, extra int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
-	if !l.breaker.ready() {
+	way := l.b.lane(key)
+	if !way.breaker.ready() {
 		l.observeFallback()
 		return l.outage.decide(ctx, key, limits, cost, rows, true, errOpen)
 	}
@@ -251,7 +255,7 @@ func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []rat
 	l.observeCall(l.o.Clock()-sent, err)
 	if err != nil {
 		l.deny.failed(key, ticket)
-		l.failed(err)
+		l.failed(way, err)
 		l.observeFallback()
 		d, err := l.outage.decide(ctx, key, limits, cost, rows, !charged, err)
 		if !charged {
@@ -260,7 +264,7 @@ func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []rat
 		return d, err
 	}
 	l.answered.Add(1)
-	l.breaker.succeeded()
+	way.breaker.succeeded()
 	now := l.o.Clock()
 	l.deny.done(key, limits, cost, sent, now, rows, ticket)
 	if l.prepaid != nil && suits(limits, cost) {
@@ -294,23 +298,26 @@ func (l *Limiter) call(ctx context.Context, key ratelimit.Key, limits []ratelimi
 	sent, err = ask(ctx)
 	if isCorrupt(err) {
 		l.corrupt.Add(1)
-		if _, _, err = l.b.do(ctx, deletion(l.engine.names(key, limits))...); err == nil {
+		if err = l.remove(ctx, key, limits); err == nil {
 			sent, err = ask(ctx)
 		}
 	}
 	return sent, err
 }
 
-func deletion(names []string) []any {
+// remove deletes the counts of a caller.
+func (l *Limiter) remove(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) error {
+	names := l.engine.names(key, limits)
 	args := []any{"del"}
 	for _, name := range names {
 		args = append(args, name)
 	}
-	return args
+	_, _, err := l.b.do(ctx, names[0], args...)
+	return err
 }
 
 // failed counts a failure.
-func (l *Limiter) failed(err error) {
+func (l *Limiter) failed(way *lane, err error) {
 	if l.ended.Err() != nil {
 		return
 	}
@@ -318,7 +325,7 @@ func (l *Limiter) failed(err error) {
 	if errors.Is(err, ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		l.timeouts.Add(1)
 	}
-	l.breaker.failed(err, time.Now())
+	way.breaker.failed(err, time.Now())
 }
 
 // Adjust is as ratelimit.Limiter has it. While Redis does not answer the charge is
@@ -338,15 +345,19 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 		widest = max(widest, limits[i].Burst)
 	}
 	delta = min(delta, 2*widest)
-	if !l.breaker.ready() {
+	way := l.b.lane(key)
+	if !way.breaker.ready() {
+		l.observeFallback()
 		return l.outage.adjust(ctx, key, limits, delta, rows, true, errOpen)
 	}
 	sent := l.o.Clock()
 	charged, err := l.call(ctx, key, limits, func(ctx context.Context) (bool, error) {
 		return l.engine.adjust(ctx, key, delta, rows)
 	})
+	l.observeCall(l.o.Clock()-sent, err)
 	if err != nil {
-		l.failed(err)
+		l.failed(way, err)
+		l.observeFallback()
 		d, err := l.outage.adjust(ctx, key, limits, delta, rows, !charged, err)
 		if !charged {
 			l.scheduleFlush()
@@ -354,7 +365,7 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 		return d, err
 	}
 	l.answered.Add(1)
-	l.breaker.succeeded()
+	way.breaker.succeeded()
 	now := l.o.Clock()
 	l.deny.done(key, limits, delta, sent, now, rows, ticket{})
 	if l.prepaid != nil && suits(limits, delta) {
@@ -385,8 +396,8 @@ func (l *Limiter) Reset(ctx context.Context, key ratelimit.Key, limits []ratelim
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
-	if _, _, err := l.b.do(ctx, deletion(l.engine.names(key, limits))...); err != nil {
-		l.failed(err)
+	if err := l.remove(ctx, key, limits); err != nil {
+		l.failed(l.b.lane(key), err)
 		return &plugins.Unavailable{
 			Reason: plugins.ReasonLimiterUnavailable, RetryAfter: retryClosed,
 			Err: fmt.Errorf("resetting a limit in redis: %w", err),

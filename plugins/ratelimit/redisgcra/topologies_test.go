@@ -14,7 +14,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,14 +26,14 @@ import (
 )
 
 // startCluster starts a cluster of masters that share the slots evenly.
-func startCluster(t *testing.T, masters int) []*server {
+func startCluster(t *testing.T, masters int, args ...string) []*server {
 	t.Helper()
 	var nodes []*server
 	for n := range masters {
 		// The port of the cluster's own bus is 10,000 higher unless named, which may
 		// be none.
 		bus := portOf(freeAddr(t))
-		s := startServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus)
+		s := startServer(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port", bus}, args...)...)
 		s.bus = bus
 		s.do("cluster", "addslotsrange", n*16384/masters, (n+1)*16384/masters-1)
 		nodes = append(nodes, s)
@@ -84,6 +87,77 @@ func TestF9ClusterReshard(t *testing.T) {
 			t.Logf("F9 %s: %d admitted of %d, %d slots moved under it", engine, admitted, callers*12, moved)
 		})
 	}
+}
+
+// One master of a cluster hangs: those who are counted by the others don't wait
+// for it, and after it answers again what was admitted meanwhile is charged.
+func TestClusterMasterHangs(t *testing.T) {
+	nodes := startCluster(t, 2, "--cluster-require-full-coverage", "no")
+	l := newLimiter(t, redisgcra.Options{Timeout: tight, Share: 0.5}, nodes[0].url(), nodes[1].url())
+	var here, there []ratelimit.Key // counted by the first master, and by the second
+	for n := range 40 {
+		key := owner(n)
+		before := nodes[0].do("dbsize").(int64)
+		take(t, l, key, "10/1h", 1)
+		if nodes[0].do("dbsize").(int64) > before {
+			here = append(here, key)
+		} else {
+			there = append(there, key)
+		}
+	}
+	nodes[0].await(func(context.Context) error {
+		if masters := l.Health().Masters; len(masters) != 2 {
+			return fmt.Errorf("the limiter knows the masters %+v", masters)
+		}
+		return nil
+	})
+	nodes[1].signal(syscall.SIGSTOP)
+	var all sync.WaitGroup
+	var took []time.Duration
+	all.Go(func() {
+		for range 20 {
+			for _, key := range here {
+				before := time.Now()
+				take(t, l, key, "10/1h", 0)
+				took = append(took, time.Since(before))
+			}
+		}
+	})
+	admitted := 0
+	for range 10 {
+		for _, key := range there {
+			if d, err := l.Take(t.Context(), key, []ratelimit.Limit{ratelimit.MustParseLimit("10/1h")}, 1, nil); err == nil && d.Allowed {
+				admitted++
+			}
+		}
+	}
+	all.Wait()
+	slices.Sort(took)
+	if p90 := took[len(took)*9/10]; p90 > tight/2 {
+		t.Errorf("callers of the master that answers waited %s (p90) for the one that hangs", p90)
+	}
+	h := l.Health()
+	open := 0
+	for _, m := range h.Masters {
+		if m.Breaker == "open" {
+			open++
+		}
+	}
+	if open != 1 || h.Breaker != "open" {
+		t.Errorf("got %+v, want one breaker open", h)
+	}
+	if want := 5 * len(there); admitted != want {
+		t.Errorf("%d admitted while it hung, want half of the limit of %d callers", admitted, len(there))
+	}
+	nodes[1].signal(syscall.SIGCONT)
+	awaitBreaker(t, l, "closed")
+	for _, key := range there {
+		// The charges of calls that had timed out were in the socket and count too.
+		if got := take(t, l, key, "10/1h", 0).Rows[0].Remaining; got > 4 || got < 2 {
+			t.Errorf("%d remain, want what was admitted to be charged", got)
+		}
+	}
+	t.Logf("cluster: one of two masters hung: %d callers of the other waited %s (median), %s (p90)", len(took), took[len(took)/2], took[len(took)*9/10])
 }
 
 // reshard moves slots that hold something, as redis-cli does.

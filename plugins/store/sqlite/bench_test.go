@@ -23,24 +23,19 @@ func BenchmarkStore(b *testing.B) {
 	s := mustOpen(b, filepath.Join(b.TempDir(), "gateway.db"))
 	ctx := b.Context()
 	at := time.Unix(1770112800, 0)
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
 	used := make(map[string]time.Time)
-	for i := range records {
+	keys := make([]plugins.APIKey, records)
+	for i := range keys {
 		id := fmt.Sprintf("key-%06d", i)
-		if err := insertKey(ctx, tx, plugins.APIKey{ID: id, Owner: "u1", Hash: benchHash(i), CreatedAt: at}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO revocations VALUES (?, 'jti', 'main', ?, NULL, 1770112800, NULL, '')`, id, id); err != nil {
-			b.Fatal(err)
-		}
+		keys[i] = plugins.APIKey{ID: id, Owner: "u1", Hash: benchHash(i), CreatedAt: at}
 		if i < 1000 {
 			used[id] = at
 		}
 	}
-	if err := tx.Commit(); err != nil {
+	if err := s.CreateKeys(ctx, keys); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.write.ExecContext(ctx, `INSERT INTO revocations SELECT id, 'jti', 'main', id, NULL, 1770112800, NULL, '' FROM api_keys`); err != nil {
 		b.Fatal(err)
 	}
 

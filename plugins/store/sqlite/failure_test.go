@@ -9,6 +9,7 @@ import (
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
+	"github.com/ainative/portcullis/plugins/store/internal/sqlstore"
 	"github.com/ainative/portcullis/plugins/store/storetest"
 )
 
@@ -67,7 +68,7 @@ func TestStrangeRowsAreErrors(t *testing.T) {
 // revocations would let the others in.
 func TestListingThatBreaksOffIsAnError(t *testing.T) {
 	s := mustOpen(t, filepath.Join(t.TempDir(), "gateway.db"))
-	got, err := collect(t.Context(), s.read, func(r row) (text string, err error) { return text, r.Scan(&text) },
+	got, err := sqlstore.Collect(t.Context(), s.read, func(r sqlstore.Row) (text string, err error) { return text, r.Scan(&text) },
 		`SELECT json_extract(column1, '$.a') FROM (VALUES ('{"a":"1"}'), ('{"a":"2"}'), ('{broken'))`)
 	if err == nil || got != nil {
 		t.Errorf("got %v, %v; want an error", got, err)

@@ -7,11 +7,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
+	"github.com/ainative/portcullis/plugins/store/internal/sqlstore"
 	"github.com/ainative/portcullis/plugins/store/storetest"
 )
 
@@ -25,9 +25,9 @@ var released = []string{
 	"7b0bdca42697c700c73eaff2e6240c7adc470d25d28b8d2a475272668ab8d4fe",
 }
 
-func mustLoad(t *testing.T) []migration {
+func mustLoad(t *testing.T) []sqlstore.Migration {
 	t.Helper()
-	migrations, err := loadMigrations(migrationFiles)
+	migrations, err := sqlstore.LoadMigrations(migrationFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func mustLoad(t *testing.T) []migration {
 func TestMigrationsAreNeverChanged(t *testing.T) {
 	var got []string
 	for _, m := range mustLoad(t) {
-		got = append(got, m.checksum)
+		got = append(got, m.Checksum)
 	}
 	if !reflect.DeepEqual(got, released) {
 		t.Errorf("checksums:\n got %q\nwant %q", got, released)
@@ -146,7 +146,7 @@ func TestMigrationFromEachVersion(t *testing.T) {
 
 func schemaOf(t *testing.T, s *Store) []string {
 	t.Helper()
-	lines, err := collect(t.Context(), s.read, func(r row) (line string, err error) { return line, r.Scan(&line) },
+	lines, err := sqlstore.Collect(t.Context(), s.read, func(r sqlstore.Row) (line string, err error) { return line, r.Scan(&line) },
 		`SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY type, name`)
 	if err != nil {
 		t.Fatal(err)
@@ -162,8 +162,8 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	want := schemaOf(t, s)
 	known := len(mustLoad(t))
 	migrations := append(mustLoad(t),
-		migration{known + 1, "next_good.sql", "x", `CREATE TABLE extra (a); DELETE FROM api_keys;`},
-		migration{known + 2, "next_bad.sql", "y", `CREATE TABLE more (a); CREATE TABLE extra (a);`})
+		sqlstore.Migration{Version: known + 1, Name: "next_good.sql", Checksum: "x", Script: `CREATE TABLE extra (a); DELETE FROM api_keys;`},
+		sqlstore.Migration{Version: known + 2, Name: "next_bad.sql", Checksum: "y", Script: `CREATE TABLE more (a); CREATE TABLE extra (a);`})
 	err := migrate(t.Context(), s.write, migrations)
 	if err == nil || !strings.Contains(err.Error(), "applying migration next_bad.sql") {
 		t.Errorf("err = %v, want one that names the migration", err)
@@ -178,29 +178,4 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOpen(t, path)
-}
-
-func TestLoadMigrationsWantsOrder(t *testing.T) {
-	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
-	for name, files := range map[string]fstest.MapFS{
-		"gap":         {"migrations/0001_a.sql": file("a"), "migrations/0003_c.sql": file("c")},
-		"twice":       {"migrations/0001_a.sql": file("a"), "migrations/0001_b.sql": file("b")},
-		"from 0":      {"migrations/0000_a.sql": file("a")},
-		"not numbers": {"migrations/first.sql": file("a")},
-	} {
-		if _, err := loadMigrations(files); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-	unix, err := loadMigrations(fstest.MapFS{"migrations/0001_a.sql": file("a\nb\n")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	windows, err := loadMigrations(fstest.MapFS{"migrations/0001_a.sql": file("a\r\nb\r\n")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if unix[0].checksum != windows[0].checksum {
-		t.Error("line ends change the checksum")
-	}
 }

@@ -73,7 +73,7 @@ func TestOpenTakesAnyPath(t *testing.T) {
 
 func TestConnectionsAreSetUp(t *testing.T) {
 	s := mustOpen(t, filepath.Join(t.TempDir(), "gateway.db"))
-	for name, db := range map[string]*sql.DB{"write": s.write, "read": s.read} {
+	for name, db := range map[string]*sql.DB{"write": s.write, "read": s.read.DB} {
 		for pragma, want := range map[string]string{
 			"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "trusted_schema": "0",
 			"application_id": fmt.Sprint(applicationID), "query_only": map[string]string{"write": "0", "read": "1"}[name],

@@ -20,6 +20,7 @@ import (
 	codes "modernc.org/sqlite/lib"
 
 	"github.com/ainative/portcullis/plugins/store"
+	"github.com/ainative/portcullis/plugins/store/internal/sqlstore"
 )
 
 // busyTimeout is how long a connection waits for another process's write.
@@ -28,12 +29,11 @@ const busyTimeout = 5 * time.Second
 // Store keeps records in a SQLite file. It is safe for concurrent use, also by
 // several processes of one machine.
 type Store struct {
+	*sqlstore.Records
+
 	path  string
 	write *sql.DB
-	read  *sql.DB
-
-	keyByHash *sql.Stmt
-	version   *sql.Stmt
+	read  *reader
 }
 
 var _ store.Store = (*Store)(nil)
@@ -60,7 +60,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 func open(ctx context.Context, path string) (*Store, error) {
-	migrations, err := loadMigrations(migrationFiles)
+	migrations, err := sqlstore.LoadMigrations(migrationFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func open(ctx context.Context, path string) (*Store, error) {
 
 // inspect reads an existing file through a connection that can't write, so that
 // what is refused stays as it was.
-func inspect(ctx context.Context, path string, migrations []migration) error {
+func inspect(ctx context.Context, path string, migrations []sqlstore.Migration) error {
 	err := inspectBy(ctx, "ro", path, migrations)
 	if code, ok := codeOf(err); ok && code&0xff == codes.SQLITE_READONLY {
 		// A crash left something that only a writer can roll back.
@@ -91,7 +91,7 @@ func inspect(ctx context.Context, path string, migrations []migration) error {
 	return err
 }
 
-func inspectBy(ctx context.Context, mode, path string, migrations []migration) (err error) {
+func inspectBy(ctx context.Context, mode, path string, migrations []sqlstore.Migration) (err error) {
 	db, err := sql.Open("sqlite", dsn(path, mode, nil))
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func inspectBy(ctx context.Context, mode, path string, migrations []migration) (
 }
 
 // connect opens both pools and brings the schema up to date.
-func (s *Store) connect(ctx context.Context, migrations []migration) (err error) {
+func (s *Store) connect(ctx context.Context, migrations []sqlstore.Migration) (err error) {
 	if s.write, err = sql.Open("sqlite", dsn(s.path, "rw", url.Values{"_txlock": {"immediate"}})); err != nil {
 		return err
 	}
@@ -133,17 +133,63 @@ func (s *Store) connect(ctx context.Context, migrations []migration) (err error)
 		return err
 	}
 
-	if s.read, err = sql.Open("sqlite", dsn(s.path, "rw", url.Values{"_query_only": {"1"}})); err != nil {
+	if s.read, err = newReader(ctx, s.path); err != nil {
 		return err
+	}
+	s.Records = sqlstore.New(sqlstore.Database{
+		Read:   s.read,
+		Bound:  func(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} },
+		Change: s.change,
+		Append: s.change,
+		Count:  s.change,
+		Taken: func(err error) bool {
+			code, ok := codeOf(err)
+			return ok && (code == codes.SQLITE_CONSTRAINT_PRIMARYKEY || code == codes.SQLITE_CONSTRAINT_UNIQUE)
+		},
+	})
+	return nil
+}
+
+// reader is the pool of connections that only read, with the statements prepared
+// that are asked most.
+type reader struct {
+	*sql.DB
+	prepared map[string]*sql.Stmt
+}
+
+func newReader(ctx context.Context, path string) (*reader, error) {
+	db, err := sql.Open("sqlite", dsn(path, "rw", url.Values{"_query_only": {"1"}}))
+	if err != nil {
+		return nil, err
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
-	if s.keyByHash, err = s.read.PrepareContext(ctx, selectKeys+` WHERE hash = ?`); err != nil {
-		return err
+	db.SetMaxOpenConns(readers)
+	db.SetMaxIdleConns(readers)
+	r := &reader{db, map[string]*sql.Stmt{}}
+	for _, query := range []string{sqlstore.KeyByHash, sqlstore.Version} {
+		if r.prepared[query], err = db.PrepareContext(ctx, query); err != nil {
+			delete(r.prepared, query)
+			return nil, errors.Join(err, r.Close())
+		}
 	}
-	s.version, err = s.read.PrepareContext(ctx, `SELECT version FROM changes WHERE id = 1`)
-	return err
+	return r, nil
+}
+
+// QueryRowContext implements sqlstore.Reader.
+func (r *reader) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if stmt := r.prepared[query]; stmt != nil {
+		return stmt.QueryRowContext(ctx, args...)
+	}
+	return r.DB.QueryRowContext(ctx, query, args...)
+}
+
+// Close closes the statements and the connections.
+func (r *reader) Close() error {
+	var errs []error
+	for _, stmt := range r.prepared {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, r.DB.Close())...)
 }
 
 // enterWAL turns the write-ahead log on. SQLite does not wait for others while it
@@ -174,16 +220,12 @@ func (s *Store) enterWAL(ctx context.Context) error {
 // Close releases the store. A second time does nothing.
 func (s *Store) Close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{s.keyByHash, s.version} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
-		}
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
 	}
 	// The writer last: as the last connection it moves the log into the file.
-	for _, db := range []*sql.DB{s.read, s.write} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing the store %s: %w", s.path, err)
@@ -191,32 +233,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Version implements store.Store. It reads one row.
-func (s *Store) Version(ctx context.Context) (uint64, error) {
-	var version int64
-	if err := s.version.QueryRowContext(ctx).Scan(&version); err != nil {
-		return 0, fmt.Errorf("reading the version of the store: %w", err)
-	}
-	return uint64(version), nil
-}
-
 // change runs f in a transaction that holds the write lock from its start, so that
 // nothing it read can change before it writes.
-func (s *Store) change(ctx context.Context, f func(tx *sql.Tx) error) (err error) {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	// Also when f panics: the only write connection must come back.
-	defer func() {
-		if rollback := ignoreTxDone(tx.Rollback()); rollback != nil && err == nil {
-			err = rollback
-		}
-	}()
-	if err := f(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
+func (s *Store) change(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
+	return sqlstore.Transact(ctx, s.write, nil, f)
 }
 
 // dsn names the file as a URI, so that no character of the path means anything

@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"bytes"
@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	codes "modernc.org/sqlite/lib"
-
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -18,17 +16,17 @@ const selectKeys = `SELECT id, owner, name, prefix, hash, pepper_version, role, 
 	created_at, expires_at, last_used_at, revoked_at, replaced_by FROM api_keys`
 
 // CreateKey implements store.Store.
-func (s *Store) CreateKey(ctx context.Context, key plugins.APIKey) error {
+func (s *Records) CreateKey(ctx context.Context, key plugins.APIKey) error {
 	if err := store.CheckKey(key); err != nil {
 		return err
 	}
-	return failed("creating an API key", s.change(ctx, func(tx *sql.Tx) error {
+	return s.failed("creating an API key", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return insertKey(ctx, tx, key)
 	}))
 }
 
 // CreateKeys implements store.Store.
-func (s *Store) CreateKeys(ctx context.Context, keys []plugins.APIKey) error {
+func (s *Records) CreateKeys(ctx context.Context, keys []plugins.APIKey) error {
 	for i, key := range keys {
 		if err := store.CheckKey(key); err != nil {
 			return fmt.Errorf("record %d: %w", i+1, err)
@@ -37,10 +35,10 @@ func (s *Store) CreateKeys(ctx context.Context, keys []plugins.APIKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return failed("creating API keys", s.change(ctx, func(tx *sql.Tx) error {
+	return s.failed("creating API keys", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for i, key := range keys {
 			if err := insertKey(ctx, tx, key); err != nil {
-				return failed(fmt.Sprintf("record %d", i+1), err)
+				return s.failed(fmt.Sprintf("record %d", i+1), err)
 			}
 		}
 		return nil
@@ -48,32 +46,32 @@ func (s *Store) CreateKeys(ctx context.Context, keys []plugins.APIKey) error {
 }
 
 // KeyByHash implements store.Store.
-func (s *Store) KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error) {
-	key, err := scanKey(s.keyByHash.QueryRowContext(ctx, hash))
-	return key, failed("reading an API key by its hash", err)
+func (s *Records) KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error) {
+	key, err := one(ctx, s, scanKey, KeyByHash, hash)
+	return key, s.failed("reading an API key by its hash", err)
 }
 
 // Key implements store.Store.
-func (s *Store) Key(ctx context.Context, id string) (plugins.APIKey, error) {
-	key, err := scanKey(s.read.QueryRowContext(ctx, selectKeys+` WHERE id = ?`, id))
-	return key, failed("reading an API key", err)
+func (s *Records) Key(ctx context.Context, id string) (plugins.APIKey, error) {
+	key, err := one(ctx, s, scanKey, selectKeys+` WHERE id = $1`, id)
+	return key, s.failed("reading an API key", err)
 }
 
 // Keys implements store.Store.
-func (s *Store) Keys(ctx context.Context, filter store.KeyFilter) ([]plugins.APIKey, error) {
-	query, args := selectKeys+` WHERE id > ?`, []any{filter.After}
+func (s *Records) Keys(ctx context.Context, filter store.KeyFilter) ([]plugins.APIKey, error) {
+	query, args := selectKeys+` WHERE id > $1`, []any{filter.After, limit(filter.Limit)}
 	if filter.Owner != "" {
-		query, args = query+` AND owner = ?`, append(args, filter.Owner)
+		query, args = query+` AND owner = $3`, append(args, filter.Owner)
 	}
-	keys, err := collect(ctx, s.read, scanKey, query+` ORDER BY id LIMIT ?`, append(args, limit(filter.Limit))...)
-	return keys, failed("listing API keys", err)
+	keys, err := many(ctx, s, scanKey, query+` ORDER BY id LIMIT $2`, args...)
+	return keys, s.failed("listing API keys", err)
 }
 
 // UpdateKey implements store.Store.
-func (s *Store) UpdateKey(ctx context.Context, id string, change func(*plugins.APIKey) error) (plugins.APIKey, error) {
+func (s *Records) UpdateKey(ctx context.Context, id string, change func(*plugins.APIKey) error) (plugins.APIKey, error) {
 	var written plugins.APIKey
-	err := s.change(ctx, func(tx *sql.Tx) error {
-		old, err := scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = ?`, id))
+	err := s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		old, err := scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = $1`+s.db.ForUpdate, id))
 		if err != nil {
 			return err
 		}
@@ -91,25 +89,25 @@ func (s *Store) UpdateKey(ctx context.Context, id string, change func(*plugins.A
 		if err := updateKey(ctx, tx, key); err != nil {
 			return err
 		}
-		written, err = scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = ?`, id))
+		written, err = scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = $1`, id))
 		return err
 	})
 	if err != nil {
-		return plugins.APIKey{}, failed("changing an API key", err)
+		return plugins.APIKey{}, s.failed("changing an API key", err)
 	}
 	return written, nil
 }
 
 // RotateKey implements store.Store.
-func (s *Store) RotateKey(ctx context.Context, id string, next plugins.APIKey, oldEnds time.Time) error {
+func (s *Records) RotateKey(ctx context.Context, id string, next plugins.APIKey, oldEnds time.Time) error {
 	if err := store.CheckKey(next); err != nil {
 		return err
 	}
 	if oldEnds.IsZero() {
 		return fmt.Errorf("%w: a rotation without an end of the old key", store.ErrInvalid)
 	}
-	return failed("rotating an API key", s.change(ctx, func(tx *sql.Tx) error {
-		old, err := scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = ?`, id))
+	return s.failed("rotating an API key", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		old, err := scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = $1`+s.db.ForUpdate, id))
 		switch {
 		case err != nil:
 			return err
@@ -137,13 +135,13 @@ func (s *Store) RotateKey(ctx context.Context, id string, next plugins.APIKey, o
 }
 
 // TouchKeys implements store.Store.
-func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
+func (s *Records) TouchKeys(ctx context.Context, used map[string]time.Time) error {
 	if len(used) == 0 {
 		return nil
 	}
-	return failed("noting the use of API keys", s.change(ctx, func(tx *sql.Tx) (err error) {
-		stmt, err := tx.PrepareContext(ctx, `UPDATE api_keys SET last_used_at = ?1
-			WHERE id = ?2 AND (last_used_at IS NULL OR last_used_at < ?1)`)
+	return s.failed("noting the use of API keys", s.db.Append(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		stmt, err := tx.PrepareContext(ctx, `UPDATE api_keys SET last_used_at = $1
+			WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)`)
 		if err != nil {
 			return err
 		}
@@ -163,7 +161,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 func insertKey(ctx context.Context, tx *sql.Tx, k plugins.APIKey) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO api_keys (id, owner, name, prefix, hash, pepper_version, role, tier,
 		scopes, ip_allow, limits, created_at, expires_at, last_used_at, revoked_at, replaced_by)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		k.ID, k.Owner, k.Name, k.Prefix, k.Hash, k.PepperVersion, k.Role, k.Tier, encodeList(k.Scopes), encodeList(k.IPAllow),
 		encodeList(k.Limits), encodeTime(k.CreatedAt), encodeTime(k.ExpiresAt), encodeTime(k.LastUsedAt), encodeTime(k.RevokedAt), k.ReplacedBy)
 	return err
@@ -171,8 +169,8 @@ func insertKey(ctx context.Context, tx *sql.Tx, k plugins.APIKey) error {
 
 // updateKey writes all that can change.
 func updateKey(ctx context.Context, tx *sql.Tx, k plugins.APIKey) error {
-	_, err := tx.ExecContext(ctx, `UPDATE api_keys SET name = ?, role = ?, tier = ?, scopes = ?, ip_allow = ?, limits = ?,
-		expires_at = ?, last_used_at = ?, revoked_at = ?, replaced_by = ? WHERE id = ?`,
+	_, err := tx.ExecContext(ctx, `UPDATE api_keys SET name = $1, role = $2, tier = $3, scopes = $4, ip_allow = $5, limits = $6,
+		expires_at = $7, last_used_at = $8, revoked_at = $9, replaced_by = $10 WHERE id = $11`,
 		k.Name, k.Role, k.Tier, encodeList(k.Scopes), encodeList(k.IPAllow), encodeList(k.Limits),
 		encodeTime(k.ExpiresAt), encodeTime(k.LastUsedAt), encodeTime(k.RevokedAt), k.ReplacedBy, k.ID)
 	return err
@@ -198,10 +196,7 @@ func checkFixed(old, key plugins.APIKey) error {
 	return fmt.Errorf("%w: the %s of an API key can't be changed", store.ErrInvalid, what)
 }
 
-// row is a *sql.Row or *sql.Rows.
-type row interface{ Scan(dest ...any) error }
-
-func scanKey(r row) (plugins.APIKey, error) {
+func scanKey(r Row) (plugins.APIKey, error) {
 	var k plugins.APIKey
 	var scopes, ipAllow, limits list
 	var created, expires, used, revoked instant
@@ -212,19 +207,4 @@ func scanKey(r row) (plugins.APIKey, error) {
 	k.Scopes, k.IPAllow, k.Limits = scopes, ipAllow, limits
 	k.CreatedAt, k.ExpiresAt, k.LastUsedAt, k.RevokedAt = created.Time, expires.Time, used.Time, revoked.Time
 	return k, nil
-}
-
-// failed says what was being done, and turns what SQLite answers into the errors
-// that the interface promises.
-func failed(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		err = store.ErrNotFound
-	}
-	if code, ok := codeOf(err); ok && (code == codes.SQLITE_CONSTRAINT_PRIMARYKEY || code == codes.SQLITE_CONSTRAINT_UNIQUE) {
-		err = store.ErrExists
-	}
-	return fmt.Errorf("%s: %w", doing, err)
 }

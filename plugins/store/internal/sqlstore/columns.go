@@ -1,9 +1,7 @@
-package sqlite
+package sqlstore
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -70,26 +68,4 @@ func limit(n int) int64 {
 		return math.MaxInt64
 	}
 	return int64(n)
-}
-
-// collect reads all rows of a query. None is an empty list and not nil, which
-// would print as null.
-func collect[T any](ctx context.Context, q querier, scan func(row) (T, error), query string, args ...any) (all []T, err error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	all = []T{}
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return all, nil
 }

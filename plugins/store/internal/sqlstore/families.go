@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -12,36 +12,36 @@ import (
 const selectFamilies = `SELECT id, user_id, issuer, current_token, created_at, expires_at, revoked_at FROM token_families`
 
 // StartFamily implements store.Store.
-func (s *Store) StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error {
+func (s *Records) StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error {
 	if err := store.CheckFamily(f); err != nil {
 		return err
 	}
-	return failed("beginning a family of tokens", s.change(ctx, func(tx *sql.Tx) error {
+	return s.failed("beginning a family of tokens", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := inEpoch(ctx, tx, f.User, epoch); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM token_families WHERE user_id = ? AND expires_at <= ?`, f.User, encodeTime(f.CreatedAt)); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM token_families WHERE user_id = $1 AND expires_at <= $2`, f.User, encodeTime(f.CreatedAt)); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO token_families (id, user_id, issuer, current_token, created_at, expires_at, revoked_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			f.ID, f.User, f.Issuer, f.Current, encodeTime(f.CreatedAt), encodeTime(f.ExpiresAt), encodeTime(f.RevokedAt))
 		return err
 	}))
 }
 
 // Family implements store.Store.
-func (s *Store) Family(ctx context.Context, id string) (plugins.TokenFamily, error) {
-	f, err := scanFamily(s.read.QueryRowContext(ctx, selectFamilies+` WHERE id = ?`, id))
-	return f, failed("reading a family of tokens", err)
+func (s *Records) Family(ctx context.Context, id string) (plugins.TokenFamily, error) {
+	f, err := one(ctx, s, scanFamily, selectFamilies+` WHERE id = $1`, id)
+	return f, s.failed("reading a family of tokens", err)
 }
 
 // RenewFamily implements store.Store.
-func (s *Store) RenewFamily(ctx context.Context, r store.Renewal) (plugins.TokenFamily, error) {
+func (s *Records) RenewFamily(ctx context.Context, r store.Renewal) (plugins.TokenFamily, error) {
 	var f plugins.TokenFamily
 	replayed := false
-	err := s.change(ctx, func(tx *sql.Tx) (err error) {
-		if f, err = scanFamily(tx.QueryRowContext(ctx, selectFamilies+` WHERE id = ?`, r.Family)); err != nil {
+	err := s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		if f, err = scanFamily(tx.QueryRowContext(ctx, selectFamilies+` WHERE id = $1`, r.Family)); err != nil {
 			return err
 		}
 		if !f.RevokedAt.IsZero() {
@@ -63,7 +63,7 @@ func (s *Store) RenewFamily(ctx context.Context, r store.Renewal) (plugins.Token
 		if err := store.CheckRevocation(r.Ends); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET current_token = ?, expires_at = ? WHERE id = ?`,
+		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET current_token = $1, expires_at = $2 WHERE id = $3`,
 			f.Current, encodeTime(f.ExpiresAt), f.ID); err != nil {
 			return err
 		}
@@ -71,24 +71,24 @@ func (s *Store) RenewFamily(ctx context.Context, r store.Renewal) (plugins.Token
 	})
 	switch {
 	case err != nil:
-		return plugins.TokenFamily{}, failed("renewing a token", err)
+		return plugins.TokenFamily{}, s.failed("renewing a token", err)
 	case replayed:
-		return f, failed("renewing a token", store.ErrReplayed)
+		return f, s.failed("renewing a token", store.ErrReplayed)
 	}
 	return f, nil
 }
 
 // EndFamily implements store.Store.
-func (s *Store) EndFamily(ctx context.Context, id string, ends plugins.Revocation) (plugins.TokenFamily, error) {
+func (s *Records) EndFamily(ctx context.Context, id string, ends plugins.Revocation) (plugins.TokenFamily, error) {
 	var f plugins.TokenFamily
-	err := s.change(ctx, func(tx *sql.Tx) (err error) {
-		if f, err = scanFamily(tx.QueryRowContext(ctx, selectFamilies+` WHERE id = ?`, id)); err != nil {
+	err := s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		if f, err = scanFamily(tx.QueryRowContext(ctx, selectFamilies+` WHERE id = $1`, id)); err != nil {
 			return err
 		}
 		return endFamily(ctx, tx, &f, ends)
 	})
 	if err != nil {
-		return plugins.TokenFamily{}, failed("ending a family of tokens", err)
+		return plugins.TokenFamily{}, s.failed("ending a family of tokens", err)
 	}
 	return f, nil
 }
@@ -101,14 +101,14 @@ func endFamily(ctx context.Context, tx *sql.Tx, f *plugins.TokenFamily, ends plu
 	}
 	if f.RevokedAt.IsZero() {
 		f.RevokedAt = ends.CreatedAt
-		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET revoked_at = ? WHERE id = ?`, encodeTime(f.RevokedAt), f.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET revoked_at = $1 WHERE id = $2`, encodeTime(f.RevokedAt), f.ID); err != nil {
 			return err
 		}
 	}
 	return insertRevocation(ctx, tx, ends)
 }
 
-func scanFamily(r row) (plugins.TokenFamily, error) {
+func scanFamily(r Row) (plugins.TokenFamily, error) {
 	var f plugins.TokenFamily
 	var created, expires, revoked instant
 	if err := r.Scan(&f.ID, &f.User, &f.Issuer, &f.Current, &created, &expires, &revoked); err != nil {

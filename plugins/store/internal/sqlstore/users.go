@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"bytes"
@@ -17,13 +17,13 @@ const selectUsers = `SELECT id, email, address, full_name, password_hash, role, 
 	created_at, password_set_at, disabled_at, epoch, tokens_ended_at FROM users`
 
 // CreateUser implements store.Store.
-func (s *Store) CreateUser(ctx context.Context, u plugins.User) error {
+func (s *Records) CreateUser(ctx context.Context, u plugins.User) error {
 	if err := store.CheckUser(u); err != nil {
 		return err
 	}
-	return failed("creating an account", s.change(ctx, func(tx *sql.Tx) error {
+	return s.failed("creating an account", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO users (id, email, address, full_name, password_hash, role, tier, scopes,
-			created_at, password_set_at, disabled_at, epoch, tokens_ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			created_at, password_set_at, disabled_at, epoch, tokens_ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			u.ID, u.Email, u.Address, u.FullName, u.PasswordHash.Reveal(), u.Role, u.Tier, encodeList(u.Scopes),
 			encodeTime(u.CreatedAt), encodeTime(u.PasswordSetAt), encodeTime(u.DisabledAt), u.Epoch, encodeTime(u.TokensEndedAt))
 		return err
@@ -31,28 +31,28 @@ func (s *Store) CreateUser(ctx context.Context, u plugins.User) error {
 }
 
 // User implements store.Store.
-func (s *Store) User(ctx context.Context, id string) (plugins.User, error) {
-	u, err := scanUser(s.read.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id))
-	return u, failed("reading an account", err)
+func (s *Records) User(ctx context.Context, id string) (plugins.User, error) {
+	u, err := one(ctx, s, scanUser, selectUsers+` WHERE id = $1`, id)
+	return u, s.failed("reading an account", err)
 }
 
 // UserByEmail implements store.Store.
-func (s *Store) UserByEmail(ctx context.Context, email string) (plugins.User, error) {
-	u, err := scanUser(s.read.QueryRowContext(ctx, selectUsers+` WHERE email = ?`, email))
-	return u, failed("reading an account by its address", err)
+func (s *Records) UserByEmail(ctx context.Context, email string) (plugins.User, error) {
+	u, err := one(ctx, s, scanUser, selectUsers+` WHERE email = $1`, email)
+	return u, s.failed("reading an account by its address", err)
 }
 
 // Users implements store.Store.
-func (s *Store) Users(ctx context.Context, f store.UserFilter) ([]plugins.User, error) {
-	users, err := collect(ctx, s.read, scanUser, selectUsers+` WHERE id > ? ORDER BY id LIMIT ?`, f.After, limit(f.Limit))
-	return users, failed("listing accounts", err)
+func (s *Records) Users(ctx context.Context, f store.UserFilter) ([]plugins.User, error) {
+	users, err := many(ctx, s, scanUser, selectUsers+` WHERE id > $1 ORDER BY id LIMIT $2`, f.After, limit(f.Limit))
+	return users, s.failed("listing accounts", err)
 }
 
 // UpdateUser implements store.Store.
-func (s *Store) UpdateUser(ctx context.Context, id string, change store.UserChange) (plugins.User, error) {
+func (s *Records) UpdateUser(ctx context.Context, id string, change store.UserChange) (plugins.User, error) {
 	var written plugins.User
-	err := s.change(ctx, func(tx *sql.Tx) error {
-		old, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id))
+	err := s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		old, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = $1`, id))
 		if err != nil {
 			return err
 		}
@@ -74,19 +74,19 @@ func (s *Store) UpdateUser(ctx context.Context, id string, change store.UserChan
 		if err := store.CheckUser(u); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE users SET address = ?, full_name = ?, password_hash = ?, role = ?, tier = ?, scopes = ?,
-			password_set_at = ?, disabled_at = ?, epoch = ?, tokens_ended_at = ? WHERE id = ?`,
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET address = $1, full_name = $2, password_hash = $3, role = $4, tier = $5, scopes = $6,
+			password_set_at = $7, disabled_at = $8, epoch = $9, tokens_ended_at = $10 WHERE id = $11`,
 			u.Address, u.FullName, u.PasswordHash.Reveal(), u.Role, u.Tier, encodeList(u.Scopes),
 			encodeTime(u.PasswordSetAt), encodeTime(u.DisabledAt), u.Epoch, encodeTime(u.TokensEndedAt), u.ID); err != nil {
 			return err
 		}
-		if written, err = scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id)); err != nil || change.Keys == nil {
+		if written, err = scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = $1`, id)); err != nil || change.Keys == nil {
 			return err
 		}
-		return alterKeys(ctx, tx, written, change.Keys)
+		return s.alterKeys(ctx, tx, written, change.Keys)
 	})
 	if err != nil {
-		return plugins.User{}, failed("changing an account", err)
+		return plugins.User{}, s.failed("changing an account", err)
 	}
 	return written, nil
 }
@@ -103,7 +103,7 @@ func endTokens(ctx context.Context, tx *sql.Tx, u *plugins.User, r plugins.Revoc
 	if r.IssuedBefore.After(u.TokensEndedAt) {
 		u.TokensEndedAt = r.IssuedBefore
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE token_families SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL`,
+	if _, err := tx.ExecContext(ctx, `UPDATE token_families SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL`,
 		encodeTime(r.CreatedAt), u.ID); err != nil {
 		return err
 	}
@@ -111,8 +111,8 @@ func endTokens(ctx context.Context, tx *sql.Tx, u *plugins.User, r plugins.Revoc
 }
 
 // alterKeys lets change alter each key of an owner that is not revoked.
-func alterKeys(ctx context.Context, tx *sql.Tx, u plugins.User, change func(plugins.User, *plugins.APIKey) error) error {
-	keys, err := collect(ctx, tx, scanKey, selectKeys+` WHERE owner = ? AND revoked_at IS NULL ORDER BY id`, u.ID)
+func (s *Records) alterKeys(ctx context.Context, tx *sql.Tx, u plugins.User, change func(plugins.User, *plugins.APIKey) error) error {
+	keys, err := Collect(ctx, tx, scanKey, selectKeys+` WHERE owner = $1 AND revoked_at IS NULL ORDER BY id`+s.db.ForUpdate, u.ID)
 	if err != nil {
 		return err
 	}
@@ -139,11 +139,11 @@ func alterKeys(ctx context.Context, tx *sql.Tx, u plugins.User, change func(plug
 }
 
 // CreateOwnKey implements store.Store.
-func (s *Store) CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int64, most int) error {
+func (s *Records) CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int64, most int) error {
 	if err := store.CheckKey(key); err != nil {
 		return err
 	}
-	return failed("creating an API key", s.change(ctx, func(tx *sql.Tx) error {
+	return s.failed("creating an API key", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := inEpoch(ctx, tx, key.Owner, epoch)
 		if epoch == 0 {
 			switch {
@@ -159,8 +159,8 @@ func (s *Store) CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int6
 			return err
 		}
 		var count int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM api_keys WHERE owner = ? AND revoked_at IS NULL
-			AND (expires_at IS NULL OR expires_at > ?)`, key.Owner, encodeTime(key.CreatedAt)).Scan(&count); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM api_keys WHERE owner = $1 AND revoked_at IS NULL
+			AND (expires_at IS NULL OR expires_at > $2)`, key.Owner, encodeTime(key.CreatedAt)).Scan(&count); err != nil {
 			return err
 		}
 		if count >= most {
@@ -172,7 +172,7 @@ func (s *Store) CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int6
 
 // inEpoch answers ErrConflict for a user that is disabled or not in this epoch.
 func inEpoch(ctx context.Context, tx *sql.Tx, id string, epoch int64) error {
-	u, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = ?`, id))
+	u, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = $1`, id))
 	switch {
 	case err != nil:
 		return err
@@ -184,7 +184,7 @@ func inEpoch(ctx context.Context, tx *sql.Tx, id string, epoch int64) error {
 	return nil
 }
 
-func scanUser(r row) (plugins.User, error) {
+func scanUser(r Row) (plugins.User, error) {
 	var u plugins.User
 	var hash string
 	var scopes list

@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 const countsAtOnce = 1000
 
 // SaveCounts implements store.Store.
-func (s *Store) SaveCounts(ctx context.Context, counts []store.Count) error {
+func (s *Records) SaveCounts(ctx context.Context, counts []store.Count) error {
 	for _, c := range counts {
 		if err := store.CheckCount(c); err != nil {
 			return err
@@ -24,8 +24,8 @@ func (s *Store) SaveCounts(ctx context.Context, counts []store.Count) error {
 	for len(counts) > 0 {
 		part := counts[:min(len(counts), countsAtOnce)]
 		counts = counts[len(part):]
-		if err := s.change(ctx, func(tx *sql.Tx) error { return saveCounts(ctx, tx, part) }); err != nil {
-			return failed("saving the counts of limits", err)
+		if err := s.db.Count(ctx, func(ctx context.Context, tx *sql.Tx) error { return saveCounts(ctx, tx, part) }); err != nil {
+			return s.failed("saving the counts of limits", err)
 		}
 	}
 	return nil
@@ -33,17 +33,17 @@ func (s *Store) SaveCounts(ctx context.Context, counts []store.Count) error {
 
 func saveCounts(ctx context.Context, tx *sql.Tx, counts []store.Count) (err error) {
 	upsert, err := tx.PrepareContext(ctx, `INSERT INTO counts (zone, key, period, strict, full_at, overdrawn, events)
-		VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET full_at = excluded.full_at, overdrawn = excluded.overdrawn, events = excluded.events
-		WHERE excluded.full_at > full_at OR strict OR excluded.full_at = full_at AND excluded.overdrawn > overdrawn`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (zone, key, period, strict) DO UPDATE SET full_at = excluded.full_at, overdrawn = excluded.overdrawn, events = excluded.events
+		WHERE excluded.full_at > counts.full_at OR counts.strict OR excluded.full_at = counts.full_at AND excluded.overdrawn > counts.overdrawn`)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, upsert.Close()) }()
 	for _, c := range counts {
 		if c.Strict {
-			there, err := scanCount(tx.QueryRowContext(ctx, selectCounts+` WHERE zone = ? AND key = ? AND period = ? AND strict = 1`,
-				c.Zone, c.Key[:], c.Period.Milliseconds()))
+			there, err := scanCount(tx.QueryRowContext(ctx, selectCounts+` WHERE zone = $1 AND key = $2 AND period = $3 AND strict = $4`,
+				c.Zone, c.Key[:], c.Period.Milliseconds(), true))
 			if err == nil {
 				c = c.Merge(there)
 			} else if !errors.Is(err, sql.ErrNoRows) {
@@ -60,9 +60,11 @@ func saveCounts(ctx context.Context, tx *sql.Tx, counts []store.Count) (err erro
 }
 
 // Counts implements store.Store.
-func (s *Store) Counts(ctx context.Context, zone string, now time.Time, each func(store.Count) error) (err error) {
-	defer func() { err = failed("reading the counts of limits", err) }()
-	rows, err := s.read.QueryContext(ctx, selectCounts+` WHERE zone = ? AND full_at > ?`, zone, now.UnixMicro())
+func (s *Records) Counts(ctx context.Context, zone string, now time.Time, each func(store.Count) error) (err error) {
+	defer func() { err = s.failed("reading the counts of limits", err) }()
+	ctx, cancel := s.db.Bound(ctx)
+	defer cancel()
+	rows, err := s.db.Read.QueryContext(ctx, selectCounts+` WHERE zone = $1 AND full_at > $2`, zone, now.UnixMicro())
 	if err != nil {
 		return err
 	}
@@ -80,22 +82,22 @@ func (s *Store) Counts(ctx context.Context, zone string, now time.Time, each fun
 }
 
 // DeleteCounts implements store.Store.
-func (s *Store) DeleteCounts(ctx context.Context, zone string, key [16]byte) error {
-	return failed("deleting the counts of a limit", s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM counts WHERE zone = ? AND key = ?`, zone, key[:])
+func (s *Records) DeleteCounts(ctx context.Context, zone string, key [16]byte) error {
+	return s.failed("deleting the counts of a limit", s.db.Count(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM counts WHERE zone = $1 AND key = $2`, zone, key[:])
 		return err
 	}))
 }
 
 // SweepCounts implements store.Store.
-func (s *Store) SweepCounts(ctx context.Context, before time.Time) (int, error) {
-	n, err := s.sweep(ctx, `DELETE FROM counts WHERE full_at < ? * 1000000`, before)
-	return n, failed("sweeping the counts of limits", err)
+func (s *Records) SweepCounts(ctx context.Context, before time.Time) (int, error) {
+	n, err := s.sweep(ctx, s.db.Count, `DELETE FROM counts WHERE full_at < $1`, before.Truncate(time.Second).UnixMicro())
+	return n, s.failed("sweeping the counts of limits", err)
 }
 
 const selectCounts = `SELECT zone, key, period, strict, full_at, overdrawn, events FROM counts`
 
-func scanCount(r row) (store.Count, error) {
+func scanCount(r Row) (store.Count, error) {
 	var c store.Count
 	var key []byte
 	var period, full int64
