@@ -26,6 +26,8 @@ Usage: ./xcaddy.sh <command>
   build [-o <path>]       build bin/caddy (or <path>) with all modules of the gateway
   test [<package>...]     install what the tests need, then run them all, with the race detector
   lint                    check formatting and run the linters (the first time builds them: 3 to 4 minutes)
+  mutate [--again] [<package>...]
+                          take every check out of the security packages, one at a time, and see that a test fails
   bench [--quick] [--check]
                           compare the gateway's cost per request with bare Caddy's (Linux, needs wrk)
   clean                   remove bin/; what `run` made stays in data/
@@ -385,7 +387,7 @@ test_all() {
 	go test -race -tags "$tags" -timeout 12m "${packages[@]}" </dev/null
 }
 
-# --- lint, bench, clean -----------------------------------------------------
+# --- lint, mutate, bench, clean -----------------------------------------------------
 
 lint() {
 	[ $# -eq 0 ] || die "lint takes no arguments."
@@ -405,6 +407,14 @@ lint() {
 	"$tools_dir/golangci-lint" run ./... || failed=1
 	[ "$failed" -eq 0 ] || exit 1
 	say "lint: nothing to say"
+}
+
+mutate() {
+	require_go
+	cd "$root"
+	mkdir -p "$tools_dir"
+	(cd tools && go test ./mutate && go build -o "$tools_dir/mutate" ./mutate)
+	exec nice -n 19 "$tools_dir/mutate" "$@"
 }
 
 bench() {
@@ -432,6 +442,7 @@ run) run "$@" ;;
 build) build "$@" ;;
 test) test_all "$@" ;;
 lint) lint "$@" ;;
+mutate) mutate "$@" ;;
 bench) bench "$@" ;;
 clean) clean "$@" ;;
 help | -h | --help) usage ;;

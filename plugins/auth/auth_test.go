@@ -49,6 +49,17 @@ func TestFind(t *testing.T) {
 		{name: "the same key twice is one", in: both, headers: []string{"X-Api-Key", aKey, "Authorization", "Bearer " + aKey}, want: aKey, source: FromKeyHeader},
 		{name: "token and key", in: both, headers: []string{"X-Api-Key", aKey, "Authorization", "Bearer " + aToken}, reason: plugins.ReasonCredentialConflict, detail: DetailCredentials},
 		{name: "two tokens", in: both, headers: []string{"Authorization", "Bearer " + aToken, "Authorization", "Bearer x" + aToken}, reason: plugins.ReasonCredentialConflict, detail: DetailCredentials},
+		{name: "the same token twice is one", in: both, headers: []string{"Authorization", "Bearer " + aToken, "Authorization", "bearer " + aToken}, want: aToken, source: FromAuthorization},
+		{name: "longest key", in: both, headers: []string{"X-Api-Key", strings.Repeat("a", maxCredential)}, want: strings.Repeat("a", maxCredential), source: FromKeyHeader},
+		{name: "longest token", in: both, headers: []string{"Authorization", "Bearer " + strings.Repeat("a", maxCredential)}, want: strings.Repeat("a", maxCredential), source: FromAuthorization},
+		{name: "scheme and spaces", in: both, headers: []string{"Authorization", "Bearer  "}, reason: plugins.ReasonCredentialMalformed, detail: DetailCredentials},
+		{name: "DEL in the key", in: both, headers: []string{"X-Api-Key", "a\x7fb"}, reason: plugins.ReasonCredentialMalformed, detail: DetailKey},
+		{name: "not ASCII in the token", in: both, headers: []string{"Authorization", "Bearer a\xe9b"}, reason: plugins.ReasonCredentialMalformed, detail: DetailCredentials},
+		{name: "test key without bearer", in: both, headers: []string{"Authorization", "sk_test_x"}, reason: plugins.ReasonCredentialMisplaced, detail: DetailKey},
+		{name: "key and a word", in: both, headers: []string{"Authorization", aKey + " x"}, reason: plugins.ReasonCredentialMalformed, detail: DetailCredentials},
+		{name: "two dots are no token", in: both, headers: []string{"Authorization", "a.b.c"}, reason: plugins.ReasonCredentialMalformed, detail: DetailCredentials},
+		{name: "half a token", in: both, headers: []string{"Authorization", "eyJhbGciOiJIUzI1NiJ9.x"}, reason: plugins.ReasonCredentialMalformed, detail: DetailCredentials},
+		{name: "a header without a name", in: tokensOnly, headers: []string{"", aKey}},
 		{name: "two keys", in: both, headers: []string{"X-Api-Key", aKey, "X-Api-Key", aKey + "x"}, reason: plugins.ReasonCredentialConflict, detail: DetailCredentials},
 		{name: "two tokens in one line", in: both, headers: []string{"Authorization", "Bearer a, Bearer b"}, reason: plugins.ReasonCredentialMalformed, detail: DetailCredentials},
 		{name: "colon after the scheme", in: both, headers: []string{"Authorization", "Bearer: " + aToken}, reason: plugins.ReasonCredentialMalformed, detail: DetailCredentials},
@@ -85,6 +96,48 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// What the log says of where a credential stood.
+func TestFindExplains(t *testing.T) {
+	hs := Headers{Key: DefaultKeyHeader}
+	word := strings.Repeat("b", 32)
+	for _, tc := range []struct {
+		headers []string
+		want    string
+	}{
+		{[]string{"X-Api-Key", aKey, "Authorization", "Bearer " + aToken}, "Authorization and X-Api-Key"},
+		{[]string{"X-Api-Key", aKey, "X-Api-Key", aKey + "x"}, "two X-Api-Key headers"},
+		{[]string{"Authorization", "Bearer a", "Authorization", "Bearer b"}, "two Authorization headers"},
+		{[]string{"Authorization", word + " x"}, "Authorization with scheme " + word},
+		// A long one may be a secret.
+		{[]string{"Authorization", word + "b x"}, "Authorization with scheme an unknown scheme"},
+	} {
+		if _, _, d := hs.Find(request(t, tc.headers...)); d == nil || d.Value != tc.want {
+			t.Errorf("got %+v, want %q", d, tc.want)
+		}
+	}
+	if got := hs.Name(FromKeyHeader) + " " + hs.Name(FromAuthorization); got != "X-API-Key Authorization" {
+		t.Errorf("got names %s", got)
+	}
+}
+
+// Where keys are not taken, nobody is told to send one.
+func TestMisplacedWithoutKeys(t *testing.T) {
+	tokensOnly := Headers{}
+	d := tokensOnly.Misplaced(request(t, "Api-Key", aKey), true)
+	if d == nil || d.Detail != DetailCredentials {
+		t.Fatalf("got %+v, want a refused token", d)
+	}
+	want := `Bearer realm="api", error="invalid_token", error_description="Send the token as Authorization: Bearer <token>"`
+	if got := tokensOnly.Challenge("api", d); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	named := Headers{Key: "X-Token"}
+	d = named.Misplaced(request(t, "Api-Key", aKey), true)
+	if d == nil || d.Bound != "header X-Token or Authorization: Bearer" || !strings.Contains(named.Challenge("api", d), "in the X-Token header") {
+		t.Errorf("got %+v %s, want the configured name", d, named.Challenge("api", d))
+	}
+}
+
 func TestMisplaced(t *testing.T) {
 	both := Headers{Key: DefaultKeyHeader}
 	for _, tc := range []struct {
@@ -99,6 +152,8 @@ func TestMisplaced(t *testing.T) {
 		{name: "Api-Key with any value is not sure", r: request(t, "Api-Key", "hello"), sure: true},
 		{name: "X-Api-Token with a token", r: request(t, "X-Api-Token", aToken), sure: true, detail: DetailCredentials},
 		{name: "X-Auth-Token with a bearer token", r: request(t, "X-Auth-Token", "Bearer "+aToken), sure: true, detail: DetailCredentials},
+		{name: "empty Api-Key", r: request(t, "Api-Key", "")},
+		{name: "Api-Key without a line", r: &http.Request{Header: http.Header{"Api-Key": nil}, URL: &url.URL{}}},
 		{name: "another header", r: request(t, "X-Csrf", aToken)},
 		{name: "key in the query", r: httptest.NewRequest(http.MethodGet, "/?api_key="+aKey, nil), sure: true, detail: DetailKey},
 		{name: "token in the query", r: httptest.NewRequest(http.MethodGet, "/?access_token="+aToken, nil), detail: DetailCredentials},
@@ -130,12 +185,15 @@ func TestChallenge(t *testing.T) {
 	if got, want := hs.Challenge("api", DenyToken(plugins.ReasonNoCredential, "", "")), `Bearer realm="api"`; got != want {
 		t.Errorf("no credential: got %s, want %s", got, want)
 	}
+	if got, want := hs.Challenge("api", DenyToken(plugins.ReasonNotAuthenticated, "", "")), `Bearer realm="api"`; got != want {
+		t.Errorf("not authenticated: got %s, want %s", got, want)
+	}
 	for _, reason := range []plugins.Reason{plugins.ReasonTokenExpired, plugins.ReasonKeyRevoked, plugins.ReasonTokenSignature} {
 		if got, want := hs.Challenge("api", DenyToken(reason, "", "")), `Bearer realm="api", error="invalid_token"`; got != want {
 			t.Errorf("%s: got %s, want %s", reason, got, want)
 		}
 	}
-	if got, want := hs.Challenge("a\"b\\c\r\nd", DenyToken(plugins.ReasonNoCredential, "", "")), `Bearer realm="a\"b\\cd"`; got != want {
+	if got, want := hs.Challenge("a\"b\\c\r\nd\x7f\u00e9 ~", DenyToken(plugins.ReasonNoCredential, "", "")), `Bearer realm="a\"b\\cd ~"`; got != want {
 		t.Errorf("realm: got %s, want %s", got, want)
 	}
 	if got, want := InsufficientScope("api", []string{"read", "write"}), `Bearer realm="api", error="insufficient_scope", scope="read write"`; got != want {
@@ -190,6 +248,10 @@ func TestChain(t *testing.T) {
 				t.Fatalf("got %d results, want exactly one", results)
 			}
 			switch {
+			case tc.failed && tc.schemes[0].err != nil:
+				if !errors.Is(err, tc.schemes[0].err) {
+					t.Errorf("got error %v, want the scheme's own", err)
+				}
 			case tc.failed:
 				if _, ok := errors.AsType[*plugins.Unavailable](err); !ok {
 					t.Errorf("got error %v, want a *plugins.Unavailable", err)
@@ -207,6 +269,15 @@ func TestChain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nobody's credential gets the text of where it came from.
+func TestChainNobodys(t *testing.T) {
+	for source, want := range map[Source]string{FromAuthorization: DetailCredentials, FromKeyHeader: DetailKey} {
+		if _, d, err := (Chain{}).Authenticate(t.Context(), Credential{Source: source, Value: "x"}); err != nil || d == nil || d.Detail != want {
+			t.Errorf("source %d: got %+v, %v, want %q", source, d, err, want)
+		}
 	}
 }
 
@@ -240,10 +311,50 @@ func TestStripIdentity(t *testing.T) {
 		t.Errorf("got trailers %v, want X-Checksum alone", r.Trailer)
 	}
 
+	// A Connection that names none of ours stays as it came.
+	untouched := request(t, "Connection", "close", "Connection", "Upgrade,,TE")
+	StripIdentity(untouched)
+	if got := strings.Join(untouched.Header["Connection"], "|"); got != "close|Upgrade,,TE" {
+		t.Errorf("got Connection %q, want it untouched", got)
+	}
+	gaps := request(t, "Connection", "close,, X-User-Id,TE")
+	StripIdentity(gaps)
+	if got := gaps.Header.Get("Connection"); got != "close, TE" {
+		t.Errorf("got Connection %q, want close, TE", got)
+	}
+
 	only := request(t, "Connection", "X-User-Id")
 	StripIdentity(only)
 	if _, ok := only.Header["Connection"]; ok {
 		t.Errorf("got Connection %q, want none", only.Header["Connection"])
+	}
+}
+
+func TestFoldHeader(t *testing.T) {
+	if got, want := foldHeader("AZaz09-_.@[`{/:\x7f\xff"), "azaz09"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestKeyHeaderUsable(t *testing.T) {
+	for name, want := range map[string]string{
+		"X-API-Key": "", "Token": "", "X-Key-9": "",
+		strings.Repeat("a", 48): "",
+		strings.Repeat("a", 49): "no header name",
+		"":                      "no header name",
+		"--":                    "no header name",
+		"X Key":                 "no header name",
+		"X_Key":                 "drops headers",
+		"X.Key":                 "drops headers",
+		"authorization":         "meaning of its own",
+		"X-User-Id":             "meaning of its own",
+		"x-gateway-identity":    "meaning of its own",
+		"X-Request-ID":          "meaning of its own",
+	} {
+		err := KeyHeaderUsable(name)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", name, err, want)
+		}
 	}
 }
 
@@ -272,9 +383,20 @@ func TestSetIdentity(t *testing.T) {
 		}
 	}
 	h = http.Header{}
-	SetIdentity(h, &plugins.Principal{Subject: "u1\r\nX-User-Role: ADMIN", Roles: []string{"x,ADMIN"}}, "")
+	SetIdentity(h, &plugins.Principal{Subject: "u1\r\nX-User-Role: ADMIN", Roles: []string{"x,ADMIN", "a\nb", " USER"}, KeyID: " k1"}, "gold ")
 	if len(h) != 0 {
 		t.Errorf("got %v, want no header", h)
+	}
+	for _, role := range []string{"x,ADMIN", "a\nb", "a b", ""} {
+		h = http.Header{}
+		SetIdentity(h, &plugins.Principal{Roles: []string{role}}, "")
+		if len(h) != 0 {
+			t.Errorf("role %q alone: got %v, want no header", role, h)
+		}
+		SetIdentity(h, &plugins.Principal{Roles: []string{"USER", role}}, "")
+		if got := h.Get(HeaderUserRoles); got != "USER" {
+			t.Errorf("USER and role %q: got %q, want USER", role, got)
+		}
 	}
 	// A later handler that edits in place must not reach another request.
 	a, b := http.Header{}, http.Header{}
@@ -315,6 +437,9 @@ func TestAmbiguousPath(t *testing.T) {
 		`/a/..%5Cadmin`:            true,
 		"/caf%C3%A9/%E6%97%A5":     false,
 		"/a/%25252e%25252e/admin":  true,
+		"/a%7fb":                   true,
+		"/files/100%252525":        false,
+		"/files/100%2525":          false,
 		"/a/b%2e%2e%2fc":           false, // `b..` is a name
 		"/v1/files/report%20(1).x": false,
 	} {
@@ -376,7 +501,7 @@ func BenchmarkFindStripSet(b *testing.B) {
 func TestAmbiguousMethod(t *testing.T) {
 	for method, want := range map[string]bool{
 		"GET": false, "DELETE": false, "M-SEARCH": false, "VERSION-CONTROL": false, "X1_Y": false, "": false,
-		"get": true, "Delete": true, "DELETe": true, "m-search": true,
+		"a": true, "z": true, "{": false, "`": false, "get": true, "Delete": true, "DELETe": true, "m-search": true,
 	} {
 		if got := AmbiguousMethod(method); got != want {
 			t.Errorf("%q: got %v, want %v", method, got, want)

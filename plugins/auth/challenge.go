@@ -40,9 +40,6 @@ func InsufficientScope(realm string, scopes []string) string {
 // quotedText escapes s for a quoted-string (RFC 9110 section 5.6.4) and drops
 // what may not stand in one.
 func quotedText(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r == '"' || r == '\\' || r < ' ' || r > '~' }) {
-		return s
-	}
 	var b strings.Builder
 	for _, r := range s {
 		switch {

@@ -73,11 +73,11 @@ func (hs Headers) Find(r *http.Request) (c Credential, found bool, denial *plugi
 // bearerValue takes the value out of `Bearer <value>` (RFC 6750 section 2.1).
 // The scheme's case does not matter (RFC 9110 section 11.1).
 func bearerValue(line string) (string, bool) {
-	const scheme = "bearer "
-	if len(line) <= len(scheme) || !strings.EqualFold(line[:len(scheme)], scheme) {
+	scheme, value, _ := strings.Cut(line, " ")
+	if !strings.EqualFold(scheme, "bearer") {
 		return "", false
 	}
-	value := strings.TrimLeft(line[len(scheme):], " ")
+	value = strings.TrimLeft(value, " ")
 	if value == "" || len(value) > maxCredential || !printable(value) {
 		return "", false
 	}
@@ -137,10 +137,8 @@ var misplacedParams = []string{"api_key", "apikey", "api-key", "access_token", "
 // a token that is meant for the upstream.
 func (hs Headers) Misplaced(r *http.Request, sure bool) *plugins.Denial {
 	for name, values := range r.Header {
-		if name == "Authorization" || (hs.Key != "" && name == hs.Key) || len(values) == 0 || values[0] == "" {
-			continue
-		}
-		if !misplacedNames[foldHeader(name)] {
+		// The key header is here only if it is empty: else Find had found it.
+		if len(values) == 0 || values[0] == "" || !misplacedNames[foldHeader(name)] {
 			continue
 		}
 		value := values[0]
@@ -152,7 +150,7 @@ func (hs Headers) Misplaced(r *http.Request, sure bool) *plugins.Denial {
 		}
 		return hs.misplaced("header "+name, value)
 	}
-	if r.URL != nil && r.URL.RawQuery != "" {
+	if r.URL.RawQuery != "" {
 		query := r.URL.Query()
 		for _, name := range misplacedParams {
 			if value := query.Get(name); looksLikeCredential(value) {

@@ -57,13 +57,9 @@ func KeyHeaderUsable(name string) error {
 // spellings of it go.
 func StripIdentity(r *http.Request) {
 	stripNames(r.Header)
-	if len(r.Trailer) != 0 {
-		stripNames(r.Trailer)
-		delete(r.Trailer, HeaderRequestID)
-	}
-	if lines, ok := r.Header["Connection"]; ok {
-		protectConnection(r.Header, lines)
-	}
+	stripNames(r.Trailer)
+	delete(r.Trailer, HeaderRequestID)
+	protectConnection(r.Header, r.Header["Connection"])
 }
 
 func stripNames(h http.Header) {
@@ -82,15 +78,21 @@ func stripNames(h http.Header) {
 // in lower case. It spares most headers the folding.
 func startsLike(name string, first byte) bool {
 	for i := range len(name) {
-		if c := name[i]; isAlnum(c) {
-			return c == first || (c >= 'A' && c <= 'Z' && c+('a'-'A') == first)
+		if c := lower(name[i]); isAlnum(c) {
+			return c == first
 		}
 	}
 	return false
 }
 
-func isAlnum(c byte) bool {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+// isAlnum takes what lower returns.
+func isAlnum(c byte) bool { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') }
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }
 
 // foldHeader lower-cases a header name and drops all but letters and digits, so
@@ -99,11 +101,7 @@ func foldHeader(name string) string {
 	var buf [48]byte
 	out := buf[:0]
 	for i := range len(name) {
-		c := name[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if isAlnum(c) {
+		if c := lower(name[i]); isAlnum(c) {
 			if len(out) == len(buf) {
 				return ""
 			}
@@ -143,16 +141,12 @@ func protectConnection(h http.Header, lines []string) {
 // the key header, so that they do not travel on.
 func (hs Headers) StripCredentials(h http.Header) {
 	delete(h, "Authorization")
-	if hs.Key == "" {
-		return
-	}
-	delete(h, hs.Key)
 	fold := foldHeader(hs.Key)
 	if fold == "" {
 		return
 	}
 	for name := range h {
-		if len(name) >= len(fold) && startsLike(name, fold[0]) && foldHeader(name) == fold {
+		if startsLike(name, fold[0]) && foldHeader(name) == fold {
 			delete(h, name)
 		}
 	}
@@ -193,7 +187,9 @@ func roleHeaders(roles []string) (first, all string) {
 	return kept[0], strings.Join(kept, ",")
 }
 
-func safeRole(role string) bool { return safeValue(role) && !strings.ContainsAny(role, ", ") }
+func safeRole(role string) bool {
+	return role != "" && safeValue(role) && !strings.ContainsAny(role, ", ")
+}
 
 func safeValue(v string) bool {
 	return httpguts.ValidHeaderFieldValue(v) && strings.TrimSpace(v) == v

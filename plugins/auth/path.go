@@ -16,11 +16,9 @@ func AmbiguousPath(u *url.URL) bool {
 		if ambiguous(p) {
 			return true
 		}
-		if !strings.Contains(p, "%") {
-			return false
-		}
-		next, err := url.PathUnescape(p)
-		if err != nil || next == p {
+		// What can't be unescaped is "": no server reads dots out of it either.
+		next, _ := url.PathUnescape(p)
+		if next == p {
 			return false
 		}
 		p = next
@@ -41,9 +39,6 @@ func ambiguous(p string) bool {
 		}
 		segment := p[start:i]
 		start = i + 1
-		if len(segment) == 0 || segment[0] != '.' {
-			continue
-		}
 		// Servlet containers drop `;parameters` before they resolve dots.
 		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
 			return true

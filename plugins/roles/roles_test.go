@@ -30,6 +30,10 @@ func TestNewHierarchyRefuses(t *testing.T) {
 		{"space", []Role{{Name: "a b"}}, `character ' '`},
 		{"control character", []Role{{Name: "a\n"}}, `character '\n'`},
 		{"placeholder", []Role{{Name: "{x}"}}, `character '{'`},
+		{"end of a placeholder", []Role{{Name: "x}"}}, `character '}'`},
+		{"quote", []Role{{Name: `a"`}}, `character '"'`},
+		{"DEL", []Role{{Name: "a\x7f"}}, `character '\x7f'`},
+		{"not ASCII", []Role{{Name: "RÔLE"}}, `character 'Ô'`},
 		{"too long", []Role{{Name: strings.Repeat("a", 65)}}, "longer than 64"},
 		{"twice", []Role{{Name: "A"}, {Name: "A"}}, "defined twice"},
 		{"unknown", []Role{{Name: "A", Includes: []string{"B"}}}, "add `role B`"},
@@ -42,6 +46,22 @@ func TestNewHierarchyRefuses(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestNewHierarchyTakes(t *testing.T) {
+	long := strings.Repeat("a", 64)
+	h, err := NewHierarchy([]Role{{Name: long}, {Name: "~!"}, {Name: "B"}, {Name: "C"}, {Name: "A", Includes: []string{"B", "C"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wanted := range []string{"A", "B", "C"} {
+		if !h.Grants([]string{"A"}, wanted) {
+			t.Errorf("A, which includes B and C, does not grant %s", wanted)
+		}
+	}
+	if !h.Knows(long) || !h.Knows("~!") {
+		t.Error("a good name is not known")
 	}
 }
 
@@ -161,6 +181,57 @@ func TestCheck(t *testing.T) {
 				t.Errorf("got %+v, want the fixed text, a value and a bound", d)
 			}
 		})
+	}
+}
+
+// Where ADMIN is not defined, a token that claims it passes no owner rule.
+func TestUndefinedAdminIsNoBypass(t *testing.T) {
+	h, err := NewHierarchy([]Role{{Name: "USER"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := Policy{Owner: true}
+	caller := &plugins.Principal{Subject: "root", Roles: []string{AdminRole}}
+	if d := policy.Check(h, caller, "u2"); d == nil || d.Reason != plugins.ReasonNotOwner {
+		t.Errorf("got %+v, want %s", d, plugins.ReasonNotOwner)
+	}
+}
+
+// What `explain` prints.
+func TestExplained(t *testing.T) {
+	h := defaults(t)
+	nobody := &plugins.Principal{Subject: "u1"}
+	caller := &plugins.Principal{Subject: "u1", Roles: []string{"USER", "X"}, Scopes: []string{"a"}}
+	for _, tc := range []struct {
+		name         string
+		policy       Policy
+		caller       *plugins.Principal
+		owner        string
+		value, bound string
+	}{
+		{"no role", Policy{AnyOf: []string{"ADMIN"}}, nobody, "", "no roles", "any of ADMIN"},
+		{"roles", Policy{AnyOf: []string{"ADMIN", "DEVELOPER"}}, caller, "", "roles USER, X", "any of ADMIN, DEVELOPER"},
+		{"scopes", Policy{Scopes: []string{"b"}, Mode: AllScopes}, caller, "", "scopes a", "all of b"},
+		{"another's", Policy{Owner: true}, caller, "u2", "subject u1", "owner u2"},
+		{"nobody's", Policy{Owner: true}, caller, "", "subject u1", "owner (no owner in the request)"},
+	} {
+		d := tc.policy.Check(h, tc.caller, tc.owner)
+		if d == nil || d.Value != tc.value || d.Bound != tc.bound {
+			t.Errorf("%s: got %+v, want %q against %q", tc.name, d, tc.value, tc.bound)
+		}
+	}
+	for _, tc := range []struct {
+		policy       Policy
+		value, bound string
+	}{
+		{Policy{AnyOf: []string{"USER"}}, "roles USER, X", "any of USER"},
+		{Policy{Bypass: []string{"ADMIN"}, Owner: true}, "roles USER, X; subject u1", ""},
+		{Policy{Scopes: []string{"a"}, Mode: AnyScope}, "scopes a", "any of a"},
+		{Policy{Owner: true}, "subject u1", "the owner of the resource"},
+	} {
+		if value, bound := tc.policy.Describe(caller); value != tc.value || tc.bound != "" && bound != tc.bound {
+			t.Errorf("%+v: got %q and %q, want %q and %q", tc.policy, value, bound, tc.value, tc.bound)
+		}
 	}
 }
 

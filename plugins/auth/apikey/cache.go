@@ -37,12 +37,13 @@ const (
 )
 
 func (c CacheConfig) withDefaults() CacheConfig {
-	if c.TTL <= 0 || c.TTL > maxTTL {
+	if c.TTL <= 0 {
 		c.TTL = maxTTL
 	}
-	if c.NegativeTTL <= 0 || c.NegativeTTL > maxNegativeTTL {
+	if c.NegativeTTL <= 0 {
 		c.NegativeTTL = maxNegativeTTL
 	}
+	c.TTL, c.NegativeTTL = min(c.TTL, maxTTL), min(c.NegativeTTL, maxNegativeTTL)
 	if c.StaleTTL <= 0 {
 		c.StaleTTL = 5 * time.Minute
 	}
@@ -74,9 +75,9 @@ type bounded[V any] interface {
 // would cost a goroutine.
 type otterMap[V any] struct{ m *otter.Cache[Hash, V] }
 
-func newOtterMap[V any](size int) (otterMap[V], error) {
-	m, err := otter.New(&otter.Options[Hash, V]{MaximumSize: size})
-	return otterMap[V]{m}, err
+// newOtterMap takes a size of 1 or more; nothing else could be wrong.
+func newOtterMap[V any](size int) otterMap[V] {
+	return otterMap[V]{otter.Must(&otter.Options[Hash, V]{MaximumSize: size})}
 }
 
 func (o otterMap[V]) get(h Hash) (V, bool) { return o.m.GetIfPresent(h) }
@@ -127,40 +128,36 @@ type flight struct {
 
 var errLookupPanicked = errors.New("looking up an API key: the look-up panicked")
 
-func newCache(config CacheConfig) (*cache, error) {
+func newCache(config CacheConfig) *cache {
 	config = config.withDefaults()
-	known, err := newOtterMap[*entry](config.Size)
-	if err != nil {
-		return nil, err
+	return &cache{
+		config:  config,
+		known:   newOtterMap[*entry](config.Size),
+		unknown: newOtterMap[int64](config.NegativeSize),
+		flights: make(map[Hash]*flight),
 	}
-	unknown, err := newOtterMap[int64](config.NegativeSize)
-	if err != nil {
-		return nil, err
-	}
-	return &cache{config: config, known: known, unknown: unknown, flights: make(map[Hash]*flight)}, nil
 }
+
+// younger reports whether what happened at that time is less old than that. A
+// negative age means that the clock was set back, so that nothing is known: as an
+// unsigned number it is more than any bound.
+func younger(at, now int64, bound time.Duration) bool { return uint64(now-at) < uint64(bound) }
 
 // fresh returns what needs no look-up: an entry, or found and no entry for a key
 // that is known to be unknown.
 func (c *cache) fresh(h Hash, now int64) (e *entry, found bool) {
 	if e, ok := c.known.get(h); ok {
-		// A negative age means that the clock was set back, so nothing is known of it.
-		age := now - e.fetched
-		if age >= 0 && age < int64(c.config.TTL) {
+		if younger(e.fetched, now, c.config.TTL) {
 			return e, true
 		}
-		if age >= 0 && age < int64(c.config.StaleTTL) && now < e.retryAt.Load() {
+		if younger(e.fetched, now, c.config.StaleTTL) && now < e.retryAt.Load() {
 			c.stale.Add(1)
 			return e, true
 		}
 		return nil, false
 	}
-	if at, ok := c.unknown.get(h); ok {
-		if age := now - at; age >= 0 && age < int64(c.config.NegativeTTL) {
-			return nil, true
-		}
-	}
-	return nil, false
+	at, ok := c.unknown.get(h)
+	return nil, ok && younger(at, now, c.config.NegativeTTL)
 }
 
 // load looks the key up, together with the others that ask for it. No entry and
@@ -172,12 +169,10 @@ func (c *cache) load(ctx context.Context, h Hash, now int64, fetch func(context.
 		return e, nil
 	}
 	// Read again, not remembered from before: it may be invalidated since.
-	if old, ok := c.known.get(h); ok {
-		if age := now - old.fetched; age >= 0 && age < int64(c.config.StaleTTL) {
-			old.retryAt.Store(now + int64(retryPause))
-			c.stale.Add(1)
-			return old, nil
-		}
+	if old, ok := c.known.get(h); ok && younger(old.fetched, now, c.config.StaleTTL) {
+		old.retryAt.Store(now + int64(retryPause))
+		c.stale.Add(1)
+		return old, nil
 	}
 	return nil, err
 }
@@ -258,12 +253,10 @@ func (c *cache) invalidate(ids map[string]struct{}) {
 	defer c.mu.Unlock()
 	c.generation++
 	c.unknown.clear()
-	if len(ids) > 0 {
-		c.known.deleteFunc(func(e *entry) bool {
-			_, ok := ids[e.principal.KeyID]
-			return ok
-		})
-	}
+	c.known.deleteFunc(func(e *entry) bool {
+		_, ok := ids[e.principal.KeyID]
+		return ok
+	})
 }
 
 // purge forgets everything.

@@ -90,6 +90,100 @@ func TestCacheDistrustsAClockSetBack(t *testing.T) {
 	f.wantGood(t, value)
 	f.wantDenied(t, unknown, plugins.ReasonKeyUnknown)
 	f.wantLookups(t, 6)
+
+	// Nor may a record from the future stand in for a store that fails.
+	f.store.fail(errDown)
+	f.advance(time.Minute)
+	f.wantGood(t, value)
+	f.advance(-time.Hour)
+	f.wantUnavailable(t, value)
+	f.wantUnavailable(t, value)
+}
+
+// keepsNothing is a full cache of keys that are used more than the new one.
+type keepsNothing[V any] struct{ bounded[V] }
+
+func (keepsNothing[V]) set(Hash, V) {}
+
+// A record that the cache has no room for is not looked up again and again.
+func TestLookupThatIsNotKept(t *testing.T) {
+	f := newFixture(t, nil)
+	value := mustGenerate(t, true)
+	f.add(t, value, 2, nil)
+	f.cache.known = keepsNothing[*entry]{f.cache.known}
+	f.wantGood(t, value)
+	f.wantLookups(t, 1)
+	if got := f.Stats().Lookups; got != 1 {
+		t.Errorf("%d look-ups counted, want 1", got)
+	}
+}
+
+// What another request found meanwhile is not looked up.
+func TestLookFindsWhatCameMeanwhile(t *testing.T) {
+	f := newFixture(t, nil)
+	value := mustGenerate(t, true)
+	f.add(t, value, 2, nil)
+	f.wantGood(t, value)
+	e, err := f.cache.look(t.Context(), f.peppers.Sum(value), f.now.Load(), func(context.Context) (*entry, error) {
+		t.Error("looked up")
+		return nil, nil
+	})
+	if e == nil || err != nil {
+		t.Errorf("got %v, %v, want the record", e, err)
+	}
+}
+
+// A look-up that was overtaken ends without taking the place of the one that
+// overtook it.
+func TestOvertakenLookupLeavesTheNewOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil)
+		value := mustGenerate(t, true)
+		f.add(t, value, 2, nil)
+		releases := []chan struct{}{make(chan struct{}), make(chan struct{})}
+		var began atomic.Int64
+		f.store.before = func(context.Context, Hash) {
+			if n := began.Add(1); n <= 2 {
+				<-releases[n-1]
+			}
+		}
+		var group sync.WaitGroup
+		ask := func() {
+			group.Go(func() {
+				if p, denial, err := f.ask(value); p == nil {
+					t.Errorf("got %+v, %v", denial, err)
+				}
+			})
+			synctest.Wait()
+		}
+		ask()
+		f.Invalidate()
+		ask() // asks anew
+		close(releases[0])
+		synctest.Wait()
+		ask()
+		close(releases[1])
+		group.Wait()
+		f.wantLookups(t, 2)
+	})
+}
+
+// What is known is not remembered as unknown too.
+func TestKnownIsNotUnknown(t *testing.T) {
+	f := newFixture(t, nil)
+	value, other := mustGenerate(t, true), mustGenerate(t, true)
+	f.wantDenied(t, value, plugins.ReasonKeyUnknown)
+	f.add(t, value, 2, nil)
+	f.advance(maxNegativeTTL)
+	f.wantGood(t, value)
+	if got := f.Stats(); got.Entries != 1 || got.Unknown != 0 {
+		t.Errorf("Stats = %+v, want one entry alone", got)
+	}
+	// A purge forgets what was unknown too.
+	f.wantDenied(t, other, plugins.ReasonKeyUnknown)
+	f.add(t, other, 2, nil)
+	f.Purge()
+	f.wantGood(t, other)
 }
 
 func TestInvalidateActsAtOnce(t *testing.T) {
@@ -358,7 +452,9 @@ func TestInvalidatedIsNeverServedStale(t *testing.T) {
 	f.store.fail(errDown)
 	f.advance(time.Minute)
 	f.store.before = func(context.Context, Hash) { f.Invalidate(key.ID) }
+	before := f.store.lookups.Load()
 	f.wantUnavailable(t, value)
+	f.wantLookups(t, before+1) // a failing store is not asked again
 
 	f.store.fail(nil)
 	f.store.before = nil

@@ -57,9 +57,7 @@ func newEntry(key plugins.APIKey, defaultRole string) *entry {
 		expires:    key.ExpiresAt,
 		restricted: len(key.IPAllow) > 0,
 	}
-	if allow, err := ParseIPAllow(key.IPAllow); err == nil {
-		e.allow = allow
-	}
+	e.allow, _ = ParseIPAllow(key.IPAllow) // none if it can't be read
 	return e
 }
 

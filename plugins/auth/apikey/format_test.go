@@ -187,6 +187,8 @@ func TestDisplayPrefix(t *testing.T) {
 	cases := []struct{ name, value, want string }{
 		{"ours", key, key[:12]},
 		{"ours with a bad checksum", key[:45] + "-", key[:12]},
+		{"something behind the shown part", key[:12] + "-" + key[13:], key[:12]},
+		{"foreign, of letters and digits", strings.Repeat("k", 60), ""},
 		{"foreign", "correct-horse-battery-staple-correct-horse", ""},
 		{"too short to hide anything", "sk_live_abc", ""},
 		{"a little short", key[:45], ""},

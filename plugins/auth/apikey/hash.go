@@ -60,14 +60,6 @@ func NewPeppers(current, previous Pepper) (*Peppers, error) {
 // Version is that of the current pepper: new keys are hashed with it.
 func (p *Peppers) Version() int { return p.current.version }
 
-// Versions lists the versions in use, the current one first.
-func (p *Peppers) Versions() []int {
-	if p.previous == nil {
-		return []int{p.current.version}
-	}
-	return []int{p.current.version, p.previous.version}
-}
-
 // Sum hashes a key under the current pepper.
 func (p *Peppers) Sum(key string) Hash { return p.current.sum(key) }
 
@@ -83,6 +75,24 @@ func (p *Peppers) Hash(version int, key string) (Hash, error) {
 		return p.previous.sum(key), nil
 	}
 	return Hash{}, fmt.Errorf("hashing an API key: no pepper has version %d", version)
+}
+
+// hasher makes the hashes of one version.
+type hasher struct {
+	version int
+	sum     func(key string) Hash
+}
+
+// hashers are those by which a record may be found, the current one first.
+func (p *Peppers) hashers(unpeppered bool) []hasher {
+	all := []hasher{{p.current.version, p.current.sum}}
+	if p.previous != nil {
+		all = append(all, hasher{p.previous.version, p.previous.sum})
+	}
+	if unpeppered {
+		all = append(all, hasher{Unpeppered, func(key string) Hash { return sha256.Sum256([]byte(key)) }})
+	}
+	return all
 }
 
 // keyed is HMAC-SHA-256 (RFC 2104) under one pepper. Its states are reused: keying

@@ -80,7 +80,7 @@ func TestNewPeppers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := len(p.Versions()); got != c.versions {
+			if got := len(p.hashers(false)); got != c.versions {
 				t.Errorf("%d versions, want %d", got, c.versions)
 			}
 		})
@@ -96,5 +96,31 @@ func BenchmarkHash(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		p.Sum(key.Reveal())
+	}
+}
+
+func TestHashOfAVersionNotInUse(t *testing.T) {
+	p, err := NewPeppers(Pepper{Version: 2, Secret: plugins.NewSecret("pepper")}, Pepper{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Hash(1, "key"); err == nil || !strings.Contains(err.Error(), "no pepper has version 1") {
+		t.Errorf("got %v, want an error that names the version", err)
+	}
+}
+
+// What is kept for the next hash must not hold the key of the last.
+func TestHashForgetsTheKey(t *testing.T) {
+	k, err := newKeyed(Pepper{Version: 1, Secret: plugins.NewSecret("pepper")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		k.sum(strings.Repeat("k", MaxLength))
+		s := k.states.Get().(*state)
+		if s.in != [MaxLength]byte{} {
+			t.Fatal("the key is still there")
+		}
+		k.states.Put(s)
 	}
 }

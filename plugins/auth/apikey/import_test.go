@@ -76,6 +76,18 @@ func TestParseImport(t *testing.T) {
 	}
 }
 
+// The bounds are what may still be.
+func TestParseImportBounds(t *testing.T) {
+	shortest, longest, edge := strings.Repeat("k", MinForeign), strings.Repeat("l", MaxLength), strings.Repeat("!~", 10)
+	csv := "key,owner,name\n"
+	for _, key := range []string{shortest, longest, edge} {
+		csv += key + "," + strings.Repeat("u", maxField) + ",\n"
+	}
+	if keys, err := ParseImport(strings.NewReader(csv), testPeppers(t), testNow); err != nil || len(keys) != 3 {
+		t.Errorf("got %d keys, %v, want 3", len(keys), err)
+	}
+}
+
 // What was imported works.
 func TestImportedKeysAuthenticate(t *testing.T) {
 	f := newFixture(t, func(config *Config) { config.Foreign = true })
@@ -119,6 +131,7 @@ func TestParseImportRefuses(t *testing.T) {
 		{"key with a letter of elsewhere", "key,owner\nlegacy-kéy-0123456789,u1\n", []string{"line 2: the key has a character"}},
 		{"key with DEL", "key,owner\nlegacy-key-0123456789\x7f,u1\n", []string{"line 2: the key has a character"}},
 		{"short hash", "hash,owner\nabcd,u1\n", []string{"line 2: the hash is not SHA-256 in hexadecimal, 64 digits"}},
+		{"a digit too many", "hash,owner\n" + hex.EncodeToString(sum[:]) + "0,u1\n", []string{"line 2: the hash is not SHA-256 in hexadecimal, 64 digits"}},
 		{"hash in base64", "hash,owner\n" + strings.Repeat("+", 64) + ",u1\n", []string{"line 2: the hash is not SHA-256"}},
 		{"control character", "key,owner\n" + secret + ",u\x01\n", []string{"line 2: the owner has control characters"}},
 		{"not UTF-8", "key,owner,name\n" + secret + ",u1,\xff\n", []string{"line 2: the name has control characters or is not UTF-8"}},

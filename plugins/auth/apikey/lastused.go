@@ -39,7 +39,7 @@ func (l *LastUsed) Touch(id string, at time.Time) {
 
 func (l *LastUsed) note(id string, at time.Time) {
 	last, ok := l.used[id]
-	if ok && !at.After(last) || !ok && len(l.used) >= l.bound {
+	if !at.After(last) || !ok && len(l.used) >= l.bound {
 		return
 	}
 	l.used[id] = at

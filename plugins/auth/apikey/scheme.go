@@ -23,7 +23,7 @@ type Lookup interface {
 	KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error)
 }
 
-// Toucher hears of each use of a key, at most once a second and key.
+// Toucher hears of each use of a key, about once a second and key.
 type Toucher interface {
 	Touch(id string, at time.Time)
 }
@@ -49,8 +49,9 @@ type Config struct {
 // Whatever comes in the API key header is taken for a key. Behind `Bearer` it is
 // one if it starts like one, or, with Foreign, if there is a record of it.
 type Scheme struct {
-	config Config
-	cache  *cache
+	config  Config
+	hashers []hasher
+	cache   *cache
 }
 
 var _ auth.Scheme = (*Scheme)(nil)
@@ -63,11 +64,7 @@ func New(config Config) (*Scheme, error) {
 	if config.Clock == nil {
 		config.Clock = time.Now
 	}
-	cache, err := newCache(config.Cache)
-	if err != nil {
-		return nil, fmt.Errorf("making the API key cache: %w", err)
-	}
-	return &Scheme{config: config, cache: cache}, nil
+	return &Scheme{config: config, hashers: config.Peppers.hashers(config.Foreign), cache: newCache(config.Cache)}, nil
 }
 
 // Name is plugins.SchemeAPIKey.
@@ -165,15 +162,8 @@ func (s *Scheme) find(ctx context.Context, value string, now time.Time) (*entry,
 
 // fetch asks the store for the key under each pepper in use.
 func (s *Scheme) fetch(ctx context.Context, value string) (*entry, error) {
-	versions := s.config.Peppers.Versions()
-	if s.config.Foreign {
-		versions = append(versions, Unpeppered)
-	}
-	for _, version := range versions {
-		h, err := s.config.Peppers.Hash(version, value)
-		if err != nil {
-			return nil, err
-		}
+	for _, by := range s.hashers {
+		h := by.sum(value)
 		key, err := s.config.Lookup.KeyByHash(ctx, h[:])
 		if errors.Is(err, ErrUnknown) {
 			continue
@@ -184,7 +174,7 @@ func (s *Scheme) fetch(ctx context.Context, value string) (*entry, error) {
 		// The store is asked for equality and answered by an index; this is the
 		// comparison that counts, and its time tells nothing. The version is part of
 		// it so that the digest of one pepper can't pass for that of another.
-		if subtle.ConstantTimeCompare(key.Hash, h[:]) != 1 || key.PepperVersion != version {
+		if subtle.ConstantTimeCompare(key.Hash, h[:]) != 1 || key.PepperVersion != by.version {
 			continue
 		}
 		return newEntry(key, s.config.DefaultRole), nil
@@ -198,7 +188,9 @@ func (s *Scheme) touch(e *entry, now time.Time) {
 		return
 	}
 	second := now.Unix()
-	if last := e.used.Load(); last != second && e.used.CompareAndSwap(last, second) {
+	if e.used.Load() != second {
+		// Two requests of one moment may both report it, which does no harm.
+		e.used.Store(second)
 		s.config.Used.Touch(e.principal.KeyID, now)
 	}
 }

@@ -203,6 +203,8 @@ func TestAuthenticate(t *testing.T) {
 		{name: "imported on, unknown in its header", foreign: true, source: auth.FromKeyHeader, value: "nobody-knows-this-one", want: plugins.ReasonKeyUnknown, lookups: 3},
 		{name: "imported on, unknown as bearer", foreign: true, source: auth.FromAuthorization, value: "nobody-knows-this-one", wantErr: auth.ErrNotMine, lookups: 3},
 		{name: "imported on, bad checksum", foreign: true, source: auth.FromAuthorization, value: badSum, want: plugins.ReasonKeyChecksum, lookups: 3},
+		{name: "imported on, empty", foreign: true, source: auth.FromKeyHeader, value: "", want: plugins.ReasonKeyMalformed},
+		{name: "imported on, 256 bytes", foreign: true, source: auth.FromKeyHeader, value: strings.Repeat("k", 256), want: plugins.ReasonKeyUnknown, lookups: 3},
 		{name: "imported on, 257 bytes", foreign: true, source: auth.FromKeyHeader, value: strings.Repeat("k", 257), want: plugins.ReasonKeyMalformed},
 		{name: "imported on, 257 bytes as bearer", foreign: true, source: auth.FromAuthorization, value: strings.Repeat("k", 257), wantErr: auth.ErrNotMine},
 	}

@@ -279,6 +279,28 @@ func TestPollSweeps(t *testing.T) {
 	}
 }
 
+// Sweeping copies; once a minute is enough, and no less.
+func TestPollSweepsOnceAMinute(t *testing.T) {
+	now := base
+	source := &fakeSource{}
+	p, set := newPoller(t, source, func(c *PollerConfig) { c.Clock = func() time.Time { return now } })
+	r := token("1", "main", "j")
+	r.ExpiresAt = base.Add(30 * time.Second)
+	source.revoke(r)
+	for _, step := range []struct {
+		at   time.Duration
+		want int
+	}{{0, 1}, {time.Minute - 1, 1}, {time.Minute, 0}} {
+		now = base.Add(step.at)
+		if err := p.Poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := set.Len(); got != step.want {
+			t.Errorf("after %s: %d entries, want %d", step.at, got, step.want)
+		}
+	}
+}
+
 func TestPollsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fakeSource{hang: true}

@@ -267,10 +267,7 @@ func (s *Set) add(r plugins.Revocation) {
 }
 
 func (s *Set) remove(id string) bool {
-	k, ok := s.byID[id]
-	if !ok {
-		return false
-	}
+	k := s.byID[id] // of no kind if there is none
 	delete(s.byID, id)
 	t := s.table.Load()
 	slot := s.slot(t, k.value)
@@ -297,9 +294,6 @@ func (sh *shard) find(of kind, issuer, value string) (entry, bool) {
 		return entry{}, false
 	}
 	e, ok := (*sh)[key{of, "", value}]
-	if issuer == "" {
-		return e, ok
-	}
 	own, found := (*sh)[key{of, issuer, value}]
 	if !found {
 		return e, ok

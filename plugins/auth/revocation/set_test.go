@@ -219,6 +219,81 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// The same entry again never ends earlier, in whatever order.
+func TestNeverOutlastsADate(t *testing.T) {
+	dated, never := token("1", "main", "j"), token("2", "main", "j")
+	dated.ExpiresAt = base
+	for _, all := range [][]plugins.Revocation{{dated, never}, {never, dated}} {
+		added, replaced := NewSet(), NewSet()
+		for _, r := range all {
+			added.Add(r)
+		}
+		replaced.Replace(all)
+		for how, s := range map[string]*Set{"added": added, "replaced": replaced} {
+			if got := s.Sweep(base.Add(time.Hour)); got != 0 || !s.Revoked("main", "j", "", base) {
+				t.Errorf("%s %v: swept %d, want it kept for ever", how, all, got)
+			}
+		}
+	}
+}
+
+// Of two dates the later one holds.
+func TestLaterDateHolds(t *testing.T) {
+	early, late := token("1", "main", "j"), token("2", "main", "j")
+	early.ExpiresAt, late.ExpiresAt = base, base.Add(time.Minute)
+	for _, all := range [][]plugins.Revocation{{early, late}, {late, early}} {
+		s := NewSet()
+		s.Replace(all)
+		for _, step := range []struct {
+			at   time.Duration
+			want int
+		}{{time.Minute - 1, 0}, {time.Minute, 1}} {
+			if got := s.Sweep(base.Add(step.at)); got != step.want {
+				t.Errorf("%v: swept %d after %s, want %d", all, got, step.at, step.want)
+			}
+		}
+	}
+}
+
+// Two records of one entry: the first that is taken back takes it.
+func TestRemoveByEitherID(t *testing.T) {
+	s := NewSet()
+	s.Add(token("1", "main", "j"))
+	s.Add(token("2", "main", "j"))
+	if !s.Remove("2") || s.Revoked("main", "j", "", base) {
+		t.Error("it can't be taken back by its second id")
+	}
+	if s.Remove("1") || s.Len() != 0 {
+		t.Errorf("taken back twice, Len = %d", s.Len())
+	}
+	if got := len(s.byID); got != 0 {
+		t.Errorf("%d ids are remembered of nothing", got)
+	}
+	r := token("3", "main", "j")
+	r.ExpiresAt = base
+	s.Add(r)
+	s.Sweep(base)
+	if got := len(s.byID); got != 0 {
+		t.Errorf("%d ids are remembered of what was swept", got)
+	}
+}
+
+// A time before 1970 is one like another.
+func TestIssuedBeforeLongAgo(t *testing.T) {
+	s := NewSet()
+	s.Add(subject("1", "main", "u", time.Unix(-100, 0)))
+	if s.Revoked("main", "", "u", time.Unix(-50, 0)) || !s.Revoked("main", "", "u", time.Unix(-100, 0)) {
+		t.Error("the time does not hold")
+	}
+}
+
+func TestFailedLoadIsNoRace(t *testing.T) {
+	s := NewSet()
+	if raced, err := s.load(func() ([]plugins.Revocation, error) { return nil, errors.New("no") }); raced || err == nil {
+		t.Errorf("got %t, %v", raced, err)
+	}
+}
+
 // The set is what a plain list is.
 func TestSetIsLikeAList(t *testing.T) {
 	names := []string{"", "a", "b"}
