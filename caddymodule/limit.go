@@ -14,6 +14,7 @@ import (
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
 )
 
 // RateLimit asks how often the caller may come. Without further configuration
@@ -115,6 +116,12 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 			return err
 		}
 		l.acquired = append(l.acquired, release)
+		if counts, ok := into.limiter.(*gcra.Limiter); ok {
+			if release, err = l.app.records.keep(name, counts); err != nil {
+				return err
+			}
+			l.acquired = append(l.acquired, release)
+		}
 	}
 	l.app.limits = append(l.app.limits, l)
 	return nil
@@ -299,6 +306,13 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denia
 	}
 	if len(d.policy.Limits) == 0 {
 		return d, nil, nil
+	}
+	if err := l.restored(r.Context(), d.zone, d.policy); err != nil {
+		if d.inFlight {
+			d.zone.inFlight.Release(d.key)
+			d.inFlight = false
+		}
+		return d, nil, err
 	}
 	var err error
 	d.Decision, err = x.take(r.Context(), d.zone.limiter, d.key, d.policy.Limits, cost, x.rows[:0])

@@ -7,8 +7,9 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
 )
 
-// MemoryLimiter counts in the memory of this process. Counts survive a reload,
-// not a restart, and each process counts for itself.
+// MemoryLimiter counts in the memory of this process; each process counts for
+// itself. Counts survive a reload, and those of a period of an hour or more a
+// restart too: they are written to the store every two seconds.
 type MemoryLimiter struct {
 	// MaxKeys bounds the counts of one zone, one for each caller and period. A
 	// changed bound holds from the next restart. Default: 1,000,000.

@@ -31,6 +31,8 @@ type records struct {
 	closed bool
 	// caches are those of live configurations; they forget what changed.
 	caches map[*apikey.Scheme]struct{}
+	// zones are those whose counts are kept, by name.
+	zones map[string]*keptZone
 }
 
 // openRecords is what there is once the store is open.
@@ -55,7 +57,7 @@ const (
 // acquireRecords takes the store from the pool, without opening it.
 func acquireRecords(provider StoreProvider) (*records, releaser, error) {
 	return acquire(poolKey{"store", provider.Identity()}, func() (*records, error) {
-		return &records{provider: provider, revoked: revocation.NewSet(), caches: map[*apikey.Scheme]struct{}{}}, nil
+		return &records{provider: provider, revoked: revocation.NewSet(), caches: map[*apikey.Scheme]struct{}{}, zones: map[string]*keptZone{}}, nil
 	})
 }
 
@@ -106,10 +108,14 @@ func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords,
 	if err := poller.Poll(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.restoreCounts(ctx, opened); err != nil {
+		return nil, err
+	}
 	o := &openRecords{store: opened, poller: poller, lastUsed: apikey.NewLastUsed(lastUsedBound, opened.TouchKeys)}
 	background, stop := context.WithCancel(context.Background())
 	o.stop = stop
 	o.done.Go(func() { poller.Run(background) })
+	o.done.Go(func() { r.keepCounts(background, opened) })
 	o.done.Go(func() {
 		o.lastUsed.Run(background, lastUsedEvery, func(err error) {
 			poolLog("store").Warn("writing the last uses of API keys", zap.Error(err))
@@ -195,5 +201,5 @@ func (r *records) Close() error {
 	}
 	o.stop()
 	o.done.Wait()
-	return o.store.Close()
+	return errors.Join(r.saveCounts(context.Background(), o.store), o.store.Close())
 }

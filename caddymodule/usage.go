@@ -169,8 +169,8 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 		return err
 	}
 	type place struct {
-		ratelimit.Limiter
-		key ratelimit.Key
+		limiter ratelimit.Limiter
+		key     ratelimit.Key
 	}
 	limits := map[place][]ratelimit.Limit{}
 	add := func(l *RateLimit, kind, subject string, source *limitSource) {
@@ -213,7 +213,7 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 	for at, limits := range limits {
 		// A limiter takes a bounded number of limits at once, as in a decision.
 		for part := range slices.Chunk(limits, ratelimit.MaxLimits) {
-			if err := at.Reset(ctx, at.key, part); err != nil {
+			if err := a.records.resetCount(ctx, zone, at.limiter, at.key, part); err != nil {
 				return err
 			}
 		}

@@ -29,14 +29,15 @@ type SavedEvents struct {
 
 // Export yields the counts of periods of minPeriod or more that are not idle, as
 // of wall, the time of now by the wall clock. With onlyChanged it yields those
-// that changed since they were last exported; a count that was reset meanwhile
-// is not among them. It locks one shard at a time and none while it yields, so
+// that changed since they were last exported; one that was reset or given back in
+// full meanwhile is not among them. It locks one shard at a time and none while it yields, so
 // that it is a snapshot of each key but not of all keys at one moment.
 func (l *Limiter) Export(minPeriod time.Duration, onlyChanged bool, wall time.Time) iter.Seq[Saved] {
 	return func(yield func(Saved) bool) {
 		var batch []Saved
+		now := int64(l.clock())
 		for i := range l.shards {
-			batch = l.shards[i].export(l, batch[:0], int64(minPeriod), onlyChanged, wall)
+			batch = l.shards[i].export(batch[:0], int64(minPeriod), onlyChanged, now, wall)
 			for _, saved := range batch {
 				if !yield(saved) {
 					return
@@ -46,17 +47,19 @@ func (l *Limiter) Export(minPeriod time.Duration, onlyChanged bool, wall time.Ti
 	}
 }
 
-func (s *shard) export(l *Limiter, batch []Saved, minPeriod int64, onlyChanged bool, wall time.Time) []Saved {
+func (s *shard) export(batch []Saved, minPeriod int64, onlyChanged bool, now int64, wall time.Time) []Saved {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := int64(l.clock())
 	at := func(tat int64) time.Time { return wall.Add(time.Duration(tat - now)) }
 	for i := range s.slots {
 		e := &s.slots[i]
-		if e.meta == 0 || e.meta.period() < minPeriod || e.tat <= now && !onlyChanged || onlyChanged && e.meta&dirtyFlag == 0 {
+		if e.meta == 0 || e.meta.period() < minPeriod || onlyChanged && e.meta&dirtyFlag == 0 {
 			continue
 		}
 		e.meta &^= dirtyFlag
+		if e.tat <= now {
+			continue
+		}
 		saved := Saved{
 			Key: e.key, Period: time.Duration(e.meta.period()),
 			Strict: e.meta.strict(), Full: at(e.tat), Overdrawn: e.meta&overdrawnFlag != 0,
@@ -78,15 +81,16 @@ func (s *shard) export(l *Limiter, batch []Saved, minPeriod int64, onlyChanged b
 // at most the time that its limit takes to fill.
 func (l *Limiter) Import(saved iter.Seq[Saved], wall time.Time) int {
 	n := 0
+	now := int64(l.clock())
 	for s := range saved {
-		if l.put(s, wall) {
+		if l.put(s, now, wall) {
 			n++
 		}
 	}
 	return n
 }
 
-func (l *Limiter) put(saved Saved, wall time.Time) bool {
+func (l *Limiter) put(saved Saved, now int64, wall time.Time) bool {
 	if saved.Period < ratelimit.MinPeriod || saved.Period > ratelimit.MaxPeriod || saved.Period%ratelimit.MinPeriod != 0 || !saved.Full.After(wall) || l.held.Load() >= l.maxKeys {
 		return false
 	}
@@ -94,7 +98,6 @@ func (l *Limiter) put(saved Saved, wall time.Time) bool {
 	s := l.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := int64(l.clock())
 	name := metaOf(&ratelimit.Limit{Period: saved.Period, Strict: saved.Strict})
 	if saved.Strict {
 		return s.putWindow(l, hash, saved, name, now, wall)
@@ -119,7 +122,7 @@ func (l *Limiter) put(saved Saved, wall time.Time) bool {
 
 func (t *table) putWindow(l *Limiter, hash uint64, saved Saved, name meta, now int64, wall time.Time) bool {
 	var w window
-	if t.find(hash, &saved.Key, name) >= 0 || len(saved.Events) == 0 || len(saved.Events) > segments+2 {
+	if t.find(hash, &saved.Key, name) >= 0 {
 		return false
 	}
 	for _, events := range saved.Events {
@@ -133,6 +136,11 @@ func (t *table) putWindow(l *Limiter, hash uint64, saved Saved, name meta, now i
 		w.segments = append(w.segments, segment{last: last, n: events.N})
 		w.used += events.N
 		w.start = last
+		if len(w.segments) > segments+2 {
+			// The oldest are forgotten with the ones after them: later, never earlier.
+			w.segments[1].n += w.segments[0].n
+			w.segments = w.segments[1:]
+		}
 	}
 	w.count = w.used
 	w.forget(now, int64(saved.Period))

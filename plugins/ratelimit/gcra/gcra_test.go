@@ -276,7 +276,7 @@ func TestImportIsNotTrusted(t *testing.T) {
 		"strict, minus":   {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{At: wall, N: -1}}},
 		"strict, order":   {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{wall, 1}, {wall.Add(-time.Hour), 1}}},
 		"strict, expired": {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{wall.Add(-day), 1}}},
-		"strict, many":    {Key: key(1), Period: day, Strict: true, Full: far, Events: make([]gcra.SavedEvents, 100)},
+		"strict, nothing": {Key: key(1), Period: day, Strict: true, Full: far, Events: make([]gcra.SavedEvents, 100)},
 	} {
 		l, _ := newManual(t, 10)
 		if got := l.Import(sequence([]gcra.Saved{saved}), wall); got != 0 || l.Stats().Keys != 0 {
@@ -292,6 +292,48 @@ func TestImportIsNotTrusted(t *testing.T) {
 	l.Import(sequence([]gcra.Saved{{Key: key(2), Period: day, Full: wall.Add(time.Hour)}}), wall)
 	if got := take(t, l, key(2), "24/1d", 1); got.Allowed {
 		t.Error("taking in lowered what was used")
+	}
+}
+
+// A window of more parts than fit forgets the oldest later and never earlier.
+func TestImportOfALongWindow(t *testing.T) {
+	wall := time.Date(2026, 2, 3, 10, 0, 0, 0, time.UTC)
+	l, m := newManual(t, 10)
+	saved := gcra.Saved{Key: key(1), Period: time.Hour, Strict: true, Full: wall.Add(time.Hour)}
+	for n := range 100 {
+		saved.Events = append(saved.Events, gcra.SavedEvents{At: wall.Add(time.Duration(n-100) * time.Second), N: 1})
+	}
+	if got := l.Import(sequence([]gcra.Saved{saved}), wall); got != 1 {
+		t.Fatalf("%d were taken in", got)
+	}
+	for second := range 101 {
+		left := take(t, l, key(1), "100/1h window strict", 0).Rows[0].Remaining
+		if left > int64(second) {
+			t.Fatalf("%d are forgotten when %d should be", left, second)
+		}
+		if second == 0 {
+			m.advance(time.Hour - 100*time.Second)
+			continue
+		}
+		m.advance(time.Second)
+	}
+	if left := take(t, l, key(1), "100/1h window strict", 0).Rows[0].Remaining; left != 100 {
+		t.Errorf("%d are forgotten in the end, want all", left)
+	}
+}
+
+// A debt outlives a restart.
+func TestExportOfADebt(t *testing.T) {
+	wall := time.Date(2026, 2, 3, 10, 0, 0, 0, time.UTC)
+	old, _ := newManual(t, 10)
+	limits := []ratelimit.Limit{ratelimit.MustParseLimit("24/1d")}
+	if _, err := old.Adjust(t.Context(), key(1), limits, 30, nil); err != nil {
+		t.Fatal(err)
+	}
+	restarted, _ := newManual(t, 10)
+	restarted.Import(old.Export(time.Hour, true, wall), wall.Add(time.Hour))
+	if got := take(t, restarted, key(1), "24/1d", 1); got.Allowed || got.RetryAfter != 6*time.Hour {
+		t.Errorf("got %+v, want a wait of 6h", got)
 	}
 }
 
