@@ -64,3 +64,25 @@ const (
 	ReasonLimiterUnavailable Reason = "limiter_unavailable"
 	ReasonSchemeUndecided    Reason = "scheme_undecided"
 )
+
+// Reasons of accounts.
+const (
+	ReasonBodyInvalid        Reason = "body_invalid"
+	ReasonBodyTooLarge       Reason = "body_too_large"
+	ReasonMethodNotAllowed   Reason = "method_not_allowed"
+	ReasonRegistrationClosed Reason = "registration_closed"
+	ReasonEmailTaken         Reason = "email_taken"
+	ReasonLoginFailed        Reason = "login_failed"
+	ReasonLoginLimited       Reason = "login_limited"
+	ReasonAccountDisabled    Reason = "account_disabled"
+	ReasonAccountUnknown     Reason = "account_unknown"
+	ReasonAccountChanged     Reason = "account_changed"
+	ReasonTokenReplayed      Reason = "token_replayed"
+	ReasonTokenRequired      Reason = "token_required"
+	ReasonKeyNotFound        Reason = "key_not_found"
+	ReasonKeyGrant           Reason = "key_grants_too_much"
+	ReasonKeyState           Reason = "key_not_changeable"
+	ReasonTooManyKeys        Reason = "too_many_keys"
+	// ReasonPasswordsBusy becomes a 503.
+	ReasonPasswordsBusy Reason = "passwords_busy"
+)

@@ -53,3 +53,33 @@ type TokenFamily struct {
 	// RevokedAt is when the family ended; zero means it goes on.
 	RevokedAt time.Time
 }
+
+// UserChange is what one transaction does to an account and to what hangs on it.
+// The functions must not call the store.
+type UserChange struct {
+	// User alters the record. ID, Email, CreatedAt, Epoch and TokensEndedAt are not
+	// for it to change: store.ErrInvalid. Nil alters nothing.
+	User func(*User) error
+	// Tokens, where set, ends the user's tokens: it is a RevokeSubject of the user's
+	// id, which is added, the user's families end at its CreatedAt, Epoch grows and
+	// TokensEndedAt becomes its IssuedBefore.
+	Tokens *Revocation
+	// Keys, where set, may alter each of the user's keys that is not revoked, as in
+	// UpdateKey. It gets the account as User left it.
+	Keys func(User, *APIKey) error
+}
+
+// Renewal puts a token in the place of another of its family.
+type Renewal struct {
+	// Family is the id of the family.
+	Family string
+	// Used is the jti of the token that is renewed, Next that of the new one.
+	Used, Next string
+	// Epoch of the user that Next was made in.
+	Epoch int64
+	// ExpiresAt is the family's new one.
+	ExpiresAt time.Time
+	// Ends is the revocation of the token that ends, without Value: that of Used or,
+	// where that is not the current one, of the current one.
+	Ends Revocation
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ainative/portcullis/plugins"
 )
@@ -27,36 +26,6 @@ type UserFilter struct {
 	Limit int
 }
 
-// UserChange is what one transaction does to an account and to what hangs on it.
-// The functions must not call the store.
-type UserChange struct {
-	// User alters the record. ID, Email, CreatedAt, Epoch and TokensEndedAt are not
-	// for it to change: ErrInvalid. Nil alters nothing.
-	User func(*plugins.User) error
-	// Tokens, where set, ends the user's tokens: it is a RevokeSubject of the user's
-	// id, which is added, the user's families end at its CreatedAt, Epoch grows and
-	// TokensEndedAt becomes its IssuedBefore.
-	Tokens *plugins.Revocation
-	// Keys, where set, may alter each of the user's keys that is not revoked, as in
-	// UpdateKey. It gets the account as User left it.
-	Keys func(plugins.User, *plugins.APIKey) error
-}
-
-// Renewal puts a token in the place of another of its family.
-type Renewal struct {
-	// Family is the id of the family.
-	Family string
-	// Used is the jti of the token that is renewed, Next that of the new one.
-	Used, Next string
-	// Epoch of the user that Next was made in.
-	Epoch int64
-	// ExpiresAt is the family's new one.
-	ExpiresAt time.Time
-	// Ends is the revocation of the token that ends, without Value: that of Used or,
-	// where that is not the current one, of the current one.
-	Ends plugins.Revocation
-}
-
 // Users keeps accounts and the families of their tokens.
 type Users interface {
 	// CreateUser adds an account; ErrExists if id or email is taken, ErrInvalid by
@@ -71,7 +40,7 @@ type Users interface {
 	// UpdateUser makes a change in one transaction; ErrNotFound, the error of one of
 	// its functions, or ErrInvalid, in which cases nothing is written. It returns the
 	// account as written.
-	UpdateUser(ctx context.Context, id string, change UserChange) (plugins.User, error)
+	UpdateUser(ctx context.Context, id string, change plugins.UserChange) (plugins.User, error)
 
 	// CreateOwnKey is CreateKey for an owner who may have most keys at once, those
 	// that are revoked or expired at key.CreatedAt not counted: ErrTooMany. The owner
@@ -90,7 +59,7 @@ type Users interface {
 	// family has ended, or the user is disabled or in another epoch; ErrReplayed if
 	// r.Used is not current: then the family has been ended and its current token
 	// revoked, and the family is returned too.
-	RenewFamily(ctx context.Context, r Renewal) (plugins.TokenFamily, error)
+	RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.TokenFamily, error)
 	// EndFamily ends a family and revokes its current token, in one transaction, and
 	// returns it; ErrNotFound. A second time only the revocation is extended. The
 	// revocation comes without Value.

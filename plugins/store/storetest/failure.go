@@ -33,7 +33,7 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 		_, errs["User"] = s.User(c, "u")
 		_, errs["UserByEmail"] = s.UserByEmail(c, "u")
 		_, errs["Users"] = s.Users(c, store.UserFilter{})
-		_, errs["UpdateUser"] = s.UpdateUser(c, "u", store.UserChange{})
+		_, errs["UpdateUser"] = s.UpdateUser(c, "u", plugins.UserChange{})
 		errs["CreateOwnKey"] = s.CreateOwnKey(c, NewKey(t), 0, 9)
 		errs["StartFamily"] = s.StartFamily(c, NewFamily(t, "u"), 1)
 		_, errs["Family"] = s.Family(c, "f")

@@ -41,9 +41,9 @@ func allTokens(t testing.TB, user string, at time.Time) *plugins.Revocation {
 	return &plugins.Revocation{ID: NewID(t), Kind: plugins.RevokeSubject, Value: user, IssuedBefore: at, CreatedAt: at, ExpiresAt: at.Add(9 * time.Hour)}
 }
 
-func renewal(t testing.TB, f plugins.TokenFamily, next string) store.Renewal {
+func renewal(t testing.TB, f plugins.TokenFamily, next string) plugins.Renewal {
 	t.Helper()
-	return store.Renewal{Family: f.ID, Used: f.Current, Next: next, Epoch: 1, ExpiresAt: f.ExpiresAt.Add(time.Hour), Ends: ends(t)}
+	return plugins.Renewal{Family: f.ID, Used: f.Current, Next: next, Epoch: 1, ExpiresAt: f.ExpiresAt.Add(time.Hour), Ends: ends(t)}
 }
 
 // revokedTokens are the ids of tokens that are revoked.
@@ -165,19 +165,19 @@ func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
 		nothing := errors.New("nothing")
 		at := base.Add(time.Hour)
 		for name, c := range map[string]struct {
-			change store.UserChange
+			change plugins.UserChange
 			want   error
 		}{
-			"refused by User":        {store.UserChange{User: func(u *plugins.User) error { u.Role = "ADMIN"; return nothing }, Tokens: allTokens(t, u.ID, at)}, nothing},
-			"refused by Keys":        {store.UserChange{User: func(u *plugins.User) error { u.Role = "ADMIN"; return nil }, Tokens: allTokens(t, u.ID, at), Keys: func(plugins.User, *plugins.APIKey) error { return nothing }}, nothing},
-			"another id":             {store.UserChange{User: func(u *plugins.User) error { u.ID = "x"; return nil }}, store.ErrInvalid},
-			"another email":          {store.UserChange{User: func(u *plugins.User) error { u.Email = "x"; return nil }}, store.ErrInvalid},
-			"another epoch":          {store.UserChange{User: func(u *plugins.User) error { u.Epoch = 9; return nil }}, store.ErrInvalid},
-			"no role":                {store.UserChange{User: func(u *plugins.User) error { u.Role = ""; return nil }}, store.ErrInvalid},
-			"tokens of another":      {store.UserChange{Tokens: allTokens(t, other.ID, at)}, store.ErrInvalid},
-			"tokens without a time":  {store.UserChange{Tokens: allTokens(t, u.ID, time.Time{})}, store.ErrInvalid},
-			"another hash of a key":  {store.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.Hash[0]++; return nil }}, store.ErrInvalid},
-			"another owner of a key": {store.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.Owner = "u1"; return nil }}, store.ErrInvalid},
+			"refused by User":        {plugins.UserChange{User: func(u *plugins.User) error { u.Role = "ADMIN"; return nothing }, Tokens: allTokens(t, u.ID, at)}, nothing},
+			"refused by Keys":        {plugins.UserChange{User: func(u *plugins.User) error { u.Role = "ADMIN"; return nil }, Tokens: allTokens(t, u.ID, at), Keys: func(plugins.User, *plugins.APIKey) error { return nothing }}, nothing},
+			"another id":             {plugins.UserChange{User: func(u *plugins.User) error { u.ID = "x"; return nil }}, store.ErrInvalid},
+			"another email":          {plugins.UserChange{User: func(u *plugins.User) error { u.Email = "x"; return nil }}, store.ErrInvalid},
+			"another epoch":          {plugins.UserChange{User: func(u *plugins.User) error { u.Epoch = 9; return nil }}, store.ErrInvalid},
+			"no role":                {plugins.UserChange{User: func(u *plugins.User) error { u.Role = ""; return nil }}, store.ErrInvalid},
+			"tokens of another":      {plugins.UserChange{Tokens: allTokens(t, other.ID, at)}, store.ErrInvalid},
+			"tokens without a time":  {plugins.UserChange{Tokens: allTokens(t, u.ID, time.Time{})}, store.ErrInvalid},
+			"another hash of a key":  {plugins.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.Hash[0]++; return nil }}, store.ErrInvalid},
+			"another owner of a key": {plugins.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.Owner = "u1"; return nil }}, store.ErrInvalid},
 		} {
 			_, err := s.UpdateUser(ctx(), u.ID, c.change)
 			wantErr(t, name, err, c.want)
@@ -194,11 +194,11 @@ func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
 			must(t, err)
 			wantEqual(t, name+": revocations", all, []plugins.Revocation{})
 		}
-		_, err := s.UpdateUser(ctx(), "unknown", store.UserChange{})
+		_, err := s.UpdateUser(ctx(), "unknown", plugins.UserChange{})
 		wantErr(t, "unknown", err, store.ErrNotFound)
 
 		revocation := allTokens(t, u.ID, at)
-		got, err := s.UpdateUser(ctx(), u.ID, store.UserChange{
+		got, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{
 			User:   func(u *plugins.User) error { u.Role, u.DisabledAt, u.Scopes = "ADMIN", at, nil; return nil },
 			Tokens: revocation,
 			Keys: func(u plugins.User, k *plugins.APIKey) error {
@@ -230,7 +230,7 @@ func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
 		wantEqual(t, "revocations", all, []plugins.Revocation{*revocation})
 
 		// A clock that went back does not bring tokens back.
-		got, err = s.UpdateUser(ctx(), u.ID, store.UserChange{Tokens: allTokens(t, u.ID, base)})
+		got, err = s.UpdateUser(ctx(), u.ID, plugins.UserChange{Tokens: allTokens(t, u.ID, base)})
 		must(t, err)
 		wantEqual(t, "tokens ended at", got.TokensEndedAt, at)
 		wantEqual(t, "epoch", got.Epoch, int64(3))
@@ -274,7 +274,7 @@ func testOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 		wantErr(t, "another epoch", s.CreateOwnKey(ctx(), key, 2, 9), store.ErrConflict)
 		must(t, s.CreateOwnKey(ctx(), key, 1, 9))
 		wantErr(t, "again", s.CreateOwnKey(ctx(), key, 1, 9), store.ErrExists)
-		_, err := s.UpdateUser(ctx(), u.ID, store.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
+		_, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
 		must(t, err)
 		next := NewKey(t)
 		next.Owner = u.ID
@@ -327,7 +327,7 @@ func testFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 		must(t, s.StartFamily(ctx(), next, 1))
 		_, err = s.Family(ctx(), f.ID)
 		wantErr(t, "expired", err, store.ErrNotFound)
-		_, err = s.UpdateUser(ctx(), u.ID, store.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
+		_, err = s.UpdateUser(ctx(), u.ID, plugins.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
 		must(t, err)
 		wantErr(t, "disabled", s.StartFamily(ctx(), NewFamily(t, u.ID), 1), store.ErrConflict)
 	})
@@ -371,13 +371,13 @@ func testFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 		s := open(t)
 		u, f := begin(t, s)
 		for name, c := range map[string]struct {
-			spoil func(r *store.Renewal)
+			spoil func(r *plugins.Renewal)
 			want  error
 		}{
-			"another epoch": {func(r *store.Renewal) { r.Epoch = 2 }, store.ErrConflict},
-			"no next":       {func(r *store.Renewal) { r.Next = "" }, store.ErrInvalid},
-			"no end":        {func(r *store.Renewal) { r.ExpiresAt = time.Time{} }, store.ErrInvalid},
-			"no revocation": {func(r *store.Renewal) { r.Ends = plugins.Revocation{} }, store.ErrInvalid},
+			"another epoch": {func(r *plugins.Renewal) { r.Epoch = 2 }, store.ErrConflict},
+			"no next":       {func(r *plugins.Renewal) { r.Next = "" }, store.ErrInvalid},
+			"no end":        {func(r *plugins.Renewal) { r.ExpiresAt = time.Time{} }, store.ErrInvalid},
+			"no revocation": {func(r *plugins.Renewal) { r.Ends = plugins.Revocation{} }, store.ErrInvalid},
 		} {
 			r := renewal(t, f, "second")
 			c.spoil(&r)
@@ -388,7 +388,7 @@ func testFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 		must(t, err)
 		wantEqual(t, "family", got, f)
 		wantEqual(t, "revoked", revokedTokens(t, s), map[string]bool{})
-		_, err = s.UpdateUser(ctx(), u.ID, store.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
+		_, err = s.UpdateUser(ctx(), u.ID, plugins.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
 		must(t, err)
 		_, err = s.RenewFamily(ctx(), renewal(t, f, "second"))
 		wantErr(t, "disabled", err, store.ErrConflict)

@@ -50,13 +50,13 @@ func testVersion(t *testing.T, open func(t *testing.T) store.Store) {
 			_, err := s.RenewFamily(ctx(), renewal(t, f, "next"))
 			return expect(err, store.ErrReplayed)
 		}, true},
-		{"UpdateUser", func() error { _, err := s.UpdateUser(ctx(), u.ID, store.UserChange{}); return err }, false},
+		{"UpdateUser", func() error { _, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{}); return err }, false},
 		{"UpdateUser with tokens", func() error {
-			_, err := s.UpdateUser(ctx(), u.ID, store.UserChange{Tokens: allTokens(t, u.ID, base)})
+			_, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{Tokens: allTokens(t, u.ID, base)})
 			return err
 		}, true},
 		{"UpdateUser with keys", func() error {
-			_, err := s.UpdateUser(ctx(), u.ID, store.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.RevokedAt = base; return nil }})
+			_, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{Keys: func(_ plugins.User, k *plugins.APIKey) error { k.RevokedAt = base; return nil }})
 			return err
 		}, true},
 		{"AppendAudit", func() error { return s.AppendAudit(ctx(), store.AuditEntry{At: base, Action: "a"}) }, false},

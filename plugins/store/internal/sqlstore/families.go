@@ -37,7 +37,7 @@ func (s *Records) Family(ctx context.Context, id string) (plugins.TokenFamily, e
 }
 
 // RenewFamily implements store.Store.
-func (s *Records) RenewFamily(ctx context.Context, r store.Renewal) (plugins.TokenFamily, error) {
+func (s *Records) RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.TokenFamily, error) {
 	var f plugins.TokenFamily
 	replayed := false
 	err := s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {

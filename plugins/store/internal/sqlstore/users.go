@@ -49,7 +49,7 @@ func (s *Records) Users(ctx context.Context, f store.UserFilter) ([]plugins.User
 }
 
 // UpdateUser implements store.Store.
-func (s *Records) UpdateUser(ctx context.Context, id string, change store.UserChange) (plugins.User, error) {
+func (s *Records) UpdateUser(ctx context.Context, id string, change plugins.UserChange) (plugins.User, error) {
 	var written plugins.User
 	err := s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		old, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = $1`, id))

@@ -1,0 +1,305 @@
+// Package accounts serves people who log in with a password: it registers them,
+// gives them tokens that the gateway's own authentication takes, renews and ends
+// those, and lets them keep API keys of their own. It stands before
+// authentication, beside which it answers the paths of its own.
+//
+// It knows no HTTP but statuses. Package caddymodule brings it requests, and
+// the store, the signer and the limiter behind the interfaces below.
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// The errors that a Store answers with.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrExists   = errors.New("already exists")
+	ErrConflict = errors.New("conflict")
+	ErrReplayed = errors.New("replayed")
+)
+
+// Store keeps accounts and the families of their tokens. What each method
+// promises is said where the gateway's store is defined.
+type Store interface {
+	CreateUser(ctx context.Context, u plugins.User) error
+	User(ctx context.Context, id string) (plugins.User, error)
+	UserByEmail(ctx context.Context, email string) (plugins.User, error)
+	UpdateUser(ctx context.Context, id string, change plugins.UserChange) (plugins.User, error)
+	StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error
+	Family(ctx context.Context, id string) (plugins.TokenFamily, error)
+	RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.TokenFamily, error)
+	EndFamily(ctx context.Context, id string, ends plugins.Revocation) (plugins.TokenFamily, error)
+	Revoke(ctx context.Context, r plugins.Revocation) error
+}
+
+// Token is what a token that is to be signed says.
+type Token struct {
+	Subject, Role, Tier string
+	Scopes              []string
+	// ID is the token's own, Family that of the family that it belongs to.
+	ID, Family string
+	// IssuedAt and ExpiresAt have whole seconds.
+	IssuedAt, ExpiresAt time.Time
+}
+
+// Signer signs tokens.
+type Signer interface {
+	Sign(t Token) (string, error)
+}
+
+// Throttle slows attempts down.
+type Throttle interface {
+	// Take counts an attempt by or against a subject of this kind. It returns how long
+	// to wait, 0 where the attempt may go on.
+	Take(ctx context.Context, kind, subject string) (time.Duration, error)
+}
+
+// The kinds of subject of a Throttle.
+const (
+	ThrottleAddress      = "address"
+	ThrottleAccount      = "account"
+	ThrottleRegistration = "registration"
+)
+
+// Rights says which roles include which.
+type Rights interface {
+	// Grants reports whether one of the roles held is wanted or includes it.
+	Grants(held []string, wanted string) bool
+}
+
+// Entry is a line of the audit trail. It holds no secret.
+type Entry struct {
+	// Actor is who did it: the id of a user, an address of which no account is known,
+	// or `admin`.
+	Actor string
+	// Action such as `login`, Target what it was done to.
+	Action, Target string
+	// From is the address that the request came from.
+	From string
+	// Result is `ok`, or why not.
+	Result string
+}
+
+// Config is what a Service needs.
+type Config struct {
+	Store    Store
+	Signer   Signer
+	Hasher   *Hasher
+	Throttle Throttle
+	Rights   Rights
+	// Revoked is told of each revocation as soon as it is kept, Keys of each change
+	// to keys, so that both hold at once.
+	Revoked func(plugins.Revocation)
+	Keys    func()
+	// Audit writes the trail.
+	Audit func(ctx context.Context, e Entry)
+	// Clock and Sleep are time.Now and a timer where nil.
+	Clock plugins.Clock
+	Sleep func(ctx context.Context, d time.Duration) error
+
+	// Issuer is the configured name of the issuer whose tokens these are.
+	Issuer string
+	// Open lets everybody register.
+	Open bool
+	// TokenLifetime is how long a token is good, RefreshWindow how much longer it can
+	// be renewed.
+	TokenLifetime, RefreshWindow time.Duration
+	// TokenKept is how long the revocation of one token is kept, AllKept that of all
+	// of a subject's: longer than any token that it can be about.
+	TokenKept, AllKept time.Duration
+	// DefaultRole and DefaultTier are what who registers gets. DefaultKeyRole is what
+	// an API key without a role grants.
+	DefaultRole, DefaultTier, DefaultKeyRole string
+}
+
+// Service serves accounts. It is safe for concurrent use.
+type Service struct {
+	Config
+}
+
+// New makes a service.
+func New(c Config) *Service {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Sleep == nil {
+		c.Sleep = func(ctx context.Context, d time.Duration) error {
+			timer := time.NewTimer(d)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return &Service{c}
+}
+
+// Origin is where a request comes from.
+type Origin struct {
+	// Actor is who asks, where that is known before anything is done: `admin`.
+	Actor string
+	// Address is for the audit trail.
+	Address string
+	// Network is what attempts are counted by: the address, or its /64. Empty means
+	// that it is not known, and nothing is counted by it.
+	Network string
+}
+
+// Grant is a token that was given to somebody.
+type Grant struct {
+	Token     plugins.Secret
+	ExpiresIn time.Duration
+	Role      string
+	User      string
+}
+
+// audit writes a line of the trail.
+func (s *Service) audit(ctx context.Context, o Origin, actor, action, target, result string) {
+	if o.Actor != "" {
+		actor = o.Actor
+	}
+	s.Audit(ctx, Entry{Actor: actor, Action: action, Target: target, From: o.Address, Result: result})
+}
+
+// unavailable says that the store could not be asked.
+func unavailable(err error) error {
+	if errors.Is(err, ErrBusy) {
+		return &plugins.Unavailable{Reason: plugins.ReasonPasswordsBusy, RetryAfter: 2 * time.Second, Err: err}
+	}
+	if _, already := errors.AsType[*plugins.Unavailable](err); already {
+		return err
+	}
+	return &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
+}
+
+// throttle counts an attempt and refuses it where there were too many.
+func (s *Service) throttle(ctx context.Context, kind, subject string) (*Refusal, error) {
+	if subject == "" {
+		return nil, nil
+	}
+	wait, err := s.Throttle.Take(ctx, kind, subject)
+	if err != nil {
+		return nil, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}
+	}
+	if wait <= 0 {
+		return nil, nil
+	}
+	r := no(http.StatusTooManyRequests, plugins.ReasonLoginLimited, "", "too many attempts by "+kind, "login_limit")
+	r.Denial.RetryAfter = wait
+	return r, nil
+}
+
+// now is the time in whole seconds.
+func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Second) }
+
+// afterCut waits, a second at most, until a token of now is not one of those that
+// the last change of the account has ended: they end by the second.
+func (s *Service) afterCut(ctx context.Context, u plugins.User) (time.Time, error) {
+	for {
+		now := s.Clock().UTC()
+		if u.TokensEndedAt.IsZero() || now.Unix() > u.TokensEndedAt.Unix() {
+			return now.Truncate(time.Second), nil
+		}
+		wait := u.TokensEndedAt.Add(time.Second).Sub(now)
+		if wait > 2*time.Second {
+			// The clock went back; who waits for it waits for long.
+			return now.Truncate(time.Second), nil
+		}
+		if err := s.Sleep(ctx, wait); err != nil {
+			return now, err
+		}
+	}
+}
+
+// newID makes the id of a record.
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("making an id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// newTokenID makes a jti of 130 bits.
+func newTokenID() string { return rand.Text() }
+
+// oneToken is the revocation of a single token, without the token.
+func (s *Service) oneToken(note string) (plugins.Revocation, error) {
+	id, err := newID()
+	now := s.now()
+	return plugins.Revocation{
+		ID: id, Kind: plugins.RevokeTokenID, Issuer: s.Issuer, CreatedAt: now, ExpiresAt: now.Add(s.TokenKept), Note: note,
+	}, err
+}
+
+// allTokens is the revocation of every token of a user up to now, of any issuer.
+func (s *Service) allTokens(user, note string) (*plugins.Revocation, error) {
+	id, err := newID()
+	now := s.now()
+	return &plugins.Revocation{
+		ID: id, Kind: plugins.RevokeSubject, Value: user, IssuedBefore: now, CreatedAt: now, ExpiresAt: now.Add(s.AllKept), Note: note,
+	}, err
+}
+
+// begin gives a user the first token of a family.
+func (s *Service) begin(ctx context.Context, u plugins.User) (*Grant, error) {
+	now, err := s.afterCut(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	family, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	token := s.tokenOf(u, family, now)
+	signed, err := s.Signer.Sign(token)
+	if err != nil {
+		return nil, fmt.Errorf("signing a token: %w", err)
+	}
+	err = s.Store.StartFamily(ctx, plugins.TokenFamily{
+		ID: family, User: u.ID, Issuer: s.Issuer, Current: token.ID, CreatedAt: now, ExpiresAt: token.ExpiresAt.Add(s.RefreshWindow),
+	}, u.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	return &Grant{Token: plugins.NewSecret(signed), ExpiresIn: s.TokenLifetime, Role: u.Role, User: u.ID}, nil
+}
+
+func (s *Service) tokenOf(u plugins.User, family string, now time.Time) Token {
+	return Token{
+		Subject: u.ID, Role: u.Role, Tier: u.Tier, Scopes: u.Scopes, ID: newTokenID(), Family: family,
+		IssuedAt: now, ExpiresAt: now.Add(s.TokenLifetime),
+	}
+}
+
+// named says whom an attempt was about, for the audit trail: what was given as
+// the address may be a password that was typed into the wrong field.
+func named(given string) string {
+	if email, ok := ParseEmail(given); ok {
+		return email.Shown
+	}
+	return "(not an address)"
+}
+
+// accountSubject is what attempts on one account are counted by, whether there is
+// such an account or not.
+func accountSubject(given string) string {
+	if email, ok := ParseEmail(given); ok {
+		return email.Canonical
+	}
+	return "\x00" + strings.ToLower(given)
+}

@@ -1,0 +1,284 @@
+package accounts
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxBody bounds the body of a request, in bytes.
+const MaxBody = 64 << 10
+
+// maxDepth bounds how deep a body may be nested: nothing that is read lies deeper
+// than a list.
+const maxDepth = 16
+
+// maxElements bounds a list in a body.
+const maxElements = 64
+
+// kind is the type of a JSON value.
+type kind uint8
+
+const (
+	kindNull kind = iota
+	kindText
+	kindNumber
+	kindBool
+	kindList
+	kindObject
+)
+
+// value is a JSON value as far as it is of use here.
+type value struct {
+	kind kind
+	// text is that of a text, or the literal of a number.
+	text string
+	// list holds the elements of a list of simple values.
+	list []value
+}
+
+// Body reads the fields of a request's body and gathers what is wrong with them.
+// Fields that nobody asks for are passed over. Names are compared exactly.
+type Body struct {
+	fields map[string]value
+	wrong  []Field
+}
+
+// ParseJSON reads an object. A member given twice is refused: two readers would
+// take two different ones.
+func ParseJSON(contentType string, body []byte) (*Body, *Refusal) {
+	whole := func(msg, kind string) (*Body, *Refusal) {
+		return nil, Wrong(Field{Loc: []any{"body"}, Msg: msg, Type: kind})
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return whole("field required", "value_error.missing")
+	}
+	if !isJSON(contentType) {
+		return whole("value is not a valid dict", "type_error.dict")
+	}
+	if !utf8.Valid(body) {
+		return whole("body is not UTF-8", "value_error.jsondecode")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	first, err := d.Token()
+	if err != nil {
+		return whole("malformed JSON", "value_error.jsondecode")
+	}
+	if first != json.Delim('{') {
+		return whole("value is not a valid dict", "type_error.dict")
+	}
+	b := &Body{fields: map[string]value{}}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return whole("malformed JSON", "value_error.jsondecode")
+		}
+		// Within an object a decoder gives no other token here.
+		key, _ := name.(string)
+		v, err := readValue(d, 1)
+		if err != nil {
+			return whole("malformed JSON", "value_error.jsondecode")
+		}
+		if _, twice := b.fields[key]; twice {
+			return whole("a field is given twice", "value_error.duplicate")
+		}
+		b.fields[key] = v
+	}
+	if _, err := d.Token(); err != nil {
+		return whole("malformed JSON", "value_error.jsondecode")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return whole("malformed JSON", "value_error.jsondecode")
+	}
+	return b, nil
+}
+
+// readValue reads one value and what is in it.
+func readValue(d *json.Decoder, depth int) (value, error) {
+	token, err := d.Token()
+	if err != nil {
+		return value{}, err
+	}
+	switch v := token.(type) {
+	case string:
+		return value{kind: kindText, text: v}, nil
+	case json.Number:
+		return value{kind: kindNumber, text: v.String()}, nil
+	case bool:
+		return value{kind: kindBool}, nil
+	case json.Delim:
+		if depth >= maxDepth {
+			return value{}, errTooDeep
+		}
+		found := value{kind: kindList}
+		if v == '{' {
+			found.kind = kindObject
+		}
+		for d.More() {
+			if v == '{' {
+				if _, err := d.Token(); err != nil {
+					return value{}, err
+				}
+			}
+			element, err := readValue(d, depth+1)
+			if err != nil {
+				return value{}, err
+			}
+			if v == '[' && len(found.list) <= maxElements {
+				found.list = append(found.list, value{kind: element.kind, text: element.text})
+			}
+		}
+		_, err := d.Token()
+		return found, err
+	}
+	return value{kind: kindNull}, nil
+}
+
+// errTooDeep ends the reading of a body that nobody means.
+var errTooDeep = io.ErrUnexpectedEOF
+
+// isJSON takes a body without a type for JSON, as FastAPI does.
+func isJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
+}
+
+// ParseForm reads application/x-www-form-urlencoded. A body of another type has
+// no fields.
+func ParseForm(contentType string, body []byte) (*Body, *Refusal) {
+	b := &Body{fields: map[string]value{}}
+	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/x-www-form-urlencoded" {
+		return b, nil
+	}
+	malformed := Wrong(Field{Loc: []any{"body"}, Msg: "malformed form", Type: "value_error"})
+	if !utf8.Valid(body) || strings.Count(string(body), "&") > maxElements {
+		return nil, malformed
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, malformed
+	}
+	for name, values := range form {
+		if len(values) > 1 {
+			return nil, Wrong(Field{Loc: []any{"body"}, Msg: "a field is given twice", Type: "value_error.duplicate"})
+		}
+		if !utf8.ValidString(values[0]) {
+			return nil, malformed
+		}
+		b.fields[name] = value{kind: kindText, text: values[0]}
+	}
+	return b, nil
+}
+
+// String hides what the body holds.
+func (*Body) String() string { return "[body]" }
+
+// Reject says that a field is wrong.
+func (b *Body) Reject(name, msg, kind string) {
+	b.wrong = append(b.wrong, Field{Loc: []any{"body", name}, Msg: msg, Type: kind})
+}
+
+// Refusal is what is wrong with the fields that were asked for; nil if nothing is.
+func (b *Body) Refusal() *Refusal {
+	if len(b.wrong) == 0 {
+		return nil
+	}
+	return Wrong(b.wrong...)
+}
+
+// present finds a field; null counts as absent where the field is optional.
+func (b *Body) present(name string, required bool) (value, bool) {
+	v, there := b.fields[name]
+	switch {
+	case !there && required:
+		b.Reject(name, "field required", "value_error.missing")
+	case there && v.kind == kindNull && required:
+		b.Reject(name, "none is not an allowed value", "type_error.none.not_allowed")
+	}
+	return v, there && v.kind != kindNull
+}
+
+// Text reads a text that must be there; "" where it is wrong.
+func (b *Body) Text(name string) string {
+	v, ok := b.present(name, true)
+	return b.textOf(name, v, ok)
+}
+
+// OptionalText reads a text that may be missing.
+func (b *Body) OptionalText(name string) (text string, given bool) {
+	v, ok := b.present(name, false)
+	return b.textOf(name, v, ok), ok
+}
+
+func (b *Body) textOf(name string, v value, ok bool) string {
+	if ok && v.kind != kindText {
+		b.Reject(name, "str type expected", "type_error.str")
+	}
+	return v.text
+}
+
+// OptionalInt reads a whole number from least to most.
+func (b *Body) OptionalInt(name string, least, most int) (n int, given bool) {
+	v, ok := b.present(name, false)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(v.text)
+	switch {
+	case v.kind != kindNumber || err != nil:
+		b.Reject(name, "value is not a valid integer", "type_error.integer")
+	case n < least:
+		b.Reject(name, "ensure this value is greater than or equal to "+strconv.Itoa(least), "value_error.number.not_ge")
+	case n > most:
+		b.Reject(name, "ensure this value is less than or equal to "+strconv.Itoa(most), "value_error.number.not_le")
+	}
+	return n, true
+}
+
+// OptionalTime reads a time, RFC 3339.
+func (b *Body) OptionalTime(name string) (t time.Time, given bool) {
+	v, ok := b.present(name, false)
+	if !ok {
+		return t, false
+	}
+	t, err := time.Parse(time.RFC3339, v.text)
+	if v.kind != kindText || err != nil {
+		b.Reject(name, "invalid datetime format", "value_error.datetime")
+	}
+	return t, true
+}
+
+// OptionalTexts reads a list of texts.
+func (b *Body) OptionalTexts(name string) (texts []string, given bool) {
+	v, ok := b.present(name, false)
+	if !ok {
+		return nil, false
+	}
+	if v.kind != kindList {
+		b.Reject(name, "value is not a valid list", "type_error.list")
+		return nil, true
+	}
+	if len(v.list) > maxElements {
+		b.Reject(name, "ensure this value has at most "+strconv.Itoa(maxElements)+" items", "value_error.list.max_items")
+		return nil, true
+	}
+	texts = []string{}
+	for i, element := range v.list {
+		if element.kind != kindText {
+			b.wrong = append(b.wrong, Field{Loc: []any{"body", name, i}, Msg: "str type expected", Type: "type_error.str"})
+			continue
+		}
+		texts = append(texts, element.text)
+	}
+	return texts, true
+}

@@ -1,0 +1,75 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// LogIn gives who has the password a token. An address that is not known, a wrong
+// password and a disabled account get the same answer after the same work.
+func (s *Service) LogIn(ctx context.Context, o Origin, b *Body) (*Grant, *Refusal, error) {
+	username, password := b.Text("username"), b.Text("password")
+	if refusal := b.Refusal(); refusal != nil {
+		return nil, refusal, nil
+	}
+	// By address first: who is over that limit can't use up an account's.
+	for _, count := range []struct{ kind, subject string }{{ThrottleAddress, o.Network}, {ThrottleAccount, accountSubject(username)}} {
+		if refusal, err := s.throttle(ctx, count.kind, count.subject); refusal != nil || err != nil {
+			return nil, refusal, err
+		}
+	}
+	u, err := s.find(ctx, username)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, nil, unavailable(err)
+	}
+	right, err := s.Hasher.Verify(ctx, u.PasswordHash, prepared(password))
+	if err != nil {
+		return nil, nil, s.undecided(ctx, err)
+	}
+	refuse := func(why string) (*Grant, *Refusal, error) {
+		target := u.ID
+		if target == "" {
+			target = named(username)
+		}
+		s.audit(ctx, o, named(username), "login", target, why)
+		return nil, no(http.StatusUnauthorized, plugins.ReasonLoginFailed, DetailLogin, why, ""), nil
+	}
+	switch {
+	case u.ID == "":
+		return refuse("unknown account")
+	case !right:
+		return refuse("wrong password")
+	case !u.DisabledAt.IsZero():
+		return refuse("disabled account")
+	}
+	grant, err := s.begin(ctx, u)
+	switch {
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
+		// Disabled, or given another password, while this one was being checked.
+		return refuse("the account changed meanwhile")
+	case err != nil:
+		return nil, nil, s.undecided(ctx, err)
+	}
+	s.audit(ctx, o, u.ID, "login", u.ID, "ok")
+	return grant, nil, nil
+}
+
+// undecided passes a caller's going away on as it is.
+func (s *Service) undecided(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return unavailable(err)
+}
+
+// find looks an account up by what was given as its address.
+func (s *Service) find(ctx context.Context, address string) (plugins.User, error) {
+	email, ok := ParseEmail(address)
+	if !ok {
+		return plugins.User{}, ErrNotFound
+	}
+	return s.Store.UserByEmail(ctx, email.Canonical)
+}
