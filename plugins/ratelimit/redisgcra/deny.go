@@ -5,13 +5,14 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// maxTrust is how long an empty bucket is believed to be empty without asking. A
-// reset or a refund by another node, or a raised limit, is seen within it.
+// maxTrust is how long an empty bucket is believed to be empty without asking by
+// a node that does not hear of resets and refunds by other nodes.
 const maxTrust = time.Second
 
 // clockGrain is the resolution of the time that scripts see.
@@ -28,11 +29,18 @@ type denyCache struct {
 	shards [64]denyShard
 	// interval is the engine's.
 	interval func(*ratelimit.Limit) time.Duration
+	// heard says that the node hears of resets and refunds by others.
+	heard atomic.Bool
+	// want is called where hearing of them would save a call.
+	want func()
 }
 
 type denyShard struct {
 	mu      sync.Mutex
 	entries map[ratelimit.Key]*denied
+	// told is when units last came back to a caller: an answer to a question from
+	// before it is not trusted for long.
+	told time.Duration
 }
 
 // denyPerShard bounds the entries; one that is pushed out costs a call.
@@ -50,6 +58,8 @@ type denied struct {
 	// one after it takes; 0 where that is not known. ask is when Redis may be asked:
 	// due, or earlier where that is longer than is trusted.
 	ask, due, interval time.Duration
+	// long says that Redis need not be asked before due while others are heard.
+	long bool
 	// asking is how many asked Redis since ask, each for a unit at least.
 	asking int64
 	// generation tells who asked before the last answer.
@@ -57,11 +67,14 @@ type denied struct {
 }
 
 // units is how many units there can be at now at most.
-func (e *denied) units(now time.Duration) int64 {
+func (e *denied) units(now time.Duration, heard bool) int64 {
 	switch {
 	case now < e.ask:
 		return 0
 	case now < e.due:
+		if e.long && heard {
+			return 0
+		}
 		return 1
 	case e.interval == 0:
 		return math.MaxInt64
@@ -75,8 +88,8 @@ type ticket struct {
 	generation uint64
 }
 
-func newDenyCache(interval func(*ratelimit.Limit) time.Duration) *denyCache {
-	d := &denyCache{interval: interval}
+func newDenyCache(interval func(*ratelimit.Limit) time.Duration, want func()) *denyCache {
+	d := &denyCache{interval: interval, want: want}
 	for i := range d.shards {
 		d.shards[i].entries = map[ratelimit.Key]*denied{}
 	}
@@ -100,7 +113,7 @@ func (d *denyCache) check(key ratelimit.Key, limits []ratelimit.Limit, cost int6
 	if e == nil || !slices.Equal(e.limits, limits) || cost > 1 && e.strict() {
 		return ticket{}, false
 	}
-	if e.asking < e.units(now) {
+	if e.asking < e.units(now, d.heard.Load()) {
 		e.asking++
 		return ticket{held: true, generation: e.generation}, false
 	}
@@ -162,6 +175,9 @@ func (d *denyCache) done(key ratelimit.Key, limits []ratelimit.Limit, cost int64
 		}
 		return
 	}
+	if empty > maxTrust && !d.heard.Load() {
+		d.want()
+	}
 	ask := sent + min(empty, maxTrust)
 	if e != nil && slices.Equal(e.limits, limits) && ask < e.ask {
 		return // a later answer was here first
@@ -176,6 +192,7 @@ func (d *denyCache) done(key ratelimit.Key, limits []ratelimit.Limit, cost int64
 	e.at, e.lag = sent, now-sent
 	e.ask, e.due, e.interval = ask, sent+empty, interval
 	e.emptiest, e.asking = emptiest, 0
+	e.long = sent >= s.told
 	e.generation++
 }
 
@@ -190,6 +207,33 @@ func (d *denyCache) failed(key ratelimit.Key, t ticket) {
 	if e := s.entries[key]; e != nil && e.generation == t.generation {
 		e.asking--
 	}
+}
+
+// hears begins to trust denials that are asked for from now on until their unit
+// is due.
+func (d *denyCache) hears(now time.Duration) {
+	for i := range d.shards {
+		s := &d.shards[i]
+		s.mu.Lock()
+		s.told = now
+		for _, e := range s.entries {
+			e.long = false
+		}
+		s.mu.Unlock()
+	}
+	d.heard.Store(true)
+}
+
+// deaf is the opposite of hears.
+func (d *denyCache) deaf() { d.heard.Store(false) }
+
+// hearOf drops what is known of a caller, who may have units again.
+func (d *denyCache) hearOf(key ratelimit.Key, now time.Duration) {
+	s := d.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = now
+	delete(s.entries, key)
 }
 
 // forget drops what is known of a key.

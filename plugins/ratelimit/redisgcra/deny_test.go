@@ -8,7 +8,7 @@ import (
 )
 
 func TestDenyCache(t *testing.T) {
-	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() })
+	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() }, func() {})
 	key := ratelimit.NewKey("z", ratelimit.KindOwner, "u")
 	limits := []ratelimit.Limit{ratelimit.MustParseLimit("10/1s")}
 	rows := make([]ratelimit.Row, 1)
@@ -62,7 +62,7 @@ func TestDenyCache(t *testing.T) {
 }
 
 func TestDenyCacheTrustsForASecond(t *testing.T) {
-	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() })
+	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() }, func() {})
 	key := ratelimit.NewKey("z", ratelimit.KindOwner, "u")
 	limits := []ratelimit.Limit{ratelimit.MustParseLimit("24/1d")}
 	rows := make([]ratelimit.Row, 1)
@@ -81,8 +81,55 @@ func TestDenyCacheTrustsForASecond(t *testing.T) {
 	}
 }
 
+// A node that hears of resets asks again when the unit is due, and not before;
+// what it asked before it heard is not trusted so long.
+func TestDenyCacheTrustsWhatItHears(t *testing.T) {
+	wanted := 0
+	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() }, func() { wanted++ })
+	key := ratelimit.NewKey("z", ratelimit.KindOwner, "u")
+	limits := []ratelimit.Limit{ratelimit.MustParseLimit("24/1d")}
+	rows := make([]ratelimit.Row, 1)
+	refused := func(now time.Duration) bool {
+		_, refused := d.check(key, limits, 1, now, rows)
+		return refused
+	}
+	empty := func(sent time.Duration) {
+		d.done(key, limits, 1, sent, sent, []ratelimit.Row{limits[0].Row(24 * time.Hour)}, ticket{})
+	}
+	empty(0)
+	if wanted != 1 {
+		t.Errorf("it was asked to listen %d times, want once", wanted)
+	}
+	d.hears(time.Millisecond)
+	if refused(time.Second) {
+		t.Error("an answer from before it heard was trusted for longer than a second")
+	}
+	empty(2 * time.Second)
+	if !refused(time.Hour) {
+		t.Error("it was asked before the unit was due")
+	}
+	if refused(time.Hour + 2*time.Second) {
+		t.Error("it was not asked when the unit was due")
+	}
+	empty(2 * time.Hour)
+	d.hearOf(key, 2*time.Hour+time.Second)
+	if refused(2*time.Hour + time.Second) {
+		t.Error("a reset by another node was not seen")
+	}
+	// The answer to a question from before the reset comes late.
+	empty(2*time.Hour + time.Second/2)
+	if refused(2*time.Hour + 2*time.Second) {
+		t.Error("an answer from before the reset was trusted for longer than a second")
+	}
+	empty(3 * time.Hour)
+	d.deaf()
+	if refused(3*time.Hour + time.Second) {
+		t.Error("it hears nothing any more and was not asked")
+	}
+}
+
 func TestDenyCacheIsBounded(t *testing.T) {
-	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() })
+	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() }, func() {})
 	limits := []ratelimit.Limit{ratelimit.MustParseLimit("1/1h")}
 	for n := range 200_000 {
 		key := ratelimit.NewKey("z", ratelimit.KindIP, string(rune(n)))

@@ -732,3 +732,80 @@ func TestFloodCostsFewCalls(t *testing.T) {
 		t.Logf("flood, %s: %.2f calls for 100 requests", engine, float64(calls)*100/requests)
 	}
 }
+
+// A caller who waits for long costs one call for each unit that comes, and a
+// reset or a refund by one node is known to the others at once.
+func TestNodesTellEachOther(t *testing.T) {
+	s := startServer(t)
+	limit := ratelimit.MustParseLimit("60/1h")
+	limits := []ratelimit.Limit{limit}
+	here := newLimiter(t, redisgcra.Options{}, s.url())
+	there := newLimiter(t, redisgcra.Options{}, s.url())
+	hears := func(want bool) {
+		t.Helper()
+		s.await(func(ctx context.Context) error {
+			n, err := s.client.PubSubNumSub(ctx, "portcullis:limits").Result()
+			if err == nil && (n["portcullis:limits"] == 2) != want {
+				err = fmt.Errorf("%v listen", n)
+			}
+			return err
+		})
+	}
+	empty := func() {
+		take(t, there, owner(1), limit.String(), 60)
+		for _, l := range []*redisgcra.Limiter{here, there} {
+			if take(t, l, owner(1), limit.String(), 1).Allowed {
+				t.Fatal("a 61st was admitted")
+			}
+		}
+	}
+	empty()
+	hears(true)
+	// Denials that were asked for from now on are trusted until the unit is due.
+	s.await(func(context.Context) error {
+		take(t, here, owner(1), limit.String(), 1)
+		if h := here.Health(); !h.Hears {
+			return errors.New("it does not hear yet")
+		}
+		return nil
+	})
+	before := here.Health().Calls
+	until := time.NewTimer(3 * time.Second)
+	defer until.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-until.C:
+			waiting = false
+		case <-tick.C:
+			take(t, here, owner(1), limit.String(), 1)
+		}
+	}
+	// One second of trust may have been of a denial from before it heard.
+	if calls := here.Health().Calls - before; calls > 2 {
+		t.Errorf("%d calls for a caller who has to wait for a minute, want 2 at most", calls)
+	}
+	if err := there.Reset(t.Context(), owner(1), limits); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	s.await(func(context.Context) error {
+		if !take(t, here, owner(1), limit.String(), 1).Allowed {
+			return errors.New("the reset is not known yet")
+		}
+		return nil
+	})
+	t.Logf("a reset by another node was known after %s", time.Since(start))
+	take(t, there, owner(1), limit.String(), 59)
+	if take(t, here, owner(1), limit.String(), 1).Allowed {
+		t.Fatal("a 61st was admitted")
+	}
+	take(t, there, owner(1), limit.String(), -5)
+	s.await(func(context.Context) error {
+		if !take(t, here, owner(1), limit.String(), 1).Allowed {
+			return errors.New("the refund is not known yet")
+		}
+		return nil
+	})
+}

@@ -32,6 +32,10 @@ type Health struct {
 	// Masters are those of a cluster that the gateway has met, empty for others.
 	Masters []Master `json:"masters"`
 
+	// Hears says that the node hears of resets and refunds by other nodes, for which
+	// it listens once a caller has to wait for more than a second.
+	Hears bool `json:"hears"`
+
 	// Answered counts decisions of Redis, Denied refusals without asking it.
 	Answered int64 `json:"answered"`
 	Denied   int64 `json:"denied_without_asking"`
@@ -71,6 +75,7 @@ func (l *Limiter) Health() Health {
 		Target: l.o.Target.String(), Mode: l.o.Mode, Engine: l.o.Engine,
 		OnFailure: l.o.OnFailure, Share: l.o.Share, Timeout: l.o.Timeout.String(),
 		Bound: "B + R*W", Breaker: "closed", Masters: []Master{},
+		Hears:    l.deny.heard.Load(),
 		Answered: l.answered.Load(), Denied: l.denied.Load(),
 		Trips: l.b.trips.Load(), Calls: l.b.calls.Load(),
 		Errors: l.errs.Load(), Timeouts: l.timeouts.Load(),

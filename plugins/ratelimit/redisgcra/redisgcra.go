@@ -76,6 +76,8 @@ type Limiter struct {
 	tasks sync.WaitGroup
 	// flush is set while a flush of what is owed is under way.
 	flush atomic.Bool
+	// listening is set once the limiter listens to other nodes.
+	listening atomic.Bool
 	// closing guards tasks: none starts after Close began to wait.
 	closing  sync.RWMutex
 	observer atomic.Pointer[Observer]
@@ -113,7 +115,7 @@ func New(o Options) (*Limiter, error) {
 	} else {
 		l.engine = &rated{scripted: scripted{b: l.b, rate: true}, impossible: func() { l.impossible.Add(1) }}
 	}
-	l.deny = newDenyCache(l.engine.interval)
+	l.deny = newDenyCache(l.engine.interval, l.wantNotices)
 	l.outage = &outage{policy: o.OnFailure, share: o.Share, owed: map[debtor]debt{}}
 	if o.OnFailure == FailLocal {
 		l.outage.local = gcra.New(gcra.Options{Clock: gcra.Clock(o.Clock), MaxKeys: o.MaxKeys})
@@ -267,6 +269,9 @@ func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []rat
 	way.breaker.succeeded()
 	now := l.o.Clock()
 	l.deny.done(key, limits, cost, sent, now, rows, ticket)
+	if cost < 0 {
+		l.gaveBack(key, cost, rows)
+	}
 	if l.prepaid != nil && suits(limits, cost) {
 		l.prepaid.synced(key, limits, more, sent, now, rows)
 	}
@@ -383,8 +388,8 @@ func (l *Limiter) takeBounded(ctx context.Context, key ratelimit.Key, limits []r
 	return l.takeExact(ctx, key, limits, cost, extra, rows)
 }
 
-// Reset is as ratelimit.Limiter has it. Other nodes may go on refusing without
-// asking for up to a second.
+// Reset is as ratelimit.Limiter has it. Other nodes hear of it; one that can't may
+// go on refusing without asking for up to a second.
 func (l *Limiter) Reset(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) error {
 	l.deny.forget(key)
 	if l.prepaid != nil {
@@ -396,7 +401,11 @@ func (l *Limiter) Reset(ctx context.Context, key ratelimit.Key, limits []ratelim
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
-	if err := l.remove(ctx, key, limits); err != nil {
+	err := l.remove(ctx, key, limits)
+	if err == nil {
+		err = l.notify(ctx, key)
+	}
+	if err != nil {
 		l.failed(l.b.lane(key), err)
 		return &plugins.Unavailable{
 			Reason: plugins.ReasonLimiterUnavailable, RetryAfter: retryClosed,
