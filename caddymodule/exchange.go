@@ -30,13 +30,16 @@ type exchange struct {
 	// answered says that a gateway_errors has written the answer to an error, so
 	// that one around it lets it pass.
 	answered bool
-	// policy and decision are of the last gateway_limit that ran, and headerMode
-	// what of them the client is told; a nil policy is none.
+	// policy and decision are of the last gateway_limit that ran, shownBy, and
+	// headerMode what of them the client is told; a nil policy is none.
+	shownBy    *RateLimit
 	policy     *ratelimit.Policy
 	decision   ratelimit.Decision
 	headerMode ratelimit.HeaderMode
 	// rows is room for the decision of most policies.
 	rows [2]ratelimit.Row
+	// cost is the innermost charge that waits for the response to tell its cost.
+	cost *trueCost
 	// watched says that a gateway_errors is around, which sees how the request ends.
 	watched bool
 	// credentialIn names the header in which the credential was.
@@ -116,6 +119,15 @@ func exchangeOf(r *http.Request) *exchange {
 	x := new(exchange)
 	vars[exchangeVar] = x
 	return x
+}
+
+// finalHeaders settles what the response tells of its cost and tells the client of
+// the last limit.
+func (x *exchange) finalHeaders(h http.Header) {
+	if x.cost != nil {
+		x.settleCosts(h)
+	}
+	x.limitHeaders(h)
 }
 
 // limitHeaders tells the client of the last limit, in place of what the upstream

@@ -109,7 +109,7 @@ func (w *responseWriter) finalHeader(h http.Header) {
 		w.x.idLines[1] = w.x.requestID
 		h[auth.HeaderRequestID] = w.x.idLines[1:2:2]
 	}
-	w.x.limitHeaders(h)
+	w.x.finalHeaders(h)
 }
 
 // untouchable reports whether a response is a stream that must not be held back
