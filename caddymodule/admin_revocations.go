@@ -10,11 +10,14 @@ import (
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 )
 
-// revocationInput is what the admin API takes: one of jti and subject, or
+// revocationInput is what the admin API takes: one of jti, subject and kid, or
 // issued_before alone.
 type revocationInput struct {
 	JTI     string `json:"jti"`
 	Subject string `json:"subject"`
+	// KID ends what the signing key of this id signed. API keys are ended by their
+	// own record.
+	KID string `json:"kid"`
 	// IssuedBefore bounds which of the subject's tokens end. Default: now.
 	IssuedBefore *time.Time `json:"issued_before"`
 	// Issuer restricts it to the issuer of this name. Default: any.
@@ -54,10 +57,14 @@ func (in revocationInput) revocation(app *App, now time.Time) (plugins.Revocatio
 		return rev, &inputError{"issuer", "there is no issuer of this name in the running configuration"}
 	}
 	switch {
-	case in.JTI != "" && in.Subject != "":
-		return rev, &inputError{"jti", "give jti or subject, not both"}
+	case in.JTI != "" && in.Subject != "", in.JTI != "" && in.KID != "", in.Subject != "" && in.KID != "":
+		return rev, &inputError{"jti", "give one of jti, subject and kid"}
 	case in.JTI != "" && in.IssuedBefore != nil:
 		return rev, &inputError{"issued_before", "goes with subject, or alone; a jti names one token"}
+	case in.KID != "" && in.IssuedBefore != nil:
+		return rev, &inputError{"issued_before", "goes with subject, or alone; whoever has a signing key can date tokens as they like"}
+	case in.KID != "":
+		rev.Kind, rev.Value = plugins.RevokeSigningKey, in.KID
 	case in.JTI != "":
 		rev.Kind, rev.Value = plugins.RevokeTokenID, in.JTI
 	case in.Subject != "":
@@ -65,15 +72,15 @@ func (in revocationInput) revocation(app *App, now time.Time) (plugins.Revocatio
 	case in.IssuedBefore != nil:
 		rev.Kind = plugins.RevokeIssuedBefore
 	default:
-		return rev, &inputError{"jti", "give jti, subject, or issued_before"}
+		return rev, &inputError{"jti", "give jti, subject, kid, or issued_before"}
 	}
-	for field, text := range map[string]string{"jti": in.JTI, "subject": in.Subject, "note": in.Note} {
+	for field, text := range map[string]string{"jti": in.JTI, "subject": in.Subject, "kid": in.KID, "note": in.Note} {
 		if err := checkText(field, text, 0, 512); err != nil {
 			return rev, err
 		}
 	}
 	last := now
-	if rev.Kind != plugins.RevokeTokenID {
+	if rev.Kind == plugins.RevokeSubject || rev.Kind == plugins.RevokeIssuedBefore {
 		rev.IssuedBefore = now
 		if in.IssuedBefore != nil {
 			rev.IssuedBefore = in.IssuedBefore.UTC().Truncate(time.Second)
@@ -86,7 +93,10 @@ func (in revocationInput) revocation(app *App, now time.Time) (plugins.Revocatio
 	for _, issuer := range app.Issuers {
 		longest = max(longest, time.Duration(issuer.MaxLifetime)+bearer.MaxLeeway)
 	}
-	rev.ExpiresAt = last.Add(longest)
+	if rev.Kind != plugins.RevokeSigningKey {
+		// A key that got out signs new tokens for ever.
+		rev.ExpiresAt = last.Add(longest)
+	}
 	var err error
 	rev.ID, err = apikey.NewID()
 	return rev, err

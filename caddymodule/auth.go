@@ -44,7 +44,8 @@ type Auth struct {
 	Optional bool `json:"optional,omitempty"`
 
 	// Log what would be refused and refuse nothing. Requests that would be refused
-	// go on as anonymous, without their credential.
+	// go on as anonymous, without their credential unless forward_credentials is
+	// set too.
 	Shadow bool `json:"shadow,omitempty"`
 
 	// How many failed attempts one client address, or IPv6 /64, has before it gets
@@ -52,7 +53,8 @@ type Auth struct {
 	// Default: `20/1m`.
 	Failures string `json:"failures,omitempty"`
 
-	// Let credentials travel on to the upstream. Default: they are removed.
+	// Let credentials travel on to the upstream, which checks them itself; in
+	// shadow mode bad ones too. Default: they are removed.
 	ForwardCredentials bool `json:"forward_credentials,omitempty"`
 
 	// IdentityToken sends the upstream a signed token that says who calls, in
@@ -222,9 +224,7 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return next.ServeHTTP(w, r)
 	case a.Shadow:
-		x.principal = nil
 		a.judge.shadow(r, x, denial, failure)
-		a.headers.StripCredentials(r.Header)
 		return next.ServeHTTP(w, r)
 	case failure != nil:
 		return a.judge.undecided(w, r, x, failure)

@@ -125,26 +125,122 @@ func TestTokenInspect(t *testing.T) {
 	}
 }
 
+// A signing key that got out is no good any more, cached tokens included.
+func TestRevokeSigningKey(t *testing.T) {
+	up := newUpstream(t)
+	c := start(t, gatewayOptions(""), protected, "$UPSTREAM", up.addr())
+	named := func(kid string) string {
+		signed := jwt.NewWithClaims(jwt.SigningMethodHS256, claims())
+		signed.Header["kid"] = kid
+		text, err := signed.SignedString([]byte(testSecret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "Bearer " + text
+	}
+	lost, kept := named("lost"), named("kept")
+	want := func(when string, token string, status int) {
+		t.Helper()
+		if got := c.Get("/", "Authorization", token); got.Status != status {
+			t.Errorf("%s: got %d %s, want %d", when, got.Status, got.Body, status)
+		}
+	}
+	want("before", lost, 200)
+	out, errOut, err := command(t, "gateway", "--address", c.Admin, "--json", "token", "revoke", "--kid", "lost", "--issuer", "main")
+	var rev struct {
+		ID, Kind, Value string
+		ExpiresAt       *string `json:"expires_at"`
+	}
+	if err != nil || json.Unmarshal([]byte(out), &rev) != nil || rev.Kind != "kid" || rev.Value != "lost" || rev.ExpiresAt != nil {
+		t.Fatalf("got %v %s %s, want a revocation of the kid that never ends", err, out, errOut)
+	}
+	want("after", lost, 401)
+	want("another key", kept, 200)
+	want("no kid", bearer(t), 200)
+	for _, body := range []string{`{"kid":"a","jti":"b"}`, `{"kid":"a","subject":"b"}`, `{"kid":"a","issued_before":"2026-01-01T00:00:00Z"}`} {
+		if got := admin(t, c, http.MethodPost, "/gateway/revocations", body); got.Status != 422 {
+			t.Errorf("%s: got %d %s, want 422", body, got.Status, got.Body)
+		}
+	}
+	if got := admin(t, c, http.MethodDelete, "/gateway/revocations/"+rev.ID, ""); got.Status != 200 {
+		t.Fatalf("got %d %s", got.Status, got.Body)
+	}
+	want("taken back", lost, 200)
+}
+
+// `any` says that it does not matter.
+func TestIssuerOptsOut(t *testing.T) {
+	up := newUpstream(t)
+	c := start(t, gatewayOptions("issuer partner {\n secret {env.TEST_SECRET}\n iss partner\n audience any\n }"), protected, "$UPSTREAM", up.addr())
+	if got := c.Get("/", "Authorization", bearer(t, "iss", "partner", "aud", "whoever")); got.Status != 200 {
+		t.Errorf("audience any: got %d %s, want 200", got.Status, got.Body)
+	}
+	for block, want := range map[string]string{
+		"secret {env.TEST_SECRET}\n audience any api":           "audience any stands alone",
+		"discovery https://login.example.com\n iss any":         "leave iss out",
+		"secret {env.TEST_SECRET}\n iss any\n audience any":     "both have no iss", // like main
+		"secret {env.TEST_SECRET}\n iss other\n audience any a": "stands alone",
+	} {
+		err := c.Reload(gatewayOptions("issuer second {\n"+block+"\n}") + "\nhttp://127.0.0.1:$PORT {\n" + protected + "\n}\n")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error with %q", block, err, want)
+		}
+	}
+}
+
 // Caddy's own authentication handler can ask the gateway.
 func TestProvider(t *testing.T) {
 	up := newUpstream(t)
-	c := start(t, gatewayOptions(""), "gateway_errors\n gateway_roles USER\n reverse_proxy $UPSTREAM", "$UPSTREAM", up.addr())
+	c := start(t, gatewayOptions("issuer dead {\n jwks http://127.0.0.1:1/keys\n iss dead\n }"),
+		"gateway_errors\n gateway_roles USER\n reverse_proxy $UPSTREAM", "$UPSTREAM", up.addr())
+	key := createKey(t, c, `"owner":"u2"`).APIKey
 	config := admin(t, c, http.MethodGet, "/config/", "").Body
-	changed := strings.Replace(config, `{"any_of":["USER"],"handler":"gateway_roles"}`,
-		`{"handler":"authentication","providers":{"gateway":{}}},{"any_of":["USER"],"handler":"gateway_roles"}`, 1)
-	if changed == config {
-		t.Fatalf("nothing to change in %s", config)
+	load := func(provider string) int {
+		changed := strings.Replace(config, `{"any_of":["USER"],"handler":"gateway_roles"}`,
+			`{"handler":"authentication","providers":{"gateway":`+provider+`}},{"any_of":["USER"],"handler":"gateway_roles"}`, 1)
+		if changed == config {
+			t.Fatalf("nothing to change in %s", config)
+		}
+		return admin(t, c, http.MethodPost, "/load", changed).Status
 	}
-	if got := admin(t, c, http.MethodPost, "/load", changed); got.Status != 200 {
-		t.Fatalf("got %d %s", got.Status, got.Body)
+	for _, unknown := range []string{`{"optional":true}`, `{"shadow":true}`} {
+		if status := load(unknown); status != 400 {
+			t.Errorf("%s: got %d, want 400", unknown, status)
+		}
+	}
+	if status := load(`{}`); status != 200 {
+		t.Fatalf("got %d", status)
 	}
 	c.Client.CloseIdleConnections()
 	if got := c.Get("/", "Authorization", bearer(t), "X-User-Id", "root"); got.Status != 200 || up.last().Header.Get("X-User-Id") != "u1" {
 		t.Errorf("got %d for %q", got.Status, up.last().Header.Get("X-User-Id"))
 	}
+	if got := c.Get("/", "X-API-Key", key); got.Status != 200 || up.last().Header.Get("X-User-Id") != "u2" || up.last().Header.Get("X-API-Key") != "" {
+		t.Errorf("got %d, upstream saw %v", got.Status, up.last().Header)
+	}
+	up.forget()
+	wantError(t, c.Get("/"), http.StatusUnauthorized, "Could not validate credentials")
+	wantError(t, c.Get("/", "X-API-Key", key+"x"), http.StatusUnauthorized, "Invalid API key")
+	wantError(t, c.Get("/a/..%2fb", "X-API-Key", key), http.StatusBadRequest, "Bad Request")
 	got := c.Get("/", "Authorization", "Bearer abc")
 	wantError(t, got, http.StatusUnauthorized, "Could not validate credentials")
 	if !strings.Contains(got.Header.Get("WWW-Authenticate"), "invalid_token") {
 		t.Errorf("got challenge %q", got.Header.Get("WWW-Authenticate"))
+	}
+	// What could not be checked is no 401 here either.
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unchecked, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims("iss", "dead")).SignedString(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = c.Get("/", "Authorization", "Bearer "+unchecked)
+	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" || detail(t, got.Body) != "Service unavailable" {
+		t.Errorf("got %d %v %s, want 503 with Retry-After", got.Status, got.Header, got.Body)
+	}
+	if up.count() != 0 {
+		t.Errorf("the upstream was called %d times", up.count())
 	}
 }

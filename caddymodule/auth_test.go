@@ -136,6 +136,14 @@ func TestAuthOptions(t *testing.T) {
 		}
 		reverse_proxy $UPSTREAM
 	}
+	handle /trial {
+		gateway_auth {
+			shadow
+			forward_credentials
+			failures off
+		}
+		reverse_proxy $UPSTREAM
+	}
 	handle /forward {
 		gateway_auth {
 			forward_credentials
@@ -189,6 +197,12 @@ func TestAuthOptions(t *testing.T) {
 		got := c.Get("/shadow", append(forged, "Authorization", "Bearer abc")...)
 		if seen := up.last().Header; got.Status != http.StatusOK || seen.Get("Authorization") != "" || seen.Get("X-User-Id") != "" {
 			t.Errorf("got %d, upstream saw %v; want 200 and no credential", got.Status, seen)
+		}
+	})
+	t.Run("shadow leaves a credential to an upstream that checks it itself", func(t *testing.T) {
+		got := c.Get("/trial", append(forged, "Authorization", "Bearer abc")...)
+		if seen := up.last().Header; got.Status != http.StatusOK || seen.Get("Authorization") != "Bearer abc" || seen.Get("X-User-Id") != "" {
+			t.Errorf("got %d, upstream saw %v; want 200 and the credential", got.Status, seen)
 		}
 	})
 	t.Run("forward_credentials", func(t *testing.T) {

@@ -150,8 +150,8 @@ func TestTokenCommands(t *testing.T) {
 		t.Errorf("taking one back: got %d %s", got.Status, got.Body)
 	}
 	for body, want := range map[string]string{
-		`{}`:                            "give jti, subject, or issued_before",
-		`{"jti":"a","subject":"b"}`:     "not both",
+		`{}`:                            "give jti, subject, kid, or issued_before",
+		`{"jti":"a","subject":"b"}`:     "give one of jti, subject and kid",
 		`{"jti":"a","issuer":"nobody"}`: "no issuer of this name",
 		`{"jit":"a"}`:                   "unknown field",
 		`[`:                             "unexpected",

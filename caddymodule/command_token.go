@@ -53,13 +53,13 @@ standard input, so that it is not in the shell's history.`,
 
 func tokenRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "revoke --jti JTI | --subject SUBJECT [--issued-before TIME] | --issued-before TIME",
-		Short: "Ends a token, or all tokens of a subject, at once",
+		Use:   "revoke --jti JTI | --subject SUBJECT [--issued-before TIME] | --issued-before TIME | --kid KID",
+		Short: "Ends a token, or all tokens of a subject or a signing key, at once",
 		Args:  cobra.NoArgs,
 		RunE: run(func(c *adminClient, cmd *cobra.Command, _ []string) error {
 			body := map[string]any{}
 			for flag, field := range map[string]string{
-				"jti": "jti", "subject": "subject", "issued-before": "issued_before", "issuer": "issuer", "note": "note",
+				"jti": "jti", "subject": "subject", "kid": "kid", "issued-before": "issued_before", "issuer": "issuer", "note": "note",
 			} {
 				if cmd.Flags().Changed(flag) {
 					body[field], _ = cmd.Flags().GetString(flag)
@@ -78,6 +78,7 @@ func tokenRevokeCommand() *cobra.Command {
 	}
 	cmd.Flags().String("jti", "", "The id of the token")
 	cmd.Flags().String("subject", "", "The subject whose tokens end")
+	cmd.Flags().String("kid", "", "The id of the signing key whose tokens end")
 	cmd.Flags().String("issued-before", "", "End tokens issued at or before this time, RFC 3339; now if not given")
 	cmd.Flags().String("issuer", "", "Only tokens of the issuer of this name")
 	cmd.Flags().String("note", "", "A remark")

@@ -200,6 +200,7 @@ func handled(r *http.Request) error {
 // answerError answers for an error that a handler returned. Its text is private:
 // it holds addresses and file names. Our own denials carry a public text.
 func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
+	err = rw.x.provided(err)
 	status := http.StatusInternalServerError
 	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok && handlerErr.StatusCode >= 400 {
 		status = handlerErr.StatusCode

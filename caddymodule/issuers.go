@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -44,11 +45,13 @@ type Issuer struct {
 	// Default: HS256 for a secret, else by the key.
 	Algorithms []string `json:"algorithms,omitempty"`
 
-	// Iss that tokens must carry, compared exactly. Without it the issuer takes
-	// tokens that no other issuer claims.
+	// Iss that tokens must carry, compared exactly. Without it, or with `any`, the
+	// issuer takes tokens that no other issuer claims.
 	Iss string `json:"iss,omitempty"`
 
-	// Audiences of which a token must carry one. Default: any.
+	// Audiences of which a token must carry one; `any` alone says that it does not
+	// matter for whom a token is. Default: any, with a warning in the log where the
+	// issuer has public keys, because others than this API may get tokens from it.
 	Audiences []string `json:"audiences,omitempty"`
 
 	// MaxLifetime bounds exp - iat. Default: 8h.
@@ -96,6 +99,9 @@ func (i *Issuer) config() (bearer.IssuerConfig, error) {
 		RefreshInterval: time.Duration(i.RefreshInterval),
 		MaxStale:        time.Duration(i.MaxStale),
 	}
+	if err := i.optOut(&c); err != nil {
+		return c, err
+	}
 	var err error
 	if i.Secret != "" {
 		if c.Secret, err = resolveSecret("issuer "+i.Name+": secret", i.Secret); err != nil {
@@ -124,6 +130,34 @@ func (i *Issuer) config() (bearer.IssuerConfig, error) {
 		*into = path
 	}
 	return c, nil
+}
+
+// anyValue is what `iss` and `audience` say where a token may have any.
+const anyValue = "any"
+
+// optOut takes `any` for what it says.
+func (i *Issuer) optOut(c *bearer.IssuerConfig) error {
+	if c.Iss == anyValue {
+		if i.Discovery != "" {
+			return fmt.Errorf("issuer %s: iss any: an OpenID provider names its iss: leave iss out", i.Name)
+		}
+		c.Iss = ""
+	}
+	if slices.Contains(c.Audiences, anyValue) {
+		if len(c.Audiences) != 1 {
+			return fmt.Errorf("issuer %s: audience any stands alone: keep it or the others", i.Name)
+		}
+		c.Audiences = nil
+	}
+	return nil
+}
+
+// warn tells of what is allowed and seldom meant.
+func (i *Issuer) warn() {
+	if i.Secret == "" && len(i.Audiences) == 0 {
+		poolLog("issuers").Warn("tokens for any audience are taken: add `audience`, or `audience any` if that is meant",
+			zap.String("issuer", i.Name), zap.String("at", i.At))
+	}
 }
 
 // verifierRef is a pooled verifier: configurations whose issuers are the same
@@ -161,6 +195,7 @@ func (a *App) acquireVerifier(ctx caddy.Context) error {
 			errs = append(errs, issuer.located(err))
 			continue
 		}
+		issuer.warn()
 		cfg.Issuers = append(cfg.Issuers, c)
 		// Each issuer alone, so that its mistakes are told with its place.
 		if _, err := bearer.New(bearer.Config{Issuers: []bearer.IssuerConfig{c}, CacheEntries: -1}); err != nil {

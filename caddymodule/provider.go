@@ -1,17 +1,20 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
 	"github.com/ainative/portcullis/plugins"
 )
 
 // Provider lets Caddy's own `authentication` handler ask the gateway who is
-// calling. It is for configurations that use that handler already; its only
-// answer to a refusal is a 401, so that gateway_auth is better for new ones.
+// calling. It is for configurations that use that handler already. That handler's
+// only answer is a bare 401; with gateway_errors around it the client gets the
+// gateway's own text, and 503 where it could not be checked.
 // The options are those of gateway_auth, without `optional`, `shadow` and
 // `failures`.
 type Provider struct {
@@ -25,6 +28,9 @@ func (Provider) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the schemes in the gateway app.
 func (p *Provider) Provision(ctx caddy.Context) error {
+	if p.Optional || p.Shadow {
+		return errors.New("the gateway provider knows neither optional nor shadow: use gateway_auth for these")
+	}
 	p.Failures = "off"
 	return p.Auth.Provision(ctx)
 }
@@ -34,6 +40,10 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
 	x := exchangeOf(r)
 	x.stripIdentity(r)
+	if denial := ambiguous(r); denial != nil {
+		x.step(policyAuth, stepRefused, denial)
+		return caddyauth.User{}, false, nil
+	}
 	principal, denial, failure := p.identify(r, x)
 	if failure != nil {
 		x.step(policyAuth, stepUndecided, failure)
@@ -51,6 +61,23 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 		return caddyauth.User{}, false, err
 	}
 	return caddyauth.User{ID: principal.Subject, Metadata: userMetadata(principal, p.app.tierOf(principal).Name)}, true, nil
+}
+
+// provided returns the gateway's own error where Caddy's authentication handler
+// says 401 for it, and else the error that it got.
+func (x *exchange) provided(err error) error {
+	bare, ok := errors.AsType[caddyhttp.HandlerError](err)
+	if !ok || bare.StatusCode != http.StatusUnauthorized || bare.Err == nil || bare.Err.Error() != "not authenticated" || x.stepCount == 0 {
+		return err
+	}
+	last := x.steps[x.stepCount-1]
+	if denial, ok := last.of.(*plugins.Denial); ok && last.policy == policyAuth && last.result == stepRefused {
+		return caddyhttp.HandlerError{StatusCode: denial.Status, Err: &refusal{denial}}
+	}
+	if failure, ok := last.of.(error); ok && last.policy == policyAuth && last.result == stepUndecided {
+		return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: failure}
+	}
+	return err
 }
 
 // userMetadata is what {http.auth.user.*} answers.

@@ -35,7 +35,8 @@ type Principal struct {
 	// Issuer is the configured name of the issuer that signed the token; empty
 	// for API keys.
 	Issuer string
-	// SigningKey is the kid in the token's header, where it has one.
+	// SigningKey is the kid of the key that signed the token: the name that the
+	// issuer gives the key, or the token's where the key has none.
 	SigningKey string
 	// TokenID is the token's jti, where it has one.
 	TokenID string

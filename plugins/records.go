@@ -52,6 +52,10 @@ const (
 	// RevokeIssuedBefore ends every token of Issuer, or of every issuer where it
 	// is empty, issued at or before IssuedBefore.
 	RevokeIssuedBefore RevocationKind = "issued_before"
+	// RevokeSigningKey ends every token signed by the key whose kid is Value, of
+	// Issuer where given, whenever issued: whoever has the key can date a token as
+	// they like.
+	RevokeSigningKey RevocationKind = "kid"
 )
 
 // Revocation says that credentials are no longer good. API keys are revoked in
@@ -64,7 +68,7 @@ type Revocation struct {
 	// Issuer restricts the revocation to the issuer of this configured name;
 	// empty means any.
 	Issuer string
-	// Value is the jti or the subject.
+	// Value is the jti, the subject or the kid.
 	Value string
 	// IssuedBefore bounds which tokens end, for the kinds that use it.
 	IssuedBefore time.Time

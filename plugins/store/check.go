@@ -63,7 +63,7 @@ func CheckRevocation(r plugins.Revocation) error {
 	}
 	var value, before bool
 	switch r.Kind {
-	case plugins.RevokeTokenID:
+	case plugins.RevokeTokenID, plugins.RevokeSigningKey:
 		value = true
 	case plugins.RevokeSubject:
 		value, before = true, true

@@ -243,7 +243,6 @@ func (v *Verifier) verify(ctx context.Context, p *policy, token string, now time
 		}
 		return nil, is, denial, err
 	}
-	checked.principal.SigningKey = t.header.kid
 	if denial := v.checkRevoked(checked.principal, checked.issued); denial != nil {
 		return nil, is, denial, nil
 	}
@@ -251,7 +250,7 @@ func (v *Verifier) verify(ctx context.Context, p *policy, token string, now time
 }
 
 func (v *Verifier) checkRevoked(p *plugins.Principal, issued time.Time) *plugins.Denial {
-	if v.revoked == nil || !v.revoked.Revoked(p.Issuer, p.TokenID, p.Subject, issued) {
+	if v.revoked == nil || !v.revoked.Revoked(p.Issuer, p.TokenID, p.Subject, issued) && !v.revoked.KeyRevoked(p.Issuer, p.SigningKey) {
 		return nil
 	}
 	return denyRevoked(p)

@@ -88,7 +88,7 @@ func (c *tokenCache) stats() CacheStats {
 
 func (e *cacheEntry) bytes() int {
 	p := e.principal
-	n := entryOverhead + len(p.Subject) + len(p.Tier) + len(p.TokenID) + len(p.Credential)
+	n := entryOverhead + len(p.Subject) + len(p.Tier) + len(p.TokenID) + len(p.Credential) + len(p.SigningKey)
 	for _, list := range [][]string{p.Roles, p.Scopes} {
 		for _, s := range list {
 			n += len(s) + int(unsafe.Sizeof(s))

@@ -30,6 +30,11 @@ type revocations struct {
 	asked        int
 	last         []string
 	issued       time.Time
+	kid          string
+}
+
+func (r *revocations) KeyRevoked(issuer, kid string) bool {
+	return issuer == "main" && r.kid != "" && kid == r.kid
 }
 
 func (r *revocations) Revoked(issuer, jti, subject string, issued time.Time) bool {
@@ -103,6 +108,15 @@ func TestRevocation(t *testing.T) {
 			r.subject, r.before = "alice", testNow
 			expect(t, s, token, "token_revoked")
 			expect(t, s, hs256Claims(t, with(map[string]any{"iat": testNow.Add(time.Second).Unix()})), "ok")
+			r.subject, r.kid = "", "k1"
+			named := hs256(t, `{"alg":"HS256","kid":"k1"}`, mustJSON(t, goodClaims()))
+			expect(t, s, named, "token_revoked")
+			expect(t, s, token, "ok")
+			r.kid = "k2"
+			expect(t, s, named, "ok")
+			r.kid = "k1"
+			expect(t, s, named, "token_revoked") // from the cache, where there is one
+			r.kid, r.subject = "", "alice"
 			// Who doesn't say when is taken to be older than any revocation.
 			expect(t, s, hs256Claims(t, with(map[string]any{"iat": nil})), "token_revoked")
 		})

@@ -349,7 +349,7 @@ func TestCorpusSignatures(t *testing.T) {
 			denial = is.checkAlgorithm(parsed.header.alg)
 		}
 		if denial == nil {
-			if _, denial, err = is.checkSignature(t.Context(), parsed, caseClock()); err != nil {
+			if _, _, denial, err = is.checkSignature(t.Context(), parsed, caseClock()); err != nil {
 				t.Errorf("%s: %v", c.ID, err)
 			}
 		}

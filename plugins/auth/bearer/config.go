@@ -122,6 +122,9 @@ type RevocationChecker interface {
 	// (empty where it has none) and when it was issued. A token that doesn't say
 	// when has the zero time, which is before any `issued before`.
 	Revoked(issuer, jti, subject string, issuedAt time.Time) bool
+	// KeyRevoked gets the configured name of the issuer and the kid of the key that
+	// signed the token; empty where neither the key nor the token names one.
+	KeyRevoked(issuer, kid string) bool
 }
 
 // Storage keeps small values across restarts. Load of a key that isn't there

@@ -110,7 +110,7 @@ func (is *issuer) verify(ctx context.Context, t *scanned, now time.Time, default
 	if denial := is.checkAlgorithm(t.header.alg); denial != nil {
 		return nil, denial, nil
 	}
-	set, denial, err := is.checkSignature(ctx, t, now)
+	set, kid, denial, err := is.checkSignature(ctx, t, now)
 	if denial != nil || err != nil {
 		return nil, denial, err
 	}
@@ -128,6 +128,7 @@ func (is *issuer) verify(ctx context.Context, t *scanned, now time.Time, default
 	if denial != nil {
 		return nil, denial, nil
 	}
+	p.SigningKey = kid
 	return &verified{principal: p, issued: issued, keys: set}, nil, nil
 }
 
@@ -166,8 +167,8 @@ func (is *issuer) checkAlgorithm(alg string) *plugins.Denial {
 }
 
 // checkSignature finds the key and verifies. It returns the set that the key is
-// of, so that a cached result can die with it.
-func (is *issuer) checkSignature(ctx context.Context, t *scanned, now time.Time) (*keySet, *plugins.Denial, error) {
+// of, so that a cached result can die with it, and the name of the key.
+func (is *issuer) checkSignature(ctx context.Context, t *scanned, now time.Time) (*keySet, string, *plugins.Denial, error) {
 	set := is.source.current(now)
 	var keys []*verifyKey
 	if set != nil {
@@ -176,14 +177,14 @@ func (is *issuer) checkSignature(ctx context.Context, t *scanned, now time.Time)
 	if len(keys) == 0 {
 		var err error
 		if set, err = is.source.consult(ctx, t.header.kid); err != nil {
-			return nil, nil, err
+			return nil, "", nil, err
 		}
 		if keys = set.candidates(t.header.kid); len(keys) == 0 {
 			found := "kid is absent"
 			if t.header.kid != "" {
 				found = "kid " + quote(t.header.kid)
 			}
-			return nil, auth.DenyToken(plugins.ReasonTokenKeyUnknown, found,
+			return nil, "", auth.DenyToken(plugins.ReasonTokenKeyUnknown, found,
 				fmt.Sprintf("one of the %d keys of issuer %s", len(set.keys), is.name)), nil
 		}
 	}
@@ -197,11 +198,15 @@ func (is *issuer) checkSignature(ctx context.Context, t *scanned, now time.Time)
 			break
 		}
 		if a.method.Verify(t.signingInput, t.signature, k.material) == nil {
-			return set, nil, nil
+			if k.id != "" {
+				return set, k.id, nil, nil
+			}
+			// A copy: the name is part of the token.
+			return set, strings.Clone(t.header.kid), nil, nil
 		}
 	}
 	if tried == 0 {
-		return nil, auth.DenyToken(plugins.ReasonTokenAlgorithm, "alg "+quote(t.header.alg), "the algorithm of the issuer's key"), nil
+		return nil, "", auth.DenyToken(plugins.ReasonTokenAlgorithm, "alg "+quote(t.header.alg), "the algorithm of the issuer's key"), nil
 	}
-	return nil, auth.DenyToken(plugins.ReasonTokenSignature, "alg "+t.header.alg, "a signature by issuer "+is.name), nil
+	return nil, "", auth.DenyToken(plugins.ReasonTokenSignature, "alg "+t.header.alg, "a signature by issuer "+is.name), nil
 }

@@ -373,10 +373,11 @@ func (s *jwks) refresh(ctx context.Context) error {
 	}
 }
 
-// refreshPause spreads the fetches of many gateways over time. It never goes
-// beyond the interval, which bounds how long a removed key stays.
+// refreshPause spreads the fetches of many gateways over time. With the longest
+// fetch it never goes beyond the interval, which bounds how long a removed key
+// stays.
 func (s *jwks) refreshPause() time.Duration {
-	return s.interval - time.Duration(rand.Int64N(int64(s.interval)/5+1))
+	return s.interval - fetchTimeout - time.Duration(rand.Int64N(int64(s.interval)/5+1))
 }
 
 // retryPause doubles from firstRetry to maxRetry, half of it random.

@@ -67,6 +67,7 @@ const (
 	ofTokenID kind = iota + 1
 	ofSubject
 	ofIssuedBefore
+	ofSigningKey
 )
 
 // entry says since when and until when. Times are Unix seconds: the iat of most
@@ -111,6 +112,17 @@ func (s *Set) Revoked(issuer, jti, subject string, issuedAt time.Time) bool {
 	}
 	e, ok := s.shard(t, forAll).find(ofIssuedBefore, issuer, forAll)
 	return ok && iat <= e.issuedBefore
+}
+
+// KeyRevoked tells whether the signing key with this kid is no longer good; an
+// empty kid is one that a key does not have.
+func (s *Set) KeyRevoked(issuer, kid string) bool {
+	t := s.table.Load()
+	if kid == "" || t.size.Load() == 0 {
+		return false
+	}
+	_, ok := s.shard(t, kid).find(ofSigningKey, issuer, kid)
+	return ok
 }
 
 // Generation grows with every change. What was computed before it grew must ask
@@ -346,6 +358,8 @@ func index(r plugins.Revocation) (key, entry) {
 		k.kind = ofSubject
 	case plugins.RevokeIssuedBefore:
 		k.kind, k.value = ofIssuedBefore, forAll
+	case plugins.RevokeSigningKey:
+		k.kind = ofSigningKey
 	}
 	return k, e
 }

@@ -92,6 +92,39 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
+func TestKeyRevoked(t *testing.T) {
+	signingKey := func(issuer, kid string) plugins.Revocation {
+		return plugins.Revocation{ID: "1", Kind: plugins.RevokeSigningKey, Issuer: issuer, Value: kid}
+	}
+	for _, c := range []struct {
+		name        string
+		entry       plugins.Revocation
+		issuer, kid string
+		want        bool
+	}{
+		{"kid", signingKey("main", "k"), "main", "k", true},
+		{"kid of any issuer", signingKey("", "k"), "main", "k", true},
+		{"kid of another issuer", signingKey("other", "k"), "main", "k", false},
+		{"another kid", signingKey("main", "k"), "main", "kk", false},
+		{"no kid", signingKey("main", ""), "main", "", false},
+		{"jti is the kid", token("1", "main", "k"), "main", "k", false},
+		{"subject is the kid", subject("1", "main", "k", base), "main", "k", false},
+	} {
+		s := NewSet()
+		s.Add(c.entry)
+		if got := s.KeyRevoked(c.issuer, c.kid); got != c.want {
+			t.Errorf("%s: KeyRevoked = %t, want %t", c.name, got, c.want)
+		}
+		if c.entry.Kind == plugins.RevokeSigningKey && s.Revoked(c.issuer, c.kid, c.kid, time.Time{}) {
+			t.Errorf("%s: a token is revoked that has the kid as its jti and subject", c.name)
+		}
+		s.Remove("1")
+		if s.KeyRevoked(c.issuer, c.kid) {
+			t.Errorf("%s: still revoked after Remove", c.name)
+		}
+	}
+}
+
 func many(n int) []plugins.Revocation {
 	all := make([]plugins.Revocation, n)
 	for i := range all {

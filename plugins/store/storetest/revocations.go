@@ -36,8 +36,9 @@ func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 			{ID: NewID(t), Kind: plugins.RevokeSubject, Value: "u1", IssuedBefore: base, CreatedAt: base.Add(time.Second)},
 			{ID: NewID(t), Kind: plugins.RevokeIssuedBefore, Issuer: "main", IssuedBefore: base, CreatedAt: base.Add(2 * time.Second)},
 			{ID: NewID(t), Kind: plugins.RevokeIssuedBefore, IssuedBefore: base, CreatedAt: base.Add(3 * time.Second)},
+			{ID: NewID(t), Kind: plugins.RevokeSigningKey, Issuer: "main", Value: "k1", CreatedAt: base.Add(4 * time.Second)},
 		}
-		for _, i := range []int{2, 0, 3, 1} {
+		for _, i := range []int{2, 0, 3, 4, 1} {
 			must(t, s.Revoke(ctx(), want[i]))
 		}
 		wantEqual(t, "all", list(t, s, base), want)
