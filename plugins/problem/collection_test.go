@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// collected is one case of testdata/error_bodies.jsonl: a real error and what
-// must come of it.
+// collected is one case of a collection: a real error and what must come of it.
+// error_bodies.jsonl was given; more_bodies.jsonl goes on in the same form, with
+// bodies caught from other frameworks and written after the sources of more.
 type collected struct {
 	ID          string
 	Status      int
@@ -52,7 +53,12 @@ func (o *oneOf) UnmarshalJSON(b []byte) error {
 
 func collection(t testing.TB) []collected {
 	t.Helper()
-	f, err := os.Open("testdata/error_bodies.jsonl")
+	return append(readCollection(t, "testdata/error_bodies.jsonl"), readCollection(t, "testdata/more_bodies.jsonl")...)
+}
+
+func readCollection(t testing.TB, path string) []collected {
+	t.Helper()
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func newDocument(status int, h http.Header, text string) *Document {
 		if n, _, ok := parseJSON(body); ok {
 			d.JSON = n
 		} else if looksLikeMarkup(body) {
-			d.markup(body)
+			d.Page = parseHTML(body)
 		}
 	}
 	return d
@@ -86,7 +86,7 @@ func looksLikeHTML(body string) bool {
 // looksLikeMarkup spots pages with something before them: PHP warnings, blanks.
 func looksLikeMarkup(body string) bool {
 	head := strings.ToLower(body[:min(len(body), 2048)])
-	for _, tag := range []string{"<html", "<!doctype", "<body", "<br />", "<br/>", "<br>", "</p>", "</b>", "</h1>", "</div>", "</pre>"} {
+	for _, tag := range []string{"<html", "<!doctype", "<body", "<br />", "<br/>", "<br>", "</p>", "</h1>", "</div>", "</pre>"} {
 		if strings.Contains(head, tag) {
 			return true
 		}

@@ -50,7 +50,7 @@ var families = []struct {
 	{"symfony form", 400, `{"code":400,"message":"Validation Failed","errors":{"children":{"name":{"errors":["This value should not be blank."]},"tags":{"children":[]}}}}`, `{"detail":[{"loc":["name"],"msg":"This value should not be blank.","type":"value_error"}]}`, "symfony"},
 	{"symfony violations", 422, `{"type":"x","title":"Validation Failed","violations":[{"propertyPath":"items[0].sku","message":"Blank.","code":"c1051bb4"}]}`, `{"detail":[{"loc":["items",0,"sku"],"msg":"Blank.","type":"c1051bb4"}]}`, "symfony"},
 	{"php fatal", 400, "<br />\n<b>Fatal error</b>:  Uncaught Error: Call to undefined function foo() in /var/www/html/index.php:3\nStack trace:\n#0 {main}\n  thrown in <b>/var/www/html/index.php</b> on line <b>3</b><br />\n", `{"detail":"Bad Request"}`, "php"},
-	{"php warning before json", 422, "<br />\n<b>Warning</b>:  Undefined variable $x in <b>/srv/a.php</b> on line <b>9</b><br />\n{\"message\":\"no\"}", `{"detail":"Unprocessable Entity"}`, "php"},
+	{"php warning before json", 422, "<br />\n<b>Warning</b>:  Undefined variable $x in <b>/srv/a.php</b> on line <b>9</b><br />\n{\"message\":\"The amount is missing\"}", `{"detail":"The amount is missing"}`, "php"},
 	// Java
 	{"spring advice", 400, `{"email":"must be a well-formed email address","age":"must not be null"}`, `{"detail":[{"loc":["email"],"msg":"must be a well-formed email address","type":"value_error"},{"loc":["age"],"msg":"must not be null","type":"value_error"}]}`, "drf"},
 	{"spring message", 409, `{"timestamp":"2026-02-12T10:15:30Z","status":409,"error":"Conflict","message":"Order is shipped already","path":"/orders/1"}`, `{"detail":"Order is shipped already"}`, "spring"},
@@ -115,7 +115,7 @@ Time:2026-01-01T00:00:00Z</Message></Error>`, `{"detail":"The specified blob doe
 	{"salesforce", 400, `[{"message":"Required fields are missing: [Name]","errorCode":"REQUIRED_FIELD_MISSING","fields":["Name"]}]`, `{"detail":[{"loc":["Name"],"msg":"Required fields are missing: [Name]","type":"REQUIRED_FIELD_MISSING"}]}`, "json"},
 	{"slack", 401, `{"ok":false,"error":"invalid_auth"}`, `{"detail":"invalid_auth"}`, "json"},
 	{"telegram", 400, `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`, `{"detail":"Bad Request: chat not found"}`, "json"},
-	{"okta", 400, `{"errorCode":"E0000001","errorSummary":"Api validation failed: login","errorLink":"E0000001","errorId":"x","errorCauses":[{"errorSummary":"login: already exists"}]}`, `{"detail":"Api validation failed: login"}`, "json"},
+	{"okta", 400, `{"errorCode":"E0000001","errorSummary":"Api validation failed: login","errorLink":"E0000001","errorId":"x","errorCauses":[{"errorSummary":"login: already exists"}]}`, `{"detail":"Api validation failed: login: login: already exists"}`, "json"},
 	{"discord", 400, `{"code":50035,"message":"Invalid Form Body","errors":{"embeds":{"0":{"title":{"_errors":[{"code":"BASE_TYPE_REQUIRED","message":"This field is required"}]}}}}}`, `{"detail":[{"loc":["embeds",0,"title"],"msg":"This field is required","type":"BASE_TYPE_REQUIRED"}]}`, ""},
 	{"gitlab", 400, `{"message":{"email":["has already been taken"]}}`, `{"detail":[{"loc":["email"],"msg":"has already been taken","type":"value_error"}]}`, "flask"},
 	{"gitlab 404", 404, `{"message":"404 Project Not Found"}`, `{"detail":"Project Not Found"}`, "json"},

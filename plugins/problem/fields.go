@@ -37,6 +37,9 @@ func searchFields(n *Node, depth int) []FieldError {
 		if v == nil {
 			continue
 		}
+		if inner := inString(v); inner != nil {
+			v = inner
+		}
 		switch v.kind {
 		case jsonArray:
 			if f := fieldList(v, nil); located(f) {
@@ -97,6 +100,26 @@ var fieldNames = map[string]bool{
 	"value": true, "domain": true, "locale": true, "links": true, "data": true, "info": true, "reason": true, "code": true,
 }
 
+// safeNames are those of fieldNames that a sentence is hardly ever an error's own
+// under, so that they count as fields beside others at the top too.
+var safeNames = map[string]bool{
+	"name": true, "url": true, "path": true, "state": true, "value": true, "locale": true, "domain": true, "id": true, "type": true,
+}
+
+// isEnvelope reports whether a member's name is one of an error rather than of a
+// field: error_msg, errorSummary and the like too.
+func isEnvelope(lower string) bool {
+	if envelope[lower] {
+		return true
+	}
+	for _, word := range []string{"error", "message", "exception", "fault", "errmsg", "_msg"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	return false
+}
+
 // fieldHolders hold field errors and nothing else where they are objects.
 var fieldHolders = map[string]bool{
 	"errors": true, "fields": true, "fieldErrors": true, "field_errors": true, "validationErrors": true, "validation_errors": true,
@@ -112,9 +135,9 @@ func fieldMapLike(n *Node, held bool, depth int) bool {
 	if !n.isObject() || len(n.keys) == 0 || len(n.keys) > maxFields || depth > 6 {
 		return false
 	}
-	strong, weak := 0, 0
+	strong, weak, plain, safe := 0, 0, 0, 0
 	for i, key := range n.keys {
-		v := n.vals[i]
+		v, lower := n.vals[i], strings.ToLower(key)
 		switch v.kind {
 		case jsonArray:
 			if len(v.vals) == 0 {
@@ -122,7 +145,7 @@ func fieldMapLike(n *Node, held bool, depth int) bool {
 			}
 			good := true
 			for _, e := range v.vals {
-				if !e.is(jsonString) && !(e.isObject() && (itemMessage(e) != "" || len(e.keys) == 0 || fieldMapLike(e, held, depth+1))) {
+				if !e.is(jsonString) && !(e.isObject() && (hasItem(e) || len(e.keys) == 0 || fieldMapLike(e, held, depth+1))) {
 					good = false
 				}
 			}
@@ -134,18 +157,49 @@ func fieldMapLike(n *Node, held bool, depth int) bool {
 			if itemMessage(v) == "" && !fieldMapLike(v, held, depth+1) {
 				return false
 			}
-			strong++
-		case jsonString:
-			lower := strings.ToLower(key)
-			if envelope[lower] && !(held && fieldNames[lower] && strings.Contains(v.str, " ")) {
+			if !held && depth == 0 && (isEnvelope(lower) && !fieldNames[lower] || len(n.keys) == 1 && errorLike(lower)) {
+				// {"detail": {"code": ..., "message": ...}} is an error, not a field.
 				weak++
+			} else {
+				strong++
+			}
+		case jsonString:
+			sentence := strings.Contains(v.str, " ")
+			switch {
+			case held && fieldNames[lower] && sentence:
+			case !held && safeNames[lower] && sentence:
+				safe++
+			case isEnvelope(lower):
+				weak++
+			case sentence:
+				plain++
 			}
 		case jsonNull:
 		default:
 			return false
 		}
 	}
+	if safe > 0 && strong+plain == 0 {
+		return false
+	}
 	return weak == 0 || strong > 0 && weak < strong
+}
+
+// errorLike reports whether a name wraps the whole error: responseStatus,
+// serviceException.
+func errorLike(lower string) bool {
+	for _, word := range []string{"error", "fault", "exception", "status", "response", "result", "problem", "failure"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasItem reports whether an object is one field error of a list under the
+// field's name: with a message, or with a code alone.
+func hasItem(v *Node) bool {
+	return itemMessage(v) != "" || v.get("code").is(jsonString) && v.get("code").str != ""
 }
 
 // fieldMap reads {"field": ["message"], "nested": {"field": ...}}.
@@ -159,7 +213,8 @@ func fieldMap(n *Node, at []any, out []FieldError) []FieldError {
 		case wholeInput[lower]:
 		case strings.EqualFold(key, "fieldErrors"), key == "children", key == "errors" && len(at) > 0:
 			// Zod's flatten and Symfony's form tree put a level between.
-		case len(at) == 0 && places[lower] != "" && n.vals[i].isObject():
+		case len(at) == 0 && places[lower] != "" && (n.vals[i].isObject() || lower == "json"):
+			// webargs: {"json": {"name": [...]}} and {"json": ["Invalid JSON body."]}
 			loc = []any{places[lower]}
 		default:
 			loc = append(loc[:len(loc):len(loc)], parseLoc(key)...)
@@ -184,7 +239,7 @@ func fieldValue(v *Node, loc []any, out []FieldError) []FieldError {
 			switch {
 			case e.is(jsonString):
 				out = fieldValue(e, loc, out)
-			case e.isObject() && itemMessage(e) != "":
+			case e.isObject() && hasItem(e):
 				out = append(out, fieldItem(e, loc))
 			case e.isObject():
 				// Many objects, an error map for each (DRF with many=True).
@@ -299,7 +354,7 @@ func itemMessage(v *Node) string {
 // itemLocKeys name the field in one field error, the most specific first.
 var itemLocKeys = []string{
 	"loc", "instancePath", "dataPath", "pointer", "propertyPath", "property_path", "fieldPath", "field_path", "jsonPath", "field", "fieldName",
-	"field_name", "property", "propertyName", "property_name", "path", "param", "parameter", "paramName", "target", "attribute", "attributeName",
+	"field_name", "property", "propertyName", "property_name", "path", "param", "parameter", "paramName", "target", "attribute", "attributeName", "attr",
 	"argument", "column", "element", "member", "input_name", "name", "key", "location", "expression", "item", "id",
 }
 
@@ -336,7 +391,7 @@ func itemLoc(v *Node) []any {
 			if s == "" || strings.HasSuffix(s, "Error") || strings.HasSuffix(s, "Exception") || key == "key" && strings.Contains(s, ".required") || key == "id" && itemMessage(v) == "" {
 				continue
 			}
-			if key == "id" && !v.has("message") {
+			if key == "id" && (!v.has("message") || strings.Contains(s, ".")) {
 				continue
 			}
 		case "path":

@@ -64,13 +64,16 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 		}
 		if leak != "" {
 			p.Leak = leak
-			if !located(p.Fields) {
+			if p.Status >= 500 || !located(p.Fields) {
 				p.Fields, p.Detail = nil, t.text(p.Status)
 			}
 			return false
 		}
 		if class := listLeak(detail); class != "" {
 			p.Leak = class
+			if p.Status >= 500 {
+				p.Fields, p.Detail = nil, t.text(p.Status)
+			}
 			return false
 		}
 	}
@@ -165,5 +168,24 @@ func typeURI(s string) bool {
 	return s != "" && len(s) <= 256 && typeURIPattern.MatchString(s) && leakOf(s) == ""
 }
 
-// goStructs matches the name of a Go type in encoding/json's errors.
-var goStructs = regexp.MustCompile(`Go struct field \w+\.([\w.]+)`)
+// goTypes match the names of Go types in the errors of encoding/json and echo,
+// which say something without them too.
+var goTypes = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`Go struct field \w+\.([\w.]+)`), "field $1"},
+	{regexp.MustCompile(`Go value of type \*?(?:\[\])?[a-z]\w*\.[A-Z]\w*`), "Go value"},
+	{regexp.MustCompile(`(field [\w.]+|value) of type \*?(?:\[\])?[a-z]\w*\.[A-Z]\w*`), "$1"},
+	{regexp.MustCompile(`expected=\*?(?:\[\])?[a-z]\w*\.[A-Z]\w*`), "expected=object"},
+}
+
+// withoutGoTypes leaves the names of Go types out of a message.
+func withoutGoTypes(s string) string {
+	if strings.Contains(s, "Go struct") || strings.Contains(s, "Go value") || strings.Contains(s, "expected=") {
+		for _, t := range goTypes {
+			s = t.pattern.ReplaceAllString(s, t.with)
+		}
+	}
+	return s
+}

@@ -120,7 +120,7 @@ var knownPhrases = map[string]bool{
 }
 
 // statusPrefix matches what servers put before the phrase.
-var statusPrefix = regexp.MustCompile(`(?i)^(?:http(?:/\d(?:\.\d)?)?[ _-]*)?(?:error[ :]+)?(?:status(?: code)?[ :]*)?(?:error[ :]+)?\(?(\d{3})\)?\s*(?:error\b)?\s*[:;,|–—-]*\s*`)
+var statusPrefix = regexp.MustCompile(`(?i)^(?:http(?:/\d(?:\.\d)?)?[ _-]*)?(?:error[ :]+)?(?:status(?: code)?[ :]*)?(?:error[ :]+)?\(?(\d{3})(?:\.\d{1,2})?\)?\s*(?:error\b)?\s*[:;,|–—-]*\s*`)
 
 // statusSuffix matches the same behind it, in brackets or behind a word or mark.
 var statusSuffix = regexp.MustCompile(`(?i)(?:\s*\((?:http |error |status |code )*(\d{3})\)|\s*(?:[|–—:-]|\b(?:http|error|status|code)\b)[ :]*(?:(?:http|error|status|code)[ :]+)*(\d{3}))$`)
@@ -136,7 +136,7 @@ func trimStatus(status int, s string) string {
 	if m := statusPrefix.FindStringSubmatchIndex(s); m != nil && s[m[2]:m[3]] == number {
 		rest := strings.TrimSpace(s[m[1]:])
 		marked := m[2] > 0 || strings.TrimSpace(s[m[3]:m[1]]) != ""
-		if first, _ := utf8.DecodeRuneInString(rest); rest != "" && (marked || !unicode.IsLower(first) || rest == "page not found") {
+		if first, _ := utf8.DecodeRuneInString(rest); rest != "" && (marked || !unicode.IsLower(first) || rest == "page not found" || knownPhrases[strings.TrimRight(rest, ".! ")]) {
 			s = rest
 		}
 	}
@@ -158,6 +158,12 @@ var frame = regexp.MustCompile(`(?m)^\s*(?:at\s+\S.*[:(]|at\s+[\w$.<>]+$|File ".
 // inlineFrame matches the same within a line.
 var inlineFrame = regexp.MustCompile(`\s+at\s+(?:async\s+|new\s+)?[\w$.<>\[\] ]{0,120}\((?:/|file:|node:|webpack|[A-Z]:\\|[\w$]+\.(?:java|kt|scala|groovy):)|\s+at\s+/[^\s]+:\d+:\d+`)
 
+// idLines matches the lines that Azure and others append for their own support.
+var idLines = regexp.MustCompile(`(?i)\r?\n\s*(?:request ?id|trace ?id|correlation ?id|activity ?id|timestamp|time)\s*:`)
+
+// markupStart matches a message that is markup: a page, or a paragraph of one.
+var markupStart = regexp.MustCompile(`(?i)^\s*<(?:!doctype|html|head|body|p|div|h[1-6]|pre|br ?/?|b|strong|em|i|span|ul|ol|li|font|center|table)(?:\s[^<>]*)?>`)
+
 // humanize makes the public text of a message: the part before a stack, without
 // the exception's class and the status number, on one line. It returns "" where
 // nothing is left for people.
@@ -170,6 +176,12 @@ func humanize(status int, s string, limit int) string {
 	}
 	if m := inlineFrame.FindStringIndex(s); m != nil {
 		s = s[:m[0]]
+	}
+	if m := idLines.FindStringIndex(s); m != nil && m[0] > 0 {
+		s = s[:m[0]]
+	}
+	if markupStart.MatchString(s) {
+		s = pageMessage(status, parseHTML(s))
 	}
 	s = cleanLine(s, limit)
 	for range 3 {

@@ -80,6 +80,9 @@ func (s *messageSearch) walk(n *Node, depth int) bool {
 	}
 	switch n.kind {
 	case jsonString:
+		if inner := inString(n); inner != nil {
+			return s.walk(inner, depth+1)
+		}
 		return s.offer(n.str)
 	case jsonArray:
 		return s.list(n, depth)
@@ -102,6 +105,22 @@ func (s *messageSearch) walk(n *Node, depth int) bool {
 		}
 	}
 	return false
+}
+
+// inString parses a JSON document that stands in a string: what a service says
+// that passes on what another said to it. It returns nil for any other string.
+func inString(n *Node) *Node {
+	if !n.is(jsonString) || len(n.str) > 64<<10 {
+		return nil
+	}
+	text := strings.TrimSpace(n.str)
+	if len(text) < 2 || text[0] != '{' && text[0] != '[' {
+		return nil
+	}
+	if inner, _, ok := parseJSON(text); ok && (inner.isObject() || inner.is(jsonArray)) {
+		return inner
+	}
+	return nil
 }
 
 // list joins the messages of an array's elements.

@@ -33,4 +33,4 @@ var aspNetReader = reader{"aspnet", func(d *Document) (Finding, bool) {
 }}
 
 // clrType matches what System.Text.Json and Newtonsoft say of the class inside.
-var clrType = regexp.MustCompile(` (?:for|to) (?:object of )?type ['"][\w.` + "`" + `\[\]+, =]+['"]`)
+var clrType = regexp.MustCompile(` (?:for|to) (?:(?:object of )?type ['"][\w.` + "`" + `\[\]+, =]+['"]|System\.[\w.]*\w(?:` + "`" + `\d\[[\w.,+ \[\]]*\])?)`)

@@ -14,6 +14,10 @@ var cloudflareReader = reader{"cloudflare", func(d *Document) (Finding, bool) {
 	if !strings.Contains(d.Page.Marks, "cf-") && !strings.Contains(d.Text, "cf-error-details") && !strings.Contains(d.Text, "/cdn-cgi/") {
 		return Finding{}, false
 	}
+	if strings.Contains(d.Text, "_cf_chl_opt") {
+		// A challenge is for browsers.
+		return Finding{}, true
+	}
 	headline := d.Page.first("h1", "h2")
 	if i := strings.Index(headline, "Error code"); i > 0 {
 		headline = strings.TrimSpace(headline[:i])
@@ -24,7 +28,7 @@ var cloudflareReader = reader{"cloudflare", func(d *Document) (Finding, bool) {
 	if i := strings.Index(headline, "Ray ID"); i >= 0 {
 		headline = strings.TrimSpace(headline[:i])
 	}
-	if isBlank(headline) || strings.EqualFold(headline, "Error") || strings.HasPrefix(headline, "Error ") && len(headline) < 12 {
+	if isBlank(headline) || strings.HasPrefix(headline, "Error") && len(headline) < 12 {
 		headline = d.Page.first("h2")
 	}
 	return Finding{Message: headline}, true

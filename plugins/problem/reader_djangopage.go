@@ -12,6 +12,18 @@ var djangoPageReader = reader{"django", func(d *Document) (Finding, bool) {
 	switch {
 	case strings.Contains(d.Text, "CSRF verification failed"):
 		return Finding{Message: "CSRF verification failed. Request aborted."}, true
+	case d.Status == 403 && technical && strings.Contains(d.Text, "CSRF"):
+		// The same in another language.
+		return Finding{Message: compose(d.Status, d.Page.first("h1"), d.Page.first("p"))}, true
+	case strings.Contains(d.Text, "Django REST framework"):
+		// The browsable API shows the answer in JSON, below its status line.
+		for _, b := range d.Page.Blocks {
+			if i := strings.IndexAny(b.Text, "{["); b.Tag == "pre" && i > 0 && strings.Contains(b.Text[:i], "HTTP ") {
+				if answer := newDocument(d.Status, d.Header, b.Text[i:]); answer.JSON != nil {
+					return Finding{Instead: answer}, true
+				}
+			}
+		}
 	case technical && d.Status == 404:
 		return Finding{Message: "Page not found"}, true
 	case technical:

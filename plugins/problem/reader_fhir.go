@@ -14,7 +14,8 @@ var fhirReader = reader{"fhir", func(d *Document) (Finding, bool) {
 		msgs = append(msgs, text)
 		var loc []any
 		if len(expression) > 0 {
-			loc = parseLoc(strings.TrimPrefix(expression[0], "/f:"))
+			// XPath before R5: /f:Patient/f:name
+			loc = parseLoc(strings.ReplaceAll(strings.TrimPrefix(expression[0], "/f:"), "/f:", "."))
 		}
 		f.Fields = append(f.Fields, FieldError{Loc: loc, Msg: text, Type: typeWord(code)})
 	}

@@ -16,11 +16,13 @@ var genericJSONReader = reader{"json", func(d *Document) (Finding, bool) {
 	}
 	// A list of texts beside the message says what the message is about.
 	if f.Fields == nil && d.JSON.isObject() {
-		for _, key := range []string{"errors", "details", "errorMessages", "messages"} {
+		for _, key := range []string{"errors", "details", "errorMessages", "messages", "errorCauses", "causes", "problems"} {
 			var msgs []string
 			for _, v := range d.JSON.get(key).items() {
 				if v.is(jsonString) {
 					msgs = append(msgs, v.str)
+				} else if s := itemMessage(v); s != "" {
+					msgs = append(msgs, s)
 				}
 			}
 			if list := joinMessages(humanizeAll(d.Status, msgs)); list != "" && !strings.Contains(f.Message, list) {
@@ -42,6 +44,13 @@ var genericXMLReader = reader{"xml", func(d *Document) (Finding, bool) {
 		for _, e := range findAll(d.XML, name, nil) {
 			if s := e.value(); !isBlank(s) {
 				return Finding{Message: s}, true
+			}
+		}
+	}
+	for _, name := range []string{"message", "msg", "description", "detail", "error", "reason", "text"} {
+		for _, a := range d.XML.attrs {
+			if strings.EqualFold(a.Name.Local, name) && !isBlank(a.Value) {
+				return Finding{Message: a.Value}, true
 			}
 		}
 	}
@@ -67,27 +76,33 @@ var genericPageReader = reader{"html", func(d *Document) (Finding, bool) {
 	if d.Page == nil {
 		return Finding{}, false
 	}
-	headline := d.Page.first("h1")
+	return Finding{Message: pageMessage(d.Status, d.Page)}, true
+}}
+
+// pageMessage is the message of a page: the headline, and the first sentence
+// below it.
+func pageMessage(status int, page *Page) string {
+	headline := page.first("h1")
 	if isBlank(headline) {
-		headline = d.Page.first("h2", "h3")
+		headline = page.first("h2", "h3")
 	}
 	if isBlank(headline) {
-		headline = d.Page.Title
+		headline = page.Title
 	}
-	if pre := d.Page.first("pre"); !isBlank(pre) && (isBlank(headline) || isPhrase(d.Status, headline)) {
-		// Express and Bottle put the message there.
-		return Finding{Message: pre}, true
+	if pre := page.first("pre"); !isBlank(pre) && (isBlank(headline) || isPhrase(status, headline)) {
+		// Express puts the message there.
+		return pre
 	}
-	after := isBlank(d.Page.first("h1", "h2", "h3"))
-	for _, b := range d.Page.Blocks {
+	after := isBlank(page.first("h1", "h2", "h3"))
+	for _, b := range page.Blocks {
 		if b.Text == headline {
 			after = true
 			continue
 		}
 		if after && (b.Tag == "p" || b.Tag == "" || b.Tag == "body" || b.Tag == "center" || b.Tag == "h2" || after && b.Tag == "div") &&
-			len(b.Text) > 3 && !isBanner(b.Text) && leakOf(b.Text) == "" {
-			return Finding{Message: compose(d.Status, headline, b.Text)}, true
+			len(b.Text) > 3 && !strings.HasSuffix(b.Text, ":") && !isBanner(b.Text) && leakOf(b.Text) == "" {
+			return compose(status, headline, b.Text)
 		}
 	}
-	return Finding{Message: headline}, true
-}}
+	return headline
+}

@@ -13,6 +13,13 @@ var googleReader = reader{"google", func(d *Document) (Finding, bool) {
 		s = e
 	} else if !s.has("code", "message") || !s.get("code").is(jsonNumber) || len(s.get("code").str) > 2 {
 		return Finding{}, false
+	} else {
+		for _, key := range s.keys {
+			// Others count their codes too.
+			if key != "code" && key != "message" && key != "details" && key != "error" && key != "status" {
+				return Finding{}, false
+			}
+		}
 	}
 	if !s.get("code").is(jsonNumber) {
 		return Finding{}, false
@@ -35,6 +42,9 @@ var googleReader = reader{"google", func(d *Document) (Finding, bool) {
 	}
 	if f.Message == "" {
 		f.Message = messageOf(d.Status, s)
+	} else if reason := s.text("reason"); strings.Contains(reason, " ") {
+		// Ory writes alike, with a sentence for the reason.
+		f.Message = compose(d.Status, f.Message, reason)
 	}
 	return f, true
 }}

@@ -1,5 +1,7 @@
 package problem
 
+import "strings"
+
 // hapiReader reads what hapi and celebrate say when Joi refuses: hapi's
 // {"validation": {"source": "payload", "keys": ["a.b"]}} and celebrate's
 // {"validation": {"body": {"source", "keys", "message"}}}.
@@ -15,7 +17,7 @@ var hapiReader = reader{"hapi", func(d *Document) (Finding, bool) {
 			if place := places[part.text("source")]; place != "" {
 				loc = append([]any{place}, loc...)
 			}
-			f.Fields = append(f.Fields, FieldError{Loc: loc, Msg: message, Type: defaultType})
+			f.Fields = append(f.Fields, FieldError{Loc: loc, Msg: joiPart(message, key.string()), Type: defaultType})
 		}
 	}
 	add(v, f.Message)
@@ -29,3 +31,14 @@ var hapiReader = reader{"hapi", func(d *Document) (Finding, bool) {
 	}
 	return f, true
 }}
+
+// joiPart is the sentence of a joined message that is about one key: `"name" is
+// required. "age" is required`.
+func joiPart(message, key string) string {
+	for part := range strings.SplitSeq(message, ". ") {
+		if strings.HasPrefix(part, `"`+key+`" `) {
+			return part
+		}
+	}
+	return message
+}

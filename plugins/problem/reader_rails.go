@@ -12,6 +12,11 @@ var railsReader = reader{"rails", func(d *Document) (Finding, bool) {
 	errs := d.JSON.get("errors")
 	if !errs.isObject() {
 		errs = d.JSON.get("error")
+		for i := 0; errs.isObject() && i < len(errs.vals); i++ {
+			if errs.vals[i].isObject() {
+				return Finding{}, false
+			}
+		}
 	}
 	if !errs.isObject() || itemMessage(errs) != "" || !isFieldMap(errs) {
 		return Finding{}, false

@@ -12,8 +12,12 @@ var textReader = reader{"text", func(d *Document) (Finding, bool) {
 	if len(text) > 8192 || binary(text) {
 		return Finding{}, true
 	}
-	if i := strings.Index(text, "\n\n"); i > 0 {
-		text = text[:i]
+	if head, rest, ok := strings.Cut(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n"); ok {
+		text = head
+		if rest, _, _ = strings.Cut(strings.TrimSpace(rest), "\n\n"); isPhrase(d.Status, head) && frame.FindStringIndex(rest) == nil {
+			// Pyramid: the status, then what it means.
+			text = compose(d.Status, head, rest)
+		}
 	}
 	if i := strings.Index(text, "\nrequest_id:"); i > 0 {
 		text = text[:i]

@@ -23,6 +23,9 @@ type Finding struct {
 	// ClientFault says that the message is for the caller although the status is
 	// 5xx: SOAP 1.1 sends every fault with 500.
 	ClientFault bool
+	// Instead is a document within the body that is the answer: JSON behind the
+	// warnings of PHP, or shown in a page. It is read in the body's place.
+	Instead *Document
 }
 
 // reader is a Reader made of a function.
@@ -98,7 +101,13 @@ var readers = []Reader{
 // read asks the readers in turn.
 func read(d *Document) (Finding, string) {
 	for _, r := range readers {
-		if f, ok := r.Read(d); ok {
+		f, ok := r.Read(d)
+		switch {
+		case !ok:
+		case f.Instead != nil && len(f.Instead.Text) < len(d.Text):
+			f, _ = read(f.Instead)
+			return f, r.Name()
+		default:
 			return f, r.Name()
 		}
 	}

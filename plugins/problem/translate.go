@@ -108,7 +108,7 @@ func (t *Translator) public(p *Problem, d *Document, f Finding) {
 		f.Message = summary(fields)
 	}
 	message := humanize(p.Status, f.Message, maxMessage)
-	message = goStructs.ReplaceAllString(message, "field $1")
+	message = withoutGoTypes(message)
 	if class := leakOf(message); class != "" {
 		p.Leak, message = class, ""
 	} else if message == "" && f.Message != "" && p.Leak == "" {

@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"regexp"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -54,7 +55,7 @@ func parseHTML(text string) *Page {
 	var marks strings.Builder
 	tag, hidden, total := "", 0, 0
 	flush := func(next string) {
-		t := trimBlock(current.String())
+		t := inlineTags.ReplaceAllString(trimBlock(current.String()), "")
 		current.Reset()
 		if t != "" {
 			if tag == "title" {
@@ -116,6 +117,9 @@ func parseHTML(text string) *Page {
 	page.Marks = marks.String()
 	return page
 }
+
+// inlineTags are markup within text: werkzeug escapes that of its own sentences.
+var inlineTags = regexp.MustCompile(`</?(?:code|b|i|em|strong|tt|br|span)\s*/?>`)
 
 // trimBlock turns a block's text into lines without surplus space.
 func trimBlock(s string) string {
