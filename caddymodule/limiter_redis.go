@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -28,6 +29,11 @@ type RedisLimiter struct {
 	// `exact` never admits more than the limit, `bounded` makes fewer calls and
 	// admits more by a bound that the health endpoint states. Default: `exact`.
 	Mode string `json:"mode,omitempty"`
+
+	// The part of a burst that all nodes together may admit on credit in the bounded
+	// mode, such as `5%`, up to 50%. `0%` gives no credit: then it saves calls only by
+	// charging busy callers in advance. Default: `5%`.
+	Error string `json:"error,omitempty"`
 
 	// `redis_rate`, whose keys other users of that package share, or `native`.
 	// Default: `redis_rate`.
@@ -76,7 +82,12 @@ func (l *RedisLimiter) Provision(caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("limiter redis: %w", err)
 	}
+	part, err := l.errorPart()
+	if err != nil {
+		return err
+	}
 	l.options = redisgcra.Options{
+		Error:  part,
 		Target: target, Mode: redisgcra.Mode(l.Mode), Engine: redisgcra.Engine(l.Engine),
 		Timeout: time.Duration(l.Timeout), OnFailure: redisgcra.OnFailure(l.OnFailure), Share: l.Share, Nodes: l.Nodes,
 	}
@@ -89,10 +100,31 @@ func (l *RedisLimiter) Provision(caddy.Context) error {
 	return nil
 }
 
+// errorPart is Error as a fraction, as redisgcra.Options has it.
+func (l *RedisLimiter) errorPart() (float64, error) {
+	if l.Error == "" {
+		return 0, nil
+	}
+	digits, isPercent := strings.CutSuffix(l.Error, "%")
+	percent, err := strconv.ParseFloat(digits, 64)
+	switch {
+	case err != nil || !isPercent || !(percent >= 0 && percent <= 50):
+		return 0, fmt.Errorf("error %s: write a part of the burst from 0%% to 50%%, like 5%%", l.Error)
+	case l.Mode != string(redisgcra.ModeBounded):
+		return 0, errors.New("error is of the bounded mode: write `mode bounded`, the exact mode makes none")
+	case percent == 0:
+		return -1, nil
+	}
+	return percent / 100, nil
+}
+
 // UnmarshalCaddyfile reads the limiter. Syntax:
 //
 //	redis <url>... {
-//	    mode       exact|bounded
+//	    mode       exact
+//	    mode       bounded {
+//	        error  <percent>
+//	    }
 //	    engine     redis_rate|native
 //	    timeout    <duration>
 //	    on_failure local|open|closed
@@ -106,7 +138,19 @@ func (l *RedisLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("limiter redis needs a server: write `limiter redis redis://localhost:6379`")
 	}
 	return block(d, map[string]func() error{
-		"mode": func() error { return oneOf(d, &l.Mode, string(redisgcra.ModeExact), string(redisgcra.ModeBounded)) },
+		"mode": func() error {
+			if err := oneOf(d, &l.Mode, string(redisgcra.ModeExact), string(redisgcra.ModeBounded)); err != nil {
+				return err
+			}
+			err := block(d, map[string]func() error{"error": func() error { return word(d, &l.Error) }})
+			if err == nil {
+				_, err = l.errorPart()
+			}
+			if err != nil {
+				return d.WrapErr(err)
+			}
+			return nil
+		},
 		"engine": func() error {
 			return oneOf(d, &l.Engine, string(redisgcra.EngineRedisRate), string(redisgcra.EngineNative))
 		},

@@ -20,6 +20,9 @@ type Subject struct {
 	Tolerance time.Duration
 	// Backward says that advance takes negative durations.
 	Backward bool
+	// Over and Under are how far the admissions of callers who come at once may be
+	// from the burst, as parts of it, for limiters that promise a bound.
+	Over, Under float64
 	// NoStrict says that limits with a strict window are refused.
 	NoStrict bool
 }

@@ -80,12 +80,28 @@ func frozen(t *testing.T, o redisgcra.Options) frozenSubject {
 }
 
 func TestContract(t *testing.T) {
-	for _, o := range []redisgcra.Options{{Engine: redisgcra.EngineRedisRate}, {Engine: redisgcra.EngineNative}} {
-		t.Run(string(o.Engine), func(t *testing.T) {
+	for name, o := range map[string]redisgcra.Options{
+		"redis_rate": {Engine: redisgcra.EngineRedisRate},
+		"native":     {Engine: redisgcra.EngineNative},
+		// One node alone holds what it was given in advance and on credit: it answers
+		// as the exact mode does.
+		"leases, redis_rate":  {Engine: redisgcra.EngineRedisRate, Mode: redisgcra.ModeBounded, Nodes: 1, Error: -1},
+		"leases, native":      {Engine: redisgcra.EngineNative, Mode: redisgcra.ModeBounded, Nodes: 1, Error: -1},
+		"bounded, redis_rate": {Engine: redisgcra.EngineRedisRate, Mode: redisgcra.ModeBounded, Nodes: 1},
+		"bounded, native":     {Engine: redisgcra.EngineNative, Mode: redisgcra.ModeBounded, Nodes: 1, Error: 0.5},
+	} {
+		t.Run(name, func(t *testing.T) {
 			s := frozen(t, o)
 			// An interval is rounded up to a microsecond by the native engine and to
 			// 60 ns for redis_rate: a burst of the tests is late by less than this.
 			s.Tolerance = 200 * time.Microsecond
+			if o.Mode == redisgcra.ModeBounded {
+				// A lease is a tenth of a burst at most.
+				s.Over, s.Under = max(o.Error, 0), 0.1
+				if o.Error == 0 {
+					s.Over = 0.05
+				}
+			}
 			limitertest.Run(t, s.Subject)
 		})
 	}

@@ -83,7 +83,10 @@ func (l *Limiter) Health() Health {
 		Owed: l.outage.debtors(), Settled: l.settled.Load(), Unsettled: l.unsettled.Load(),
 	}
 	if l.o.Mode == ModeBounded {
-		h.Bound = fmt.Sprintf("B + R*(W + %s) + %.0f%% of B", leaseTerm, errorShare*100)
+		h.Bound = fmt.Sprintf("B + R*(W + %s)", leaseTerm)
+		if l.o.Error > 0 {
+			h.Bound += fmt.Sprintf(" + %v%% of B", l.o.Error*100)
+		}
 	}
 	switch l.o.OnFailure {
 	case FailLocal:

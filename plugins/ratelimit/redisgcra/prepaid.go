@@ -17,8 +17,10 @@ const (
 	chargeAfter = 50 * time.Millisecond
 	// trustFor is how long an answer of Redis is good for credit.
 	trustFor = time.Second
-	// errorShare is the part of a burst that all nodes together admit on credit.
-	errorShare = 0.05
+	// defaultError is the part of a burst that all nodes together admit on credit,
+	// and maxError its most: credit is given while half of a burst is left.
+	defaultError = 0.05
+	maxError     = 0.5
 	// paceWindow is over how long the rate of a caller is averaged.
 	paceWindow = time.Second
 )
@@ -27,6 +29,10 @@ const (
 // units that were admitted on credit. Nothing of it is used by the exact mode.
 type prepaid struct {
 	nodes int64
+	// share is Options.Error; 0 gives no credit.
+	share float64
+	// margin is how long a call may take.
+	margin time.Duration
 	// interval is the engine's.
 	interval func(*ratelimit.Limit) time.Duration
 	shards   [64]prepaidShard
@@ -35,6 +41,8 @@ type prepaid struct {
 type prepaidShard struct {
 	mu      sync.Mutex
 	callers map[ratelimit.Key]*caller
+	// listed are the callers who have units in advance or on credit.
+	listed []ratelimit.Key
 }
 
 // callersPerShard bounds the callers; those beyond it ask Redis each time.
@@ -48,6 +56,16 @@ type caller struct {
 	// tokens were charged in advance and may be spent until expires.
 	tokens  int64
 	expires time.Duration
+	// whole is until when none of the buckets can have filled since the tokens were
+	// charged: until then they can be given back without forgiving anybody else's.
+	whole time.Duration
+	// back were not spent in time and are to be given back.
+	back int64
+	// asking says that a lease is being asked for: two at once could take what the
+	// other callers of the burst need.
+	asking bool
+	// listed says that the caller is in the shard's list.
+	listed bool
 	// pending was admitted on credit and not yet sent, flying is on its way.
 	pending, flying int64
 	// owing says that Redis refused to charge what was admitted: until it does
@@ -58,8 +76,8 @@ type caller struct {
 	seen time.Duration
 }
 
-func newPrepaid(nodes int, interval func(*ratelimit.Limit) time.Duration) *prepaid {
-	p := &prepaid{nodes: int64(nodes), interval: interval}
+func newPrepaid(o *Options, interval func(*ratelimit.Limit) time.Duration) *prepaid {
+	p := &prepaid{nodes: int64(o.Nodes), share: max(o.Error, 0), margin: o.Timeout, interval: interval}
 	for i := range p.shards {
 		p.shards[i].callers = map[ratelimit.Key]*caller{}
 	}
@@ -73,50 +91,108 @@ func (p *prepaid) shard(key ratelimit.Key) *prepaidShard {
 // suits reports whether the limits may be served this way. A strict window may
 // not: what is spent later than it is charged would be counted in the wrong
 // window.
-func suits(limits []ratelimit.Limit, cost int64) bool {
+func suits(limits []ratelimit.Limit) bool {
 	for i := range limits {
 		if limits[i].Strict {
 			return false
 		}
 	}
-	return cost > 0
+	return true
+}
+
+// A spending is what of a cost is prepaid.
+type spending struct {
+	// all says that the cost is served, part how much of it is prepaid where it is
+	// not, and extra how much to ask for in advance with the rest.
+	all         bool
+	part, extra int64
+	// unsettled says that something is to be charged or given back first, for the
+	// answer to be right.
+	unsettled bool
 }
 
 // spend serves the cost from what is prepaid or on credit, if it can, and fills
-// the rows in. Else it returns how much to ask for in advance.
-func (p *prepaid) spend(key ratelimit.Key, limits []ratelimit.Limit, cost int64, now time.Duration, rows []ratelimit.Row) (extra int64, ok bool) {
+// the rows in. Else asked must be called once Redis was asked for the rest.
+func (p *prepaid) spend(key ratelimit.Key, limits []ratelimit.Limit, cost int64, now time.Duration, rows []ratelimit.Row) spending {
 	s := p.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.callers[key]
 	if c == nil {
 		if len(s.callers) >= callersPerShard && !s.makeRoom() {
-			return 0, false
+			return spending{}
 		}
 		c = &caller{limits: slices.Clone(limits), seen: now}
 		s.callers[key] = c
 	}
 	if !slices.Equal(c.limits, limits) {
 		// What was prepaid under other limits is forfeited, what is owed stays owed.
-		c.limits, c.rows, c.tokens, c.owing = slices.Clone(limits), nil, 0, c.pending > 0
+		c.limits, c.rows, c.tokens, c.back, c.owing = slices.Clone(limits), nil, 0, 0, c.pending > 0
 	}
 	c.load(cost, now)
-	if now >= c.expires {
-		c.tokens = 0
-	}
+	p.expire(c, now)
 	if c.rows == nil || c.owing {
-		return 0, false
+		return spending{}
 	}
 	switch {
 	case c.tokens >= cost:
 		c.tokens -= cost
 	case now-c.at < trustFor && p.credit(c, cost):
 		c.pending += cost
+		s.list(key, c)
 	default:
-		return p.lease(c), false
+		sp := spending{part: c.tokens, unsettled: c.back > 0 || c.pending > 0 && c.flying == 0}
+		c.tokens = 0
+		if !c.asking {
+			sp.extra = p.lease(c)
+			c.asking = sp.extra > 0
+		}
+		return sp
 	}
 	p.show(c, now, rows)
-	return 0, true
+	return spending{all: true}
+}
+
+// asked ends a spending for whose rest Redis was asked, and gives back what of it
+// was prepaid where the rest was refused.
+func (p *prepaid) asked(key ratelimit.Key, sp spending, refused bool) {
+	if sp.extra == 0 && sp.part == 0 {
+		return
+	}
+	s := p.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.callers[key]
+	if c == nil {
+		return
+	}
+	if sp.extra > 0 {
+		c.asking = false
+	}
+	if refused && sp.part > 0 {
+		c.tokens += sp.part
+		s.list(key, c)
+	}
+}
+
+// expire takes tokens away that were not spent in time. They are given back unless
+// a bucket may have been full meanwhile, when they have come back by themselves.
+func (p *prepaid) expire(c *caller, now time.Duration) {
+	if c.tokens == 0 || now < c.expires {
+		return
+	}
+	if now+p.margin < c.whole {
+		c.back += c.tokens
+	}
+	c.tokens = 0
+}
+
+// list puts a caller where charges are looked for.
+func (s *prepaidShard) list(key ratelimit.Key, c *caller) {
+	if !c.listed {
+		c.listed = true
+		s.listed = append(s.listed, key)
+	}
 }
 
 // load averages the rate of a caller.
@@ -146,7 +222,7 @@ func (p *prepaid) credit(c *caller, cost int64) bool {
 
 // perNode is how many units of a burst one node may admit on credit.
 func (p *prepaid) perNode(burst int64) int64 {
-	return int64(errorShare*float64(burst)) / p.nodes
+	return int64(p.share*float64(burst)) / p.nodes
 }
 
 // lease is how much to ask for in advance: what the caller will use in the term,
@@ -165,13 +241,19 @@ func (p *prepaid) lease(c *caller) int64 {
 // show is the state as the caller sees it: what Redis said, what is prepaid on
 // top, what is owed taken off.
 func (p *prepaid) show(c *caller, now time.Duration, rows []ratelimit.Row) {
-	extra := c.tokens - c.pending - c.flying
+	for i := range rows {
+		rows[i] = c.rows[i]
+		rows[i].RetryAfter = 0
+		rows[i].Age(now-c.at, p.interval(&rows[i].Limit))
+	}
+	p.add(c.tokens-c.pending-c.flying, rows)
+}
+
+// add moves rows by units that Redis does not know of.
+func (p *prepaid) add(extra int64, rows []ratelimit.Row) {
 	for i := range rows {
 		row := &rows[i]
-		*row = c.rows[i]
-		row.RetryAfter = 0
 		interval := p.interval(&row.Limit)
-		row.Age(now-c.at, interval)
 		row.Remaining = min(max(row.Remaining+extra, 0), row.Limit.Burst)
 		row.ResetAfter = max(row.ResetAfter-time.Duration(extra)*interval, 0)
 		if row.Remaining == row.Limit.Burst {
@@ -193,36 +275,105 @@ func (p *prepaid) synced(key ratelimit.Key, limits []ratelimit.Limit, more int64
 		return // the units are forfeited
 	}
 	c.rows, c.at = append(c.rows[:0], rows...), sent
+	whole := sent + fills(rows)
+	if c.tokens == 0 || sent < c.whole {
+		c.whole = max(c.whole, whole)
+	} else {
+		c.whole = 0 // a bucket may have been full in between
+	}
 	if more > 0 {
+		if c.tokens == 0 {
+			c.whole = whole
+		}
 		c.tokens += more
 		// From before Redis was asked: the term ends early rather than late.
 		c.expires = sent + leaseTerm
+		s.list(key, c)
 		p.show(c, now, rows)
 	}
 }
 
-// A charge is what one caller was admitted on credit.
+// fills is in how long the first of the buckets is full.
+func fills(rows []ratelimit.Row) time.Duration {
+	first := rows[0].ResetAfter
+	for i := range rows {
+		first = min(first, rows[i].ResetAfter)
+	}
+	return first
+}
+
+// held is how many units the node holds for a caller beyond what Redis knows, and
+// whether some of it is to be charged or given back.
+func (p *prepaid) held(key ratelimit.Key, limits []ratelimit.Limit, now time.Duration) (extra int64, unsettled bool) {
+	s := p.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.callers[key]
+	if c == nil || !slices.Equal(c.limits, limits) {
+		return 0, false
+	}
+	p.expire(c, now)
+	return c.tokens - c.pending - c.flying, c.back > 0 || c.pending > 0 && c.flying == 0
+}
+
+// A charge is what one caller was admitted on credit, less what is given back.
 type charge struct {
 	key    ratelimit.Key
 	limits []ratelimit.Limit
 	cost   int64
+	credit int64
 }
 
-// due takes what is to be charged now, of those whom answers picks.
-func (p *prepaid) due(answers func(ratelimit.Key) bool) []charge {
+// due takes what is to be charged and given back now, of those whom answers picks.
+func (p *prepaid) due(now time.Duration, answers func(ratelimit.Key) bool) []charge {
 	var charges []charge
 	for i := range p.shards {
 		s := &p.shards[i]
 		s.mu.Lock()
-		for key, c := range s.callers {
-			if c.pending > 0 && c.flying == 0 && answers(key) {
-				charges = append(charges, charge{key: key, limits: c.limits, cost: c.pending})
-				c.flying, c.pending = c.pending, 0
+		kept := s.listed[:0]
+		for _, key := range s.listed {
+			c := s.callers[key]
+			if c == nil || !c.listed {
+				continue // forgotten
+			}
+			p.expire(c, now)
+			if ch, ok := c.take(key, answers); ok {
+				charges = append(charges, ch)
+			}
+			c.listed = c.tokens > 0 || c.pending > 0 || c.flying > 0 || c.back > 0
+			if c.listed {
+				kept = append(kept, key)
 			}
 		}
+		s.listed = kept
 		s.mu.Unlock()
 	}
 	return charges
+}
+
+// dueOf is due for one caller.
+func (p *prepaid) dueOf(key ratelimit.Key, answers func(ratelimit.Key) bool) (charge, bool) {
+	s := p.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.callers[key]
+	if c == nil {
+		return charge{}, false
+	}
+	return c.take(key, answers)
+}
+
+// take makes a charge of what is pending and of what is to be given back.
+func (c *caller) take(key ratelimit.Key, answers func(ratelimit.Key) bool) (charge, bool) {
+	if c.flying > 0 || c.pending == 0 && c.back == 0 || !answers(key) {
+		return charge{}, false
+	}
+	ch := charge{key: key, limits: c.limits, cost: c.pending - c.back, credit: c.pending}
+	c.flying, c.pending, c.back = c.pending, 0, 0
+	if ch.cost == 0 {
+		c.flying, c.owing = 0, false
+	}
+	return ch, ch.cost != 0
 }
 
 // charged notes how a charge went: paid, refused by a limit, or not answered.
@@ -234,13 +385,26 @@ func (p *prepaid) charged(ch charge, paid bool, sent time.Duration, rows []ratel
 	if c == nil {
 		return
 	}
-	c.flying = 0
+	c.flying -= min(ch.credit, c.flying)
 	c.owing = !paid
 	if !paid {
-		c.pending += ch.cost
+		c.pending += ch.credit
+		s.list(ch.key, c)
 	}
 	if rows != nil && slices.Equal(c.limits, ch.limits) {
 		c.rows, c.at = append(c.rows[:0], rows...), sent
+	}
+}
+
+// end makes what is prepaid due to be given back.
+func (p *prepaid) end() {
+	for i := range p.shards {
+		s := &p.shards[i]
+		s.mu.Lock()
+		for _, c := range s.callers {
+			c.expires = 0
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -252,11 +416,11 @@ func (p *prepaid) forget(key ratelimit.Key) {
 	delete(s.callers, key)
 }
 
-// makeRoom drops a caller who owes nothing, if one of a few is such.
+// makeRoom drops a caller who owes nothing and has nothing, if one of a few is such.
 func (s *prepaidShard) makeRoom() bool {
 	tries := 16
 	for key, c := range s.callers {
-		if c.pending == 0 && c.flying == 0 {
+		if !c.listed {
 			delete(s.callers, key)
 			return true
 		}

@@ -95,7 +95,8 @@ func (l *Limiter) scheduleFlush() {
 	})
 }
 
-// chargeLoop charges what was admitted on credit.
+// chargeLoop charges what was admitted on credit and gives back what was prepaid
+// and not spent.
 func (l *Limiter) chargeLoop(ctx context.Context) {
 	for sleep(ctx, chargeAfter) {
 		l.chargeDue(ctx)
@@ -104,7 +105,7 @@ func (l *Limiter) chargeLoop(ctx context.Context) {
 
 // chargeDue sends all charges in one pipeline or a few.
 func (l *Limiter) chargeDue(ctx context.Context) {
-	charges := l.prepaid.due(l.answers)
+	charges := l.prepaid.due(l.o.Clock(), l.answers)
 	done := make(chan struct{}, len(charges))
 	for _, ch := range charges {
 		go func() {
@@ -132,6 +133,10 @@ func (l *Limiter) charge(ctx context.Context, ch charge) {
 		// within the bound, twice would refuse a caller who did nothing wrong.
 		l.prepaid.charged(ch, charged, sent, nil)
 		return
+	}
+	if ch.cost < 0 {
+		l.deny.done(ch.key, ch.limits, ch.cost, sent, l.o.Clock(), rows, ticket{})
+		l.gaveBack(ch.key, ch.cost, rows)
 	}
 	l.prepaid.charged(ch, ratelimit.Decide(rows).Allowed, sent, rows)
 }

@@ -31,7 +31,8 @@ const (
 	// from memory is one call.
 	ModeExact Mode = "exact"
 	// ModeBounded charges busy callers in advance and on credit and so makes fewer
-	// calls; it admits more than the limit by a stated bound. See Health.
+	// calls; it admits more than the limit by a stated bound, see Health, and for up
+	// to a second may refuse what another node holds in advance.
 	ModeBounded Mode = "bounded"
 )
 
@@ -53,6 +54,10 @@ type Options struct {
 	// Nodes is how many gateways share the limits, for the bounded mode.
 	// Default: 4.
 	Nodes int
+	// Error is the part of a burst that all nodes together may admit on credit in the
+	// bounded mode, up to 0.5. Below 0 there is no credit: what is prepaid is all that
+	// saves calls. Default: 0.05.
+	Error float64
 	// MaxKeys bounds the counts in memory while Redis is gone. Default:
 	// gcra.DefaultMaxKeys.
 	MaxKeys int
@@ -121,7 +126,7 @@ func New(o Options) (*Limiter, error) {
 		l.outage.local = gcra.New(gcra.Options{Clock: gcra.Clock(o.Clock), MaxKeys: o.MaxKeys})
 	}
 	if o.Mode == ModeBounded {
-		l.prepaid = newPrepaid(o.Nodes, l.engine.interval)
+		l.prepaid = newPrepaid(&l.o, l.engine.interval)
 		l.start(l.chargeLoop)
 	}
 	return l, nil
@@ -149,6 +154,9 @@ func (o *Options) defaults() error {
 	if o.Nodes == 0 {
 		o.Nodes = 4
 	}
+	if o.Error == 0 {
+		o.Error = defaultError
+	}
 	if o.Clock == nil {
 		start := time.Now()
 		o.Clock = func() time.Duration { return time.Since(start) }
@@ -164,6 +172,8 @@ func (o *Options) defaults() error {
 		return fmt.Errorf("timeout must be from 1ms to 10s; got %s", o.Timeout)
 	case !(o.Share > 0 && o.Share <= 1):
 		return fmt.Errorf("share must be above 0 and up to 1, like 0.5; got %v", o.Share)
+	case !(o.Error <= maxError):
+		return fmt.Errorf("error must be 0.5 or less, like 0.05; got %v", o.Error)
 	case o.Nodes < 1 || o.Nodes > 10_000:
 		return fmt.Errorf("nodes must be from 1 to 10000; got %d", o.Nodes)
 	}
@@ -182,6 +192,7 @@ func (l *Limiter) Close() error {
 	l.closing.Unlock()
 	l.tasks.Wait()
 	if l.prepaid != nil {
+		l.prepaid.end()
 		l.chargeDue(context.Background())
 	}
 	if l.outage.local != nil {
@@ -219,7 +230,7 @@ func (l *Limiter) Take(ctx context.Context, key ratelimit.Key, limits []ratelimi
 	if never {
 		return l.never(ctx, key, limits, cost, rows)
 	}
-	if l.prepaid != nil && suits(limits, cost) {
+	if l.prepaid != nil && suits(limits) {
 		return l.takeBounded(ctx, key, limits, cost, rows)
 	}
 	return l.takeExact(ctx, key, limits, cost, 0, rows)
@@ -272,7 +283,7 @@ func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []rat
 	if cost < 0 {
 		l.gaveBack(key, cost, rows)
 	}
-	if l.prepaid != nil && suits(limits, cost) {
+	if l.prepaid != nil && cost > 0 && suits(limits) {
 		l.prepaid.synced(key, limits, more, sent, now, rows)
 	}
 	return ratelimit.Decide(rows), nil
@@ -373,7 +384,7 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 	way.breaker.succeeded()
 	now := l.o.Clock()
 	l.deny.done(key, limits, delta, sent, now, rows, ticket{})
-	if l.prepaid != nil && suits(limits, delta) {
+	if l.prepaid != nil && suits(limits) {
 		l.prepaid.synced(key, limits, 0, sent, now, rows)
 	}
 	return ratelimit.Decide(rows), nil
@@ -381,11 +392,43 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 
 // takeBounded serves from what is prepaid or on credit, and else asks.
 func (l *Limiter) takeBounded(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
-	extra, ok := l.prepaid.spend(key, limits, cost, l.o.Clock(), rows)
-	if ok {
+	now := l.o.Clock()
+	if cost <= 0 {
+		held, unsettled := l.prepaid.held(key, limits, now)
+		if unsettled {
+			held += l.settleCaller(ctx, key)
+		}
+		d, err := l.takeExact(ctx, key, limits, cost, 0, rows)
+		if err == nil && held != 0 {
+			l.prepaid.add(held, d.Rows)
+		}
+		return d, err
+	}
+	sp := l.prepaid.spend(key, limits, cost, now, rows)
+	if sp.all {
 		return ratelimit.Decide(rows), nil
 	}
-	return l.takeExact(ctx, key, limits, cost, extra, rows)
+	if sp.unsettled {
+		l.settleCaller(ctx, key)
+	}
+	d, err := l.takeExact(ctx, key, limits, cost-sp.part, sp.extra, rows)
+	refused := err == nil && !d.Allowed
+	l.prepaid.asked(key, sp, refused)
+	if refused && sp.part > 0 {
+		l.prepaid.add(sp.part, d.Rows)
+	}
+	return d, err
+}
+
+// settleCaller charges what a caller owes and gives back what is theirs, before
+// the question whose answer depends on it. It returns what was charged.
+func (l *Limiter) settleCaller(ctx context.Context, key ratelimit.Key) int64 {
+	ch, ok := l.prepaid.dueOf(key, l.answers)
+	if !ok {
+		return 0
+	}
+	l.charge(ctx, ch)
+	return ch.credit
 }
 
 // Reset is as ratelimit.Limiter has it. Other nodes hear of it; one that can't may
