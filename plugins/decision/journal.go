@@ -60,6 +60,13 @@ func (j *Journal) Get(requestID string) (*Record, bool) {
 	return j.ring.get(requestID)
 }
 
+// Len is how many records are kept.
+func (j *Journal) Len() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.ring.slots)
+}
+
 // Resize keeps the newest size records from now on.
 func (j *Journal) Resize(size int) {
 	j.mu.Lock()

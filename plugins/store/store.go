@@ -35,6 +35,12 @@ type KeyFilter struct {
 	Limit int
 }
 
+// KeyCounts is how many API keys there are by state. A revoked key counts as
+// revoked whether or not it has expired too.
+type KeyCounts struct {
+	Active, Expired, Revoked int64
+}
+
 // Store keeps records. Implementations are safe for concurrent use by several
 // goroutines and, where they say so, several processes, and pass the suite of
 // package storetest. A method that returns an error other than those above could
@@ -110,6 +116,10 @@ type Store interface {
 	Owners(ctx context.Context) ([]OwnerLimits, error)
 	// DeleteOwner forgets the limits of an owner; ErrNotFound.
 	DeleteOwner(ctx context.Context, owner string) error
+
+	// CountKeys says how many keys there are in each state at now. It reads every
+	// record: ask seldom.
+	CountKeys(ctx context.Context, now time.Time) (KeyCounts, error)
 
 	// Version grows with every change to keys (other than TouchKeys) and
 	// revocations, not to accounts, by whichever process made it. It is cheap enough to poll several

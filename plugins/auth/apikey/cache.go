@@ -112,7 +112,7 @@ type cache struct {
 	generation uint64
 	flights    map[Hash]*flight
 
-	lookups, stale atomic.Uint64
+	hits, lookups, stale atomic.Uint64
 }
 
 // flight is a look-up under way, which other requests for the same key join.

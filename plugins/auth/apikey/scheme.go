@@ -133,9 +133,10 @@ func (s *Scheme) Purge() { s.cache.purge() }
 type Stats struct {
 	// Entries and Unknown are how many keys are remembered as good or as unknown.
 	Entries, Unknown int
-	// Lookups counts the questions to the store, Stale the requests that were
-	// answered from an old record because the store failed.
-	Lookups, Stale uint64
+	// Hits counts the requests that were answered without the store, Lookups the
+	// questions to it, Stale the requests that were answered from an old record
+	// because the store failed.
+	Hits, Lookups, Stale uint64
 }
 
 // Stats returns counts since the scheme was made.
@@ -143,6 +144,7 @@ func (s *Scheme) Stats() Stats {
 	return Stats{
 		Entries: s.cache.known.size(),
 		Unknown: s.cache.unknown.size(),
+		Hits:    s.cache.hits.Load(),
 		Lookups: s.cache.lookups.Load(),
 		Stale:   s.cache.stale.Load(),
 	}
@@ -153,6 +155,7 @@ func (s *Scheme) find(ctx context.Context, value string, now time.Time) (*entry,
 	h := s.config.Peppers.Sum(value)
 	at := now.UnixNano()
 	if e, found := s.cache.fresh(h, at); found {
+		s.cache.hits.Add(1)
 		return e, nil
 	}
 	return s.cache.load(ctx, h, at, func(ctx context.Context) (*entry, error) {

@@ -66,6 +66,20 @@ func testKeys(t *testing.T, open func(t *testing.T) store.Store) {
 		wantEqual(t, "number of keys", len(all), len(hostile))
 	})
 
+	t.Run("keys are counted by state", func(t *testing.T) {
+		s := open(t)
+		key := func(expires, revoked time.Time) plugins.APIKey {
+			k := NewKey(t)
+			k.ExpiresAt, k.RevokedAt = expires, revoked
+			return k
+		}
+		never, later, past := time.Time{}, base.Add(time.Second), base
+		create(t, s, key(never, never), key(later, never), key(past, never), key(never, past), key(past, past), key(later, past))
+		got, err := s.CountKeys(ctx(), base)
+		must(t, err)
+		wantEqual(t, "counts", got, store.KeyCounts{Active: 2, Expired: 1, Revoked: 3})
+	})
+
 	t.Run("id and hash are taken once", func(t *testing.T) {
 		s, first := open(t), NewKey(t)
 		create(t, s, first)
