@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
@@ -62,6 +63,9 @@ type App struct {
 	ForeignKeys bool `json:"foreign_keys,omitempty"`
 
 	logger    *zap.Logger
+	ctx       caddy.Context
+	bus       *caddyevents.App
+	events    *events
 	hierarchy *roles.Hierarchy
 	tiers     map[string]*ratelimit.Policy
 	store     StoreProvider
@@ -118,13 +122,20 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.journal = journal
 	a.acquired = append(a.acquired, release)
+	if err := a.openBus(ctx); err != nil {
+		return err
+	}
 	if err := a.loadGuests(ctx); err != nil {
 		return err
 	}
 	if err := a.acquireKeys(); err != nil {
 		return err
 	}
-	return a.acquireVerifier(ctx)
+	if err := a.acquireVerifier(ctx); err != nil {
+		return err
+	}
+	// Last: from here on a scrape may read the app.
+	return registerMetrics(ctx, stateMetrics{a})
 }
 
 // loadGuests loads the store and the limiter, the defaults where none is given.
@@ -267,6 +278,7 @@ func (a *App) Start() error {
 	}
 	if a.verifier != nil {
 		a.verifier.Start(context.Background())
+		go a.watchIssuers()
 	}
 	return nil
 }

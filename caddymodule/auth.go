@@ -209,7 +209,9 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		// An earlier gateway_auth of this route took the credential.
 		return next.ServeHTTP(w, r)
 	}
+	begun := meters[policyAuth].begin()
 	principal, denial, failure := a.identify(r, x)
+	meters[policyAuth].end(begun)
 	if denial != nil && denial.Reason == plugins.ReasonNoCredential && a.Optional {
 		x.step(policyAuth, stepAnonymous, nil)
 		return next.ServeHTTP(w, r)

@@ -280,6 +280,7 @@ func TestDocsOptions(t *testing.T) {
 // Every reason, placeholder, header, admin route and field of the code is in the
 // docs.
 func TestDocsAreComplete(t *testing.T) {
+	observability := read(t, "docs/observability.md")
 	reference, api := read(t, "docs/reference.md"), read(t, "docs/admin-api.md")
 	for _, c := range []struct {
 		what, page, text string
@@ -298,6 +299,10 @@ func TestDocsAreComplete(t *testing.T) {
 		{"field of a row of usage", "admin-api.md", api, "%s", quoted(fieldsOf(t, "usage.go", "usageRow")), 6},
 		{"field of a decision", "admin-api.md", api, "%s", quoted(fieldsOf(t, "../plugins/decision/decision.go", "Record")), 20},
 		{"field of health", "admin-api.md", api, "%s", quoted(fieldsOf(t, "admin_health.go", "healthJSON", "storeHealth", "issuerJSON")), 12},
+		{"metric", "observability.md", observability, "| `%s` |", metricNames(t), 28},
+		{"event", "observability.md", observability, "| `%s` |", literals(t, `"(gateway\.[a-z_]+)"`, "events.go"), 8},
+		{"attribute", "observability.md", observability, "`%s`", attributes(t), 10},
+		{"field of the access log", "observability.md", observability, "`%s`", logFields(t), 11},
 	} {
 		if len(c.names) < c.least {
 			t.Errorf("found %d of %s, want %d or more: %v", len(c.names), c.what, c.least, c.names)
@@ -408,6 +413,37 @@ func templateNames(t *testing.T) []string {
 	var out []string
 	for _, m := range regexp.MustCompile(`"(problem\.[a-z_]+)"`).FindAllStringSubmatch(list, -1) {
 		out = append(out, m[1])
+	}
+	return out
+}
+
+// metricNames are the metrics of the code.
+func metricNames(t *testing.T) []string {
+	t.Helper()
+	return literals(t, `"(caddy_gateway_[a-z_]+)"`, "metrics.go", "metrics_state.go")
+}
+
+// attributes are those of a span.
+func attributes(t *testing.T) []string {
+	t.Helper()
+	return literals(t, `attribute\.Key\("([a-z_.]+)"\)`, "trace.go")
+}
+
+// logFields are the names in the access log's object.
+func logFields(t *testing.T) []string {
+	t.Helper()
+	return literals(t, `(?:text|AddString|AddInt64|AddArray)\("([a-z_]+)"`, "accesslog.go")
+}
+
+func literals(t *testing.T, pattern string, files ...string) []string {
+	t.Helper()
+	var out []string
+	for _, file := range files {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, file), -1) {
+			if !slices.Contains(out, m[1]) {
+				out = append(out, m[1])
+			}
+		}
 	}
 	return out
 }

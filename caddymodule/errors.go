@@ -48,6 +48,11 @@ type Errors struct {
 	// Texts instead of the fixed ones, by status.
 	Texts map[int]string `json:"texts,omitempty"`
 
+	// ServerTiming adds a Server-Timing header to every response, with the time
+	// until the upstream answered and the time that the gateway took beside it, in
+	// milliseconds. Default: none, since it tells clients how the time is spent.
+	ServerTiming bool `json:"server_timing,omitempty"`
+
 	logger     *zap.Logger
 	translator *problem.Translator
 	journal    *decision.Journal
@@ -83,8 +88,10 @@ func (e *Errors) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
-	e.journal, e.acquired, err = acquireJournal()
-	return err
+	if e.journal, e.acquired, err = acquireJournal(); err != nil {
+		return err
+	}
+	return registerMetrics(ctx)
 }
 
 // Cleanup gives the records back.
@@ -132,9 +139,15 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if x.requestID == "" {
 		x.requestID = requestID(r)
 	}
+	if x.span != nil {
+		x.span.SetAttributes(attrRequestID.String(x.requestID))
+	}
 	x.idLines[0] = x.requestID
 	r.Header[auth.HeaderRequestID] = x.idLines[0:1:1]
 
+	if e.ServerTiming {
+		x.time(r)
+	}
 	rw := x.wrap(w, e.MaxBody)
 	defer rw.release()
 	defer e.answerBroken(rw, r)
@@ -182,6 +195,7 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 	default:
 		// Nothing matched and nothing was written: not Caddy's empty 200.
 		p := e.translator.FromStatus(http.StatusNotFound)
+		rw.x.countErrorResponse(p.Status, sourceRouter)
 		e.recordError(rw.x, r, p, errUnrouted)
 		e.write(rw, r, p, nil)
 	}
@@ -208,11 +222,13 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 		status = http.StatusRequestEntityTooLarge
 	}
 	var p problem.Problem
+	source := sourceGateway
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		p = e.translator.FromDenial(refused.denial)
 	} else if unavailable, ok := errors.AsType[*plugins.Unavailable](err); ok {
 		p = e.translator.FromUnavailable(unavailable)
 	} else {
+		source = sourceHandler
 		p = e.translator.FromStatus(status)
 		// What a handler may have set before it failed.
 		h := rw.Header()
@@ -229,6 +245,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("status", status), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.Error(err))
 	}
+	rw.x.countErrorResponse(p.Status, source)
 	e.recordError(rw.x, r, p, err)
 	e.write(rw, r, p, nil)
 }
@@ -242,6 +259,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 		Status: rw.status, Header: h, Body: body, Truncated: rw.truncated, Method: r.Method,
 	})
 	pass = pass && e.leavesAsItIs(h, r, p)
+	rw.x.countErrorBody(p, pass)
 	e.recordUpstream(rw.x, r, rw.status, p, pass)
 	if pass {
 		rw.mode, rw.x.answered = passing, true

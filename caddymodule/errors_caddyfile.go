@@ -20,6 +20,7 @@ import (
 //	    }
 //	    max_body        <size>
 //	    server_messages hide|show
+//	    server_timing
 //	    text            <status> <text>
 //	    rule [status <status>] [contains <text>] {
 //	        status      <status>
@@ -38,6 +39,7 @@ func (e *Errors) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"format":          func() error { return e.formatLine(d) },
 		"max_body":        func() error { return size(d, &e.MaxBody) },
 		"server_messages": func() error { return word(d, &e.ServerMessages) },
+		"server_timing":   func() error { return flag(d, &e.ServerTiming) },
 		"text":            func() error { return e.textLine(d) },
 		"rule":            func() error { return e.ruleBlock(d) },
 	}, "text", "rule")

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
@@ -30,16 +31,17 @@ type exchange struct {
 	// answered says that a gateway_errors has written the answer to an error, so
 	// that one around it lets it pass.
 	answered bool
-	// policy and decision are of the last gateway_limit that ran, shownBy, and
-	// headerMode what of them the client is told; a nil policy is none.
-	shownBy    *RateLimit
+	// policy and decision are of the last gateway_limit that ran, and headerMode
+	// what of them the client is told; a nil policy is none.
 	policy     *ratelimit.Policy
 	decision   ratelimit.Decision
 	headerMode ratelimit.HeaderMode
 	// rows is room for the decision of most policies.
 	rows [2]ratelimit.Row
-	// cost is the innermost charge that waits for the response to tell its cost.
-	cost *trueCost
+	// timing is for Server-Timing; nil where that is off.
+	timing *timing
+	// span records the request; nil where none does.
+	span trace.Span
 	// watched says that a gateway_errors is around, which sees how the request ends.
 	watched bool
 	// credentialIn names the header in which the credential was.
@@ -47,7 +49,8 @@ type exchange struct {
 	// steps are the checks so far, the first stepCount of them.
 	steps     [6]step
 	stepCount uint8
-	// dry says that nobody sent the request: `check` asks what would become of it.
+	// dry says that nobody sent the request: `check` asks what would become of it,
+	// and nothing is counted.
 	dry *dryRun
 	// recorded is the last record of this request.
 	recorded *decision.Record
@@ -90,6 +93,12 @@ func (x *exchange) step(policy policyName, result stepResult, of any) *step {
 	s := &x.steps[x.stepCount]
 	*s = step{policy: policy, result: result, of: of}
 	x.stepCount++
+	if x.dry == nil {
+		meters[policy].count(s)
+	}
+	if x.span != nil {
+		x.trace(s)
+	}
 	return s
 }
 
@@ -118,16 +127,8 @@ func exchangeOf(r *http.Request) *exchange {
 	}
 	x := new(exchange)
 	vars[exchangeVar] = x
+	x.watch(r.Context())
 	return x
-}
-
-// finalHeaders settles what the response tells of its cost and tells the client of
-// the last limit.
-func (x *exchange) finalHeaders(h http.Header) {
-	if x.cost != nil {
-		x.settleCosts(h)
-	}
-	x.limitHeaders(h)
 }
 
 // limitHeaders tells the client of the last limit, in place of what the upstream

@@ -283,6 +283,7 @@ func (s keySetStorage) Store(ctx context.Context, key string, value []byte) erro
 
 // logKeyEvent logs what happens to the key sources of issuers.
 func logKeyEvent(e bearer.Event) {
+	countKeyEvent(e)
 	poolLog("issuers").Info(string(e.Kind), zap.String("issuer", e.Issuer), zap.String("kid", e.KeyID),
 		zap.Int("keys", e.Keys), zap.Int("skipped", e.Skipped), zap.Error(e.Err))
 }

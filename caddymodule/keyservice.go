@@ -123,6 +123,7 @@ func (s *keyService) create(ctx context.Context, in keyInput) (plugins.APIKey, p
 		return key, plugins.Secret{}, err
 	}
 	s.app.records.invalidate(key.ID)
+	s.app.keyEvent(eventKeyCreated, key, nil)
 	return key, secret, nil
 }
 
@@ -242,13 +243,17 @@ func (s *keyService) update(ctx context.Context, id string, in keyInput) (plugin
 
 // revoke ends a key at once. A key that is revoked already stays as it is.
 func (s *keyService) revoke(ctx context.Context, id string) (plugins.APIKey, error) {
+	ended := false
 	key, err := s.records.store.UpdateKey(ctx, id, func(k *plugins.APIKey) error {
-		if k.RevokedAt.IsZero() {
+		if ended = k.RevokedAt.IsZero(); ended {
 			k.RevokedAt = s.now().UTC().Truncate(time.Second)
 		}
 		return nil
 	})
 	s.app.records.invalidate(id)
+	if err == nil && ended {
+		s.app.keyEvent(eventKeyRevoked, key, nil)
+	}
 	return key, err
 }
 
@@ -275,6 +280,7 @@ func (s *keyService) rotate(ctx context.Context, id string, grace time.Duration)
 	if err != nil {
 		return next, plugins.Secret{}, err
 	}
+	s.app.keyEvent(eventKeyRotated, next, map[string]any{"replaces": id, "grace_seconds": int64(grace / time.Second)})
 	return next, secret, nil
 }
 

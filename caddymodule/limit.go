@@ -52,11 +52,6 @@ type RateLimit struct {
 	// Default: 1.
 	Cost string `json:"cost,omitempty"`
 
-	// The response header by which the upstream tells what the request cost in
-	// truth, a whole number. The rest is charged or given back, and the header taken
-	// out. Default: none.
-	CostHeader string `json:"cost_header,omitempty"`
-
 	// Which headers clients get: `all`, `retry_after` or `none`. Default: `all`.
 	Headers string `json:"headers,omitempty"`
 
@@ -175,7 +170,6 @@ func (l *RateLimit) check(app *App) error {
 		fail(err)
 	}
 	fail(l.checkCost(app))
-	fail(l.checkCostHeader())
 	if strings.ContainsFunc(l.Zone, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		fail(fmt.Errorf("zone %q: use letters, digits, - and _", l.Zone))
 	}
@@ -236,7 +230,9 @@ func (l *RateLimit) Cleanup() error {
 func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := exchangeOf(r)
 	x.stripIdentity(r)
+	begun := meters[policyLimit].begin()
 	decided, denial, failure := l.decide(r, x)
+	meters[policyLimit].end(begun)
 	if denial == nil && failure == nil && decided.inFlight {
 		defer decided.zone.inFlight.Release(decided.key)
 	}
@@ -249,20 +245,17 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	if denial == nil {
 		x.limited(&decided)
-		if l.CostHeader != "" {
-			x.expectCost(r, l, decided)
-			if !x.wrapped() {
-				w = x.wrap(w, passAll)
-			}
-		}
 	}
 	if l.Shadow {
 		return next.ServeHTTP(w, r)
 	}
 	if decided.policy != nil {
-		x.shownBy, x.policy, x.decision, x.headerMode = l, decided.policy, decided.Decision, l.mode
+		x.policy, x.decision, x.headerMode = decided.policy, decided.Decision, l.mode
 	}
 	if denial != nil {
+		if denial.Reason == plugins.ReasonRateLimited && x.dry == nil {
+			l.app.events.limitExceeded(&decided, x.principal, l.Zone)
+		}
 		err := l.judge.refuse(w, r, x, denial)
 		if !x.wrapped() {
 			x.limitHeaders(w.Header())
@@ -279,11 +272,22 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 func (x *exchange) limited(a *answer) {
 	s := x.step(policyLimit, stepPassed, a.policy)
 	s.remaining = -1
-	for i := range a.Rows {
-		if left := a.Rows[i].Remaining; s.remaining < 0 || left < s.remaining {
-			s.remaining = left
+	if left, any := leastRemaining(a.Rows); any {
+		s.remaining = left
+		if x.span != nil {
+			x.traceLimit(a.policy.Name, left)
 		}
 	}
+}
+
+// leastRemaining is what is left of the limit that has the least.
+func leastRemaining(rows []ratelimit.Row) (least int64, any bool) {
+	for i := range rows {
+		if left := rows[i].Remaining; !any || left < least {
+			least, any = left, true
+		}
+	}
+	return least, any
 }
 
 // answer is a limiter's decision and what it was about.
@@ -292,7 +296,6 @@ type answer struct {
 	policy *ratelimit.Policy
 	zone   zone
 	key    ratelimit.Key
-	cost   int64
 	// inFlight says that a place was taken, which must be given back.
 	inFlight bool
 }
@@ -307,7 +310,6 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denia
 	if denial != nil {
 		return d, denial, nil
 	}
-	d.cost = cost
 	if limit := d.policy.Concurrency; limit != 0 {
 		if !x.acquire(d.zone.inFlight, d.key, limit) {
 			denial := tooMany(time.Second)

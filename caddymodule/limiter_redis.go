@@ -193,6 +193,9 @@ func (flightZone) Destruct() error { return nil }
 func (l *RedisLimiter) acquire(name string) (zone, releaser, error) {
 	counts, releaseCounts, err := acquire(l.key, func() (*redisCounts, error) {
 		limiter, err := redisgcra.New(l.options)
+		if err == nil {
+			limiter.Observe(storeObserver(limiter))
+		}
 		return &redisCounts{limiter}, err
 	})
 	if err != nil {

@@ -34,12 +34,18 @@ func needProgram(t testing.TB, name string) string {
 // redisServer runs a real Redis on a socket in the test's directory.
 func redisServer(t testing.TB) (url string, stop func()) {
 	t.Helper()
-	server := needProgram(t, "redis-server")
 	dir, err := os.MkdirTemp("", "redis")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return redisIn(t, dir)
+}
+
+// redisIn is redisServer in a directory, so that a test can start it again.
+func redisIn(t testing.TB, dir string) (url string, stop func()) {
+	t.Helper()
+	server := needProgram(t, "redis-server")
 	socket := filepath.Join(dir, "s")
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, server, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir)

@@ -29,10 +29,12 @@ type records struct {
 	mu     sync.Mutex
 	opened atomic.Pointer[openRecords]
 	closed bool
-	// caches are those of live configurations; they forget what changed.
+	// caches are those of live configurations; they forget what changed. ended is
+	// what those of earlier ones counted, so that no count goes back.
 	caches map[*apikey.Scheme]struct{}
 	// zones are those whose counts are kept, by name.
 	zones map[string]*keptZone
+	ended apikey.Stats
 }
 
 // openRecords is what there is once the store is open.
@@ -40,6 +42,7 @@ type openRecords struct {
 	store    store.Store
 	poller   *revocation.Poller
 	lastUsed *apikey.LastUsed
+	counts   keyCounts
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 }
@@ -134,7 +137,31 @@ func (r *records) attach(cache *apikey.Scheme) {
 func (r *records) detach(cache *apikey.Scheme) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.caches, cache)
+	if _, attached := r.caches[cache]; attached {
+		delete(r.caches, cache)
+		r.ended = addCounts(r.ended, cache.Stats())
+	}
+}
+
+// cacheStats are the counts of all configurations so far, and the sizes of the
+// caches of those that live.
+func (r *records) cacheStats() apikey.Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := r.ended
+	for cache := range r.caches {
+		stats := cache.Stats()
+		sum = addCounts(sum, stats)
+		sum.Entries += stats.Entries
+		sum.Unknown += stats.Unknown
+	}
+	return sum
+}
+
+// addCounts adds up what only grows.
+func addCounts(a, b apikey.Stats) apikey.Stats {
+	a.Hits, a.Lookups, a.Stale = a.Hits+b.Hits, a.Lookups+b.Lookups, a.Stale+b.Stale
+	return a
 }
 
 func (r *records) purge() {

@@ -86,7 +86,9 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 			owner = repl.ReplaceAll(h.Owner, "")
 		}
 	}
+	begun := meters[policyRoles].begin()
 	d := h.policy.Check(h.hierarchy, x.principal, owner)
+	meters[policyRoles].end(begun)
 	if d == nil {
 		x.step(policyRoles, stepPassed, h)
 		return next.ServeHTTP(w, r)

@@ -109,7 +109,8 @@ func (w *responseWriter) finalHeader(h http.Header) {
 		w.x.idLines[1] = w.x.requestID
 		h[auth.HeaderRequestID] = w.x.idLines[1:2:2]
 	}
-	w.x.finalHeaders(h)
+	w.x.limitHeaders(h)
+	w.x.timing.header(h)
 }
 
 // untouchable reports whether a response is a stream that must not be held back

@@ -1,0 +1,116 @@
+package caddymodule
+
+import (
+	"context"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// watch lets the access log and the trace of a request, where there are any, tell
+// what the gateway decided.
+func (x *exchange) watch(ctx context.Context) {
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
+		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+			// The fields are made when the line is written, after the last decision.
+			extra.Set(zap.Object("gateway", (*accessFields)(x)))
+		}
+	}
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		x.span = span
+	}
+}
+
+// accessFields is an exchange as the access log shows it, under `gateway`. It
+// holds no credential.
+type accessFields exchange
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (f *accessFields) MarshalLogObject(e zapcore.ObjectEncoder) error {
+	text := func(name, value string) {
+		if value != "" {
+			e.AddString(name, value)
+		}
+	}
+	text("request_id", f.requestID)
+	if f.stepCount == 0 {
+		return nil
+	}
+	last := f.steps[f.stepCount-1]
+	for i := range f.stepCount {
+		if result := f.steps[i].result; result == stepRefused || result == stepUndecided {
+			last = f.steps[i]
+		}
+	}
+	switch last.result {
+	case stepRefused, stepUndecided:
+		e.AddString("decision", decisionOf(last.result))
+		e.AddString("policy", last.policy.String())
+		text("reason", last.reason())
+	default:
+		e.AddString("decision", resultAllowed)
+	}
+	if p := f.principal; p != nil {
+		e.AddString("scheme", p.Scheme)
+		text("key_id", p.KeyID)
+		text("issuer", p.Issuer)
+		text("tier", p.Tier)
+	}
+	if f.policy != nil {
+		e.AddString("limit", f.policy.Name)
+		if left, ok := leastRemaining(f.decision.Rows); ok {
+			e.AddInt64("limit_remaining", left)
+		}
+	}
+	return f.shadows(e)
+}
+
+// shadows lists what shadow mode let pass.
+func (f *accessFields) shadows(e zapcore.ObjectEncoder) error {
+	var shadowed []string
+	for i := range f.stepCount {
+		if s := &f.steps[i]; s.result == stepShadow {
+			shadowed = append(shadowed, s.policy.String()+": "+s.reason())
+		}
+	}
+	if len(shadowed) == 0 {
+		return nil
+	}
+	return e.AddArray("shadow", zapcore.ArrayMarshalerFunc(func(list zapcore.ArrayEncoder) error {
+		for _, s := range shadowed {
+			list.AppendString(s)
+		}
+		return nil
+	}))
+}
+
+// decisionOf is a result as metrics, traces and the access log name it.
+func decisionOf(r stepResult) string {
+	switch r {
+	case stepRefused:
+		return resultRefused
+	case stepUndecided:
+		return resultFailed
+	case stepShadow:
+		return resultShadow
+	}
+	return resultAllowed
+}
+
+// reason is why a check did not simply pass; empty where it did.
+func (s *step) reason() string {
+	switch of := s.of.(type) {
+	case *plugins.Denial:
+		return string(of.Reason)
+	case error:
+		return reasonOf(of)
+	}
+	if s.result == stepAnonymous {
+		return reasonAnonymous
+	}
+	return ""
+}

@@ -1,0 +1,267 @@
+package caddymodule
+
+import (
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
+)
+
+// Names of the events on Caddy's event bus. Each tells of a change, once; none is
+// emitted for each request. They are for the operator: they name owners and keys
+// by their ids, and never hold a credential.
+const (
+	eventKeyCreated    = "gateway.key_created"
+	eventKeyRevoked    = "gateway.key_revoked"
+	eventKeyRotated    = "gateway.key_rotated"
+	eventLimitExceeded = "gateway.limit_exceeded"
+	eventBreakerOpened = "gateway.breaker_opened"
+	eventBreakerClosed = "gateway.breaker_closed"
+	eventJWKSStale     = "gateway.jwks_stale"
+	eventJWKSRecovered = "gateway.jwks_recovered"
+)
+
+// What becomes of an event, as the label has it.
+const (
+	eventEmitted = "emitted"
+	eventUnheard = "unheard"
+	eventDropped = "dropped"
+)
+
+// event is one that waits to be emitted.
+type event struct {
+	name string
+	data map[string]any
+}
+
+// maxEvents bounds the events that wait. Handlers may be slow, since they may run
+// commands; what does not fit is dropped and counted.
+const maxEvents = 1024
+
+// events emits on Caddy's event bus, off the requests' way. It is pooled: what
+// emits outlives a configuration, and so does what is known of who has been told
+// of what.
+type events struct {
+	queue   chan event
+	stop    chan struct{}
+	stopped sync.WaitGroup
+
+	mu sync.Mutex
+	// exceeded says until when an owner's excess has been told.
+	exceeded map[ratelimit.Key]time.Time
+	// stale has the issuers whose key sets are known to be stale.
+	stale map[string]bool
+}
+
+var eventsKey = poolKey{"events", ""}
+
+func acquireEvents() (*events, releaser, error) {
+	return acquire(eventsKey, func() (*events, error) {
+		e := &events{
+			queue: make(chan event, maxEvents), stop: make(chan struct{}),
+			exceeded: map[ratelimit.Key]time.Time{}, stale: map[string]bool{},
+		}
+		e.stopped.Go(e.run)
+		return e, nil
+	})
+}
+
+// Destruct stops emitting.
+func (e *events) Destruct() error {
+	close(e.stop)
+	e.stopped.Wait()
+	return nil
+}
+
+// emit tells of something. It never waits.
+func (e *events) emit(name string, data map[string]any) {
+	select {
+	case e.queue <- event{name, data}:
+	default:
+		eventsTotal.WithLabelValues(name, eventDropped).Inc()
+		poolLog("events").Warn("too many events wait for their handlers, one is dropped", zap.String("event", name))
+	}
+}
+
+func (e *events) run() {
+	for {
+		select {
+		case <-e.stop:
+			return
+		case next := <-e.queue:
+			eventsTotal.WithLabelValues(next.name, deliver(next)).Inc()
+		}
+	}
+}
+
+// deliver gives an event to the handlers of the configuration that is in force.
+// One that is still being started is not asked: its subscriptions may not be
+// there yet.
+func deliver(next event) (outcome string) {
+	loaded, err := caddy.ActiveContext().AppIfConfigured("gateway")
+	if err != nil {
+		return eventUnheard
+	}
+	app, ok := loaded.(*App)
+	if !ok || app.bus == nil || !app.bus.ShouldEmit(next.name) {
+		return eventUnheard
+	}
+	defer func() {
+		// A handler of somebody else must not end the gateway.
+		if v := recover(); v != nil {
+			poolLog("events").Error("a handler of an event panicked", zap.String("event", next.name), zap.Any("panic", v))
+			outcome = eventDropped
+		}
+	}()
+	app.bus.Emit(app.ctx, next.name, next.data)
+	return eventEmitted
+}
+
+// openBus finds the event bus of a configuration.
+func (a *App) openBus(ctx caddy.Context) error {
+	a.ctx = ctx
+	loaded, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	a.bus, _ = loaded.(*caddyevents.App)
+	var release releaser
+	if a.events, release, err = acquireEvents(); err != nil {
+		return err
+	}
+	a.acquired = append(a.acquired, release)
+	return nil
+}
+
+// keyEvent tells of a key that was made or changed.
+func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
+	data := map[string]any{
+		"id": key.ID, "owner": key.Owner, "name": key.Name, "prefix": key.Prefix, "role": key.Role, "tier": key.Tier,
+	}
+	for field, value := range more {
+		data[field] = value
+	}
+	a.events.emit(name, data)
+}
+
+// maxExceeded bounds the owners that are remembered as told of.
+const maxExceeded = 10_000
+
+// limitExceeded tells of a known caller who went over a limit: once in a window,
+// the period of that limit, however often the caller comes. Strangers are not
+// told of, since anybody can be as many of them as they like.
+func (e *events) limitExceeded(a *answer, p *plugins.Principal, zone string) {
+	if p == nil {
+		return
+	}
+	row := a.Rows[a.Blocking]
+	if !e.first(a.key, row.Limit.Period, time.Now()) {
+		return
+	}
+	e.emit(eventLimitExceeded, map[string]any{
+		"owner": p.Owner, "zone": zone, "policy": a.policy.Name, "limit": row.Limit.String(),
+		"scheme": p.Scheme, "key_id": p.KeyID,
+	})
+}
+
+// first reports whether a caller's excess has not been told of in the window.
+func (e *events) first(key ratelimit.Key, window time.Duration, now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if until, told := e.exceeded[key]; told && now.Before(until) {
+		return false
+	}
+	if len(e.exceeded) >= maxExceeded {
+		e.forget(now)
+	}
+	e.exceeded[key] = now.Add(window)
+	return true
+}
+
+// forget makes room: for all whose window is over, else for any one.
+func (e *events) forget(now time.Time) {
+	for key, until := range e.exceeded {
+		if !now.Before(until) {
+			delete(e.exceeded, key)
+		}
+	}
+	for key := range e.exceeded {
+		if len(e.exceeded) < maxExceeded {
+			return
+		}
+		delete(e.exceeded, key)
+	}
+}
+
+// breakerChanged hears of the breaker before a Redis. Its limiter outlives
+// configurations, so that it looks for who tells of it each time.
+func breakerChanged(limiter *redisgcra.Limiter, open bool) {
+	name, data := eventBreakerClosed, map[string]any{"limiter": "redis"}
+	if open {
+		breakerOpened.Inc()
+		name = eventBreakerOpened
+		data["error"] = limiter.Health().LastError
+	}
+	if e, ok := pooled[*events](eventsKey); ok {
+		e.emit(name, data)
+	}
+}
+
+// watchEvery is how often key sets are looked at.
+const watchEvery = time.Second
+
+// watchIssuers tells of key sets that can't be read any more and that can be
+// again, until the configuration ends.
+func (a *App) watchIssuers() {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-ticker.C:
+			a.lookAtIssuers()
+		}
+	}
+}
+
+func (a *App) lookAtIssuers() {
+	for _, h := range a.verifier.Health() {
+		// Before the first answer nothing is stale yet.
+		stale := h.LastError != "" || (!h.Usable && !h.FetchedAt.IsZero())
+		if h.AttemptedAt.IsZero() || !a.events.turned(h.Name, stale) {
+			continue
+		}
+		data := map[string]any{"issuer": h.Name, "keys": h.Keys, "usable": h.Usable}
+		if !stale {
+			a.events.emit(eventJWKSRecovered, data)
+			continue
+		}
+		data["error"] = h.LastError
+		if !h.FetchedAt.IsZero() {
+			data["age_seconds"] = int64(h.Age / time.Second)
+		}
+		a.events.emit(eventJWKSStale, data)
+	}
+}
+
+// turned notes how an issuer's key set is and reports whether that is news.
+func (e *events) turned(issuer string, stale bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stale[issuer] == stale {
+		return false
+	}
+	if stale {
+		e.stale[issuer] = true
+	} else {
+		delete(e.stale, issuer)
+	}
+	return true
+}

@@ -1,0 +1,225 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth/bearer"
+	"github.com/ainative/portcullis/plugins/problem"
+	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
+)
+
+// What is counted as it happens. The counters live as long as the process and
+// are registered anew with the registry of each configuration, of which Caddy
+// makes one for every load: a reload loses no count. No label is ever a caller,
+// a key or an address; each has its values from the code or the configuration.
+//
+// They count whether or not anybody asks: Caddy's admin endpoint serves /metrics
+// without the `metrics` option too, and a count costs a few nanoseconds.
+var (
+	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_requests_total",
+		Help: "Decisions of each policy, by result (allowed, refused, failed, shadow) and reason.",
+	}, []string{"policy", "result", "reason"})
+	decisionSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "caddy_gateway_decision_duration_seconds",
+		Help:    "How long decisions of each policy took. One in 16 is measured.",
+		Buckets: []float64{1e-6, 5e-6, 25e-6, 100e-6, 500e-6, 1e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 500e-3, 1, 5},
+	}, []string{"policy"})
+	errorResponses = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_error_responses_total",
+		Help: "Error responses of gateway_errors, by class of status (4xx, 5xx) and source (gateway, handler, router, upstream).",
+	}, []string{"class", "source"})
+	errorBodies = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_error_bodies_total",
+		Help: "Error bodies of upstreams, by the reader that understood them and what became of them (passed, translated).",
+	}, []string{"reader", "outcome"})
+	errorLeaks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_error_leaks_total",
+		Help: "Error bodies of upstreams from which something was held back, by what it was.",
+	}, []string{"kind"})
+	storeSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "caddy_gateway_limiter_store_duration_seconds",
+		Help:    "How long the limiter's store, Redis, took to answer.",
+		Buckets: []float64{100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1},
+	})
+	storeErrors = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_limiter_store_errors_total",
+		Help: "Questions to the limiter's store that failed, by kind (timeout, busy, reply, refused, connection).",
+	}, []string{"kind"})
+	fallbacks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_limiter_fallbacks_total",
+		Help: "Decisions made without the limiter's store because it did not answer, by on_failure (local, open, closed).",
+	}, []string{"policy"})
+	breakerOpened = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_gateway_limiter_breaker_opened_total",
+		Help: "How often the breaker before the limiter's store opened.",
+	})
+	keySetFailures = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_jwks_failures_total",
+		Help: "How often an issuer's key set could not be read, a failure that repeats itself counted once.",
+	}, []string{"issuer"})
+	eventsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_gateway_events_total",
+		Help: "Events of the gateway, by name and what became of them (emitted, unheard, dropped).",
+	}, []string{"event", "outcome"})
+)
+
+// countedMetrics are the collectors above.
+var countedMetrics = []prometheus.Collector{
+	requestsTotal, decisionSeconds, errorResponses, errorBodies, errorLeaks,
+	storeSeconds, storeErrors, fallbacks, breakerOpened, keySetFailures, eventsTotal,
+}
+
+// registerMetrics makes the collectors answer for a configuration. Each handler
+// may call it; the second time changes nothing.
+func registerMetrics(ctx caddy.Context, more ...prometheus.Collector) error {
+	registry := ctx.GetMetricsRegistry()
+	if registry == nil {
+		return nil
+	}
+	for _, collector := range append(more, countedMetrics...) {
+		if err := registry.Register(collector); err != nil {
+			if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); !twice {
+				return fmt.Errorf("registering metrics: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Results of a decision, as the label has them.
+const (
+	resultAllowed = "allowed"
+	resultRefused = "refused"
+	resultFailed  = "failed"
+	resultShadow  = "shadow"
+)
+
+// reasonAnonymous is the reason of a request that was let pass without a
+// credential.
+const reasonAnonymous = "anonymous"
+
+// meter counts what one policy decides.
+type meter struct {
+	policy string
+	// What most requests add to is looked up once.
+	allowed, anonymous prometheus.Counter
+	took               prometheus.Observer
+}
+
+// meters are those of the policies, by policyName.
+var meters = func() (all [len(policyNames)]meter) {
+	for i, name := range policyNames {
+		if policyName(i) != policyErrors {
+			all[i] = meter{
+				policy:    name,
+				allowed:   requestsTotal.WithLabelValues(name, resultAllowed, ""),
+				anonymous: requestsTotal.WithLabelValues(name, resultAllowed, reasonAnonymous),
+				took:      decisionSeconds.WithLabelValues(name),
+			}
+		}
+	}
+	return all
+}()
+
+// One decision in sampleEvery is timed: reading the clock twice costs more than
+// everything else that is counted.
+const sampleEvery = 16
+
+// begin is when a decision begins, if it is one to be timed.
+func (m *meter) begin() time.Time {
+	if rand.Uint32()%sampleEvery != 0 {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+// end times the decision that began then.
+func (m *meter) end(begun time.Time) {
+	if !begun.IsZero() {
+		m.took.Observe(time.Since(begun).Seconds())
+	}
+}
+
+// count counts a decision.
+func (m *meter) count(s *step) {
+	switch s.result {
+	case stepPassed:
+		m.allowed.Inc()
+	case stepAnonymous:
+		m.anonymous.Inc()
+	default:
+		requestsTotal.WithLabelValues(m.policy, decisionOf(s.result), s.reason()).Inc()
+	}
+}
+
+// reasonOf is the reason of a failure to decide; `other` where it has none.
+func reasonOf(failure error) string {
+	if u, ok := errors.AsType[*plugins.Unavailable](failure); ok {
+		return string(u.Reason)
+	}
+	return "other"
+}
+
+// Sources of an error response, as the label has them.
+const (
+	sourceGateway  = "gateway"
+	sourceHandler  = "handler"
+	sourceRouter   = "router"
+	sourceUpstream = "upstream"
+)
+
+// countErrorResponse counts a response of status 400 or above.
+func (x *exchange) countErrorResponse(status int, source string) {
+	if x.dry != nil {
+		return
+	}
+	class := "4xx"
+	if status >= 500 {
+		class = "5xx"
+	}
+	errorResponses.WithLabelValues(class, source).Inc()
+}
+
+// countErrorBody counts an upstream's error body.
+func (x *exchange) countErrorBody(p problem.Problem, passed bool) {
+	outcome := "translated"
+	if passed {
+		outcome = "passed"
+	}
+	x.countErrorResponse(p.Status, sourceUpstream)
+	errorBodies.WithLabelValues(p.Reader, outcome).Inc()
+	if p.Leak != "" {
+		errorLeaks.WithLabelValues(p.Leak).Inc()
+	}
+}
+
+// storeObserver counts what a limiter does with Redis.
+func storeObserver(limiter *redisgcra.Limiter) redisgcra.Observer {
+	return redisgcra.Observer{
+		OnCall:     observeCall,
+		OnFallback: func(policy redisgcra.OnFailure) { fallbacks.WithLabelValues(string(policy)).Inc() },
+		OnBreaker:  func(open bool) { breakerChanged(limiter, open) },
+	}
+}
+
+func observeCall(took time.Duration, err error) {
+	storeSeconds.Observe(took.Seconds())
+	if err != nil {
+		storeErrors.WithLabelValues(redisgcra.ErrorKind(err)).Inc()
+	}
+}
+
+// countKeyEvent counts what happens to the keys of an issuer.
+func countKeyEvent(e bearer.Event) {
+	if e.Kind == bearer.EventKeysFailed {
+		keySetFailures.WithLabelValues(e.Issuer).Inc()
+	}
+}

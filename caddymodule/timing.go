@@ -1,0 +1,55 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// headerServerTiming is the header of W3C Server Timing, which browsers show
+// beside each request.
+const headerServerTiming = "Server-Timing"
+
+// timing measures what Server-Timing tells: the time until the upstream answered,
+// and all that the request spent here beside it.
+type timing struct {
+	begun time.Time
+	repl  *caddy.Replacer
+	told  bool
+}
+
+// time begins to measure a request, if no gateway_errors further out has.
+func (x *exchange) time(r *http.Request) {
+	if x.timing == nil {
+		repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		x.timing = &timing{begun: time.Now(), repl: repl}
+	}
+}
+
+// header adds the header to a final response, beside what the upstream says of
+// itself.
+func (t *timing) header(h http.Header) {
+	if t == nil || t.told {
+		return
+	}
+	t.told = true
+	here, there, proxied := time.Since(t.begun), time.Duration(0), false
+	if t.repl != nil {
+		// Set by reverse_proxy when the upstream's header has come, for the try that
+		// succeeded.
+		if latency, set := t.repl.Get("http.reverse_proxy.upstream.latency"); set {
+			there, proxied = latency.(time.Duration)
+		}
+	}
+	value := "gateway;dur=" + milliseconds(max(0, here-there))
+	if proxied {
+		value += ", upstream;dur=" + milliseconds(there)
+	}
+	h[headerServerTiming] = append(h[headerServerTiming], value)
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds()*1e3, 'f', 2, 64)
+}
