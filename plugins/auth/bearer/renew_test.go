@@ -16,6 +16,8 @@ type revokedIDs map[string]bool
 
 func (r revokedIDs) Revoked(_, jti, _ string, _ time.Time) bool { return r[jti] }
 
+func (revokedIDs) KeyRevoked(_, _ string) bool { return false }
+
 // A token may be renewed for a while after it has expired, and for nothing else
 // that would be refused.
 func TestRenewable(t *testing.T) {
