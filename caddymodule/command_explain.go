@@ -14,19 +14,30 @@ import (
 
 func explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain REQUEST-ID",
+		Use:   "explain REQUEST-ID...",
 		Short: "Says why a request was refused",
-		Long:  "Says why a request was refused. The request id is in the X-Request-Id header of the response.",
-		Args:  cobra.ExactArgs(1),
+		Long: `Says why a request was refused. The request id is in the X-Request-Id header of
+the response. With --json several ids give a list.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: run(func(c *adminClient, _ *cobra.Command, args []string) error {
-			var record decision.Record
-			if err := c.ask(http.MethodGet, pathTo("decisions", args[0]), nil, &record); err != nil {
-				return err
+			records := make([]decision.Record, len(args))
+			for i, id := range args {
+				if err := c.ask(http.MethodGet, pathTo("decisions", id), nil, &records[i]); err != nil {
+					return fmt.Errorf("%s: %w", id, err)
+				}
 			}
-			if c.json {
-				return c.printJSON(record)
+			switch {
+			case c.json && len(records) == 1:
+				return c.printJSON(records[0])
+			case c.json:
+				return c.printJSON(records)
 			}
-			tell(c.out, record)
+			for i, record := range records {
+				if i > 0 {
+					fmt.Fprintln(c.out)
+				}
+				tell(c.out, record)
+			}
 			return nil
 		}),
 	}

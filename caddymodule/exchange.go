@@ -31,8 +31,9 @@ type exchange struct {
 	// answered says that a gateway_errors has written the answer to an error, so
 	// that one around it lets it pass.
 	answered bool
-	// policy and decision are of the last gateway_limit that ran, and headerMode
-	// what of them the client is told; a nil policy is none.
+	// policy and decision are of the last gateway_limit that ran, shownBy, and
+	// headerMode what of them the client is told; a nil policy is none.
+	shownBy    *RateLimit
 	policy     *ratelimit.Policy
 	decision   ratelimit.Decision
 	headerMode ratelimit.HeaderMode
@@ -42,6 +43,8 @@ type exchange struct {
 	timing *timing
 	// span records the request; nil where none does.
 	span trace.Span
+	// cost is the innermost charge that waits for the response to tell its cost.
+	cost *trueCost
 	// watched says that a gateway_errors is around, which sees how the request ends.
 	watched bool
 	// credentialIn names the header in which the credential was.
@@ -129,6 +132,15 @@ func exchangeOf(r *http.Request) *exchange {
 	vars[exchangeVar] = x
 	x.watch(r.Context())
 	return x
+}
+
+// finalHeaders settles what the response tells of its cost and tells the client of
+// the last limit.
+func (x *exchange) finalHeaders(h http.Header) {
+	if x.cost != nil {
+		x.settleCosts(h)
+	}
+	x.limitHeaders(h)
 }
 
 // limitHeaders tells the client of the last limit, in place of what the upstream

@@ -100,7 +100,7 @@ func (x *exchange) tellStep(s *step) decision.Step {
 		if u, ok := errors.AsType[*plugins.Unavailable](of); ok {
 			told.Reason = u.Reason
 		}
-		told.Value = clip(problem.Redact(of.Error()), maxRecordText)
+		told.Value = clip(causeText(of), maxRecordText)
 	case *plugins.Principal:
 		told.Value = "a described caller"
 		if x.dry == nil || x.dry.as != of {
@@ -169,7 +169,7 @@ func (x *exchange) blame(rec *decision.Record, err error) {
 		}
 	case ok || last != nil && last.result == stepUndecided:
 		rec.Outcome = decision.Undecided
-		rec.Failure = clip(problem.Redact(err.Error()), 2*maxRecordText)
+		rec.Failure = clip(causeText(err), 2*maxRecordText)
 		if ok {
 			rec.Reason = unavailable.Reason
 		}
@@ -177,11 +177,23 @@ func (x *exchange) blame(rec *decision.Record, err error) {
 		rec.Outcome, rec.Failure = decision.Unrouted, err.Error()
 		return
 	default:
-		rec.Outcome, rec.Failure = decision.Failed, clip(problem.Redact(err.Error()), 2*maxRecordText)
+		rec.Outcome, rec.Failure = decision.Failed, clip(causeText(err), 2*maxRecordText)
 		return
 	}
 	if last != nil {
 		rec.Policy = last.policy.String()
+	}
+}
+
+// causeText is the private text of a failure, without what the record says
+// elsewhere and without secrets.
+func causeText(err error) string {
+	for {
+		u, ok := errors.AsType[*plugins.Unavailable](err)
+		if !ok || u.Err == nil {
+			return problem.Redact(err.Error())
+		}
+		err = u.Err
 	}
 }
 

@@ -52,6 +52,11 @@ type RateLimit struct {
 	// Default: 1.
 	Cost string `json:"cost,omitempty"`
 
+	// The response header by which the upstream tells what the request cost in
+	// truth, a whole number. The rest is charged or given back, and the header taken
+	// out. Default: none.
+	CostHeader string `json:"cost_header,omitempty"`
+
 	// Which headers clients get: `all`, `retry_after` or `none`. Default: `all`.
 	Headers string `json:"headers,omitempty"`
 
@@ -170,6 +175,7 @@ func (l *RateLimit) check(app *App) error {
 		fail(err)
 	}
 	fail(l.checkCost(app))
+	fail(l.checkCostHeader())
 	if strings.ContainsFunc(l.Zone, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		fail(fmt.Errorf("zone %q: use letters, digits, - and _", l.Zone))
 	}
@@ -245,12 +251,18 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	if denial == nil {
 		x.limited(&decided)
+		if l.CostHeader != "" {
+			x.expectCost(r, l, decided)
+			if !x.wrapped() {
+				w = x.wrap(w, passAll)
+			}
+		}
 	}
 	if l.Shadow {
 		return next.ServeHTTP(w, r)
 	}
 	if decided.policy != nil {
-		x.policy, x.decision, x.headerMode = decided.policy, decided.Decision, l.mode
+		x.shownBy, x.policy, x.decision, x.headerMode = l, decided.policy, decided.Decision, l.mode
 	}
 	if denial != nil {
 		if denial.Reason == plugins.ReasonRateLimited && x.dry == nil {
@@ -296,6 +308,7 @@ type answer struct {
 	policy *ratelimit.Policy
 	zone   zone
 	key    ratelimit.Key
+	cost   int64
 	// inFlight says that a place was taken, which must be given back.
 	inFlight bool
 }
@@ -310,6 +323,7 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denia
 	if denial != nil {
 		return d, denial, nil
 	}
+	d.cost = cost
 	if limit := d.policy.Concurrency; limit != 0 {
 		if !x.acquire(d.zone.inFlight, d.key, limit) {
 			denial := tooMany(time.Second)

@@ -17,6 +17,7 @@ import (
 //	    missing     deny|anonymous
 //	    anonymous   <count>/<duration> [burst <count>]
 //	    cost        <number>|<placeholder>
+//	    cost_header <name>
 //	    headers     all|retry_after|none
 //	    shadow
 //	}
@@ -41,9 +42,10 @@ func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			l.Anonymous = lines[0]
 			return nil
 		},
-		"cost":    func() error { return word(d, &l.Cost) },
-		"headers": func() error { return word(d, &l.Headers) },
-		"shadow":  func() error { return flag(d, &l.Shadow) },
+		"cost":        func() error { return word(d, &l.Cost) },
+		"cost_header": func() error { return word(d, &l.CostHeader) },
+		"headers":     func() error { return word(d, &l.Headers) },
+		"shadow":      func() error { return flag(d, &l.Shadow) },
 	}, "limit")
 }
 

@@ -109,7 +109,7 @@ func (w *responseWriter) finalHeader(h http.Header) {
 		w.x.idLines[1] = w.x.requestID
 		h[auth.HeaderRequestID] = w.x.idLines[1:2:2]
 	}
-	w.x.limitHeaders(h)
+	w.x.finalHeaders(h)
 	w.x.timing.header(h)
 }
 

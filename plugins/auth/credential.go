@@ -2,6 +2,7 @@ package auth
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/ainative/portcullis/plugins"
@@ -10,8 +11,9 @@ import (
 // DefaultKeyHeader carries API keys unless configured otherwise.
 const DefaultKeyHeader = "X-Api-Key"
 
-// maxCredential bounds a credential before any scheme looks at it, in bytes.
-const maxCredential = 8 << 10
+// maxCredential bounds a credential before any scheme looks at it, in bytes. It
+// is above what the schemes take, so that they say what is too long for them.
+const maxCredential = 16 << 10
 
 // Headers says where credentials are looked for.
 type Headers struct {
@@ -104,6 +106,10 @@ func (hs Headers) notBearer(line string) *plugins.Denial {
 		return d
 	}
 	scheme, _, _ := strings.Cut(line, " ")
+	if strings.EqualFold(scheme, "bearer") {
+		return DenyToken(plugins.ReasonCredentialMalformed, "Authorization: Bearer with "+strconv.Itoa(len(line)-len(scheme))+" bytes behind it",
+			"one printable word of "+strconv.Itoa(maxCredential)+" bytes at most")
+	}
 	if len(scheme) > 32 {
 		scheme = "an unknown scheme"
 	}
