@@ -315,6 +315,15 @@ run() {
 
 # --- test -------------------------------------------------------------------
 
+# have_postgres looks where the tests look: Debian keeps the server out of PATH.
+have_postgres() {
+	local bin
+	for bin in /usr/lib/postgresql/*/bin; do
+		if [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ]; then return 0; fi
+	done
+	have initdb && have postgres
+}
+
 # missing_packages prints the Debian packages that the tests need and that are
 # not there. A program found in PATH counts, whoever installed it.
 missing_packages() {
@@ -323,6 +332,7 @@ missing_packages() {
 	[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev) # with gcc: what the race detector links with
 	have redis-server || missing+=(redis-server)
 	have nginx || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+	have_postgres || missing+=(postgresql)
 	/usr/bin/python3 -c 'import fastapi' 2>/dev/null || missing+=(python3-fastapi)
 	/usr/bin/python3 -c 'import uvicorn' 2>/dev/null || missing+=(python3-uvicorn)
 	have node || missing+=(nodejs)
@@ -340,6 +350,17 @@ apt_install() {
 	# Only the programs are wanted: RUNLEVEL=1 keeps the packages from starting
 	# their services, on whose ports the tests could otherwise come to depend.
 	local apt=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o Dpkg::Use-Pty=0)
+	case " $* " in
+	*" postgresql "*)
+		# Its package makes a database cluster for the system, which starts with the
+		# machine. The tests make their own.
+		if [ ! -e /etc/postgresql-common ]; then
+			${sudo[@]+"${sudo[@]}"} mkdir -p /etc/postgresql-common/createcluster.d
+			echo "create_main_cluster = false" |
+				${sudo[@]+"${sudo[@]}"} tee /etc/postgresql-common/createcluster.d/portcullis-tests.conf >/dev/null
+		fi
+		;;
+	esac
 	${sudo[@]+"${sudo[@]}"} "${apt[@]}" update </dev/null >/dev/null || true
 	${sudo[@]+"${sudo[@]}"} "${apt[@]}" install --no-install-recommends -y "$@" </dev/null >/dev/null
 }
@@ -363,6 +384,7 @@ install_test_needs() {
 	have cc || have gcc || have clang || missing+=("a C compiler, for the race detector (macOS: xcode-select --install)")
 	have redis-server || missing+=("redis-server (macOS: brew install redis)")
 	have nginx || missing+=("nginx (macOS: brew install nginx)")
+	have_postgres || missing+=("PostgreSQL's server and client (macOS: brew install postgresql@17, and its bin directory in PATH)")
 	have node && have npm || missing+=("Node.js with npm (macOS: brew install node)")
 	python3 -c 'import fastapi, uvicorn' 2>/dev/null ||
 		missing+=("Python with FastAPI and uvicorn (python3 -m pip install fastapi uvicorn)")

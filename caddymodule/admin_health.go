@@ -51,7 +51,7 @@ func showIssuer(h bearer.IssuerHealth) issuerJSON {
 func showHealth(r *adminRequest) (int, any, error) {
 	answer := healthJSON{
 		Status:  "ok",
-		Store:   storeHealth{Name: r.app.store.Identity(), Revocations: r.app.records.revoked.Len()},
+		Store:   storeHealth{Name: r.app.store.Name(), Revocations: r.app.records.revoked.Len()},
 		Limiter: r.app.limiters.health(),
 		Issuers: []issuerJSON{},
 	}

@@ -182,6 +182,10 @@ func (a *App) acquireKeys() error {
 			return err
 		}
 	}
+	if a.Pepper == "" && a.store.PepperPath() == "" {
+		return fmt.Errorf("no pepper is configured, and %s is shared by machines, which need the same one: "+
+			"make it once with `openssl rand -base64 48` and add `pepper {env.GATEWAY_PEPPER}` to the global gateway block of each", a.store.Name())
+	}
 	if a.Pepper == "" && a.PreviousPepper != "" {
 		return errors.New("previous_pepper is given without pepper: name the new one too, `pepper {env.GATEWAY_PEPPER}`")
 	}

@@ -41,6 +41,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //
 //	gateway {
 //	    store           sqlite [<path>]
+//	    store           postgres <url> { ... }
 //	    pepper          <secret>
 //	    previous_pepper <secret>
 //	    foreign_keys
@@ -121,11 +122,15 @@ func secretWord(d *caddyfile.Dispenser, into *string) error {
 	if err := word(d, into); err != nil {
 		return err
 	}
-	if *into == "" {
+	return checkSecretWord(d, name, *into)
+}
+
+func checkSecretWord(d *caddyfile.Dispenser, name, secret string) error {
+	if secret == "" {
 		return d.Errf("%s is empty: write `%s {env.NAME}` or `%s {file./absolute/path}`", name, name, name)
 	}
-	if strings.HasPrefix(*into, "{file.") && !strings.HasPrefix(*into, "{file./") {
-		return d.Errf("%s %s: give the file with its absolute path, like {file./etc/portcullis/secret}", name, *into)
+	if strings.HasPrefix(secret, "{file.") && !strings.HasPrefix(secret, "{file./") {
+		return d.Errf("%s %s: give the file with its absolute path, like {file./etc/portcullis/secret}", name, secret)
 	}
 	return nil
 }

@@ -75,10 +75,11 @@ func blocks(t *testing.T, languages ...string) []block {
 // stands in the global block.
 func TestDocsBlocksLoad(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	for _, name := range []string{"JWT_SECRET", "OLD_JWT_SECRET", "GATEWAY_PEPPER", "OLD_PEPPER", "IDENTITY_SECRET", "PORTCULLIS_JWT_SECRET"} {
+	for _, name := range []string{"DATABASE_PASSWORD", "JWT_SECRET", "OLD_JWT_SECRET", "GATEWAY_PEPPER", "OLD_PEPPER", "IDENTITY_SECRET", "PORTCULLIS_JWT_SECRET"} {
 		t.Setenv(name, testSecret+name)
 	}
 	t.Setenv("REDIS_HOST", "localhost")
+	t.Setenv("DATABASE_URL", "postgres://gateway@localhost/gateway")
 	t.Setenv("IDENTITY_KEY", identityKey(t))
 	all := append(blocks(t, "caddyfile"), block{name: "Caddyfile.example", text: read(t, "../Caddyfile.example")})
 	if len(all) < 25 {

@@ -17,6 +17,7 @@ import (
 func init() {
 	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(SQLiteStore{})
+	caddy.RegisterModule(PostgresStore{})
 	caddy.RegisterModule(MemoryLimiter{})
 	caddy.RegisterModule(RedisLimiter{})
 	caddy.RegisterModule(Errors{})

@@ -16,8 +16,10 @@ import (
 type StoreProvider interface {
 	// Open opens the store. The error names the place and says what to do.
 	Open(ctx context.Context) (store.Store, error)
-	// Identity names the store, without secrets: two configurations with the same
-	// identity share one open store.
+	// Name says where the store is, without secrets, for people.
+	Name() string
+	// Identity tells stores apart, without giving secrets away: two configurations with
+	// the same identity share one open store.
 	Identity() string
 	// PepperPath is the file in which a pepper that is not configured is kept;
 	// empty if it must be configured.
@@ -67,8 +69,11 @@ func (s *SQLiteStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Open opens the file.
 func (s *SQLiteStore) Open(ctx context.Context) (store.Store, error) { return sqlite.Open(ctx, s.Path) }
 
+// Name is the path.
+func (s *SQLiteStore) Name() string { return "sqlite " + s.Path }
+
 // Identity is the path.
-func (s *SQLiteStore) Identity() string { return "sqlite " + s.Path }
+func (s *SQLiteStore) Identity() string { return s.Name() }
 
 // PepperPath is a file beside the store's.
 func (s *SQLiteStore) PepperPath() string { return s.Path + ".pepper" }

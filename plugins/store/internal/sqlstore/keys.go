@@ -12,8 +12,11 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-const selectKeys = `SELECT id, owner, name, prefix, hash, pepper_version, role, tier, scopes, ip_allow, limits,
-	created_at, expires_at, last_used_at, revoked_at, replaced_by FROM api_keys`
+const (
+	keyColumns = `id, owner, name, prefix, hash, pepper_version, role, tier, scopes, ip_allow, limits,
+	created_at, expires_at, last_used_at, revoked_at, replaced_by`
+	selectKeys = `SELECT ` + keyColumns + ` FROM api_keys`
+)
 
 // CreateKey implements store.Store.
 func (s *Records) CreateKey(ctx context.Context, key plugins.APIKey) error {
@@ -27,13 +30,8 @@ func (s *Records) CreateKey(ctx context.Context, key plugins.APIKey) error {
 
 // CreateKeys implements store.Store.
 func (s *Records) CreateKeys(ctx context.Context, keys []plugins.APIKey) error {
-	for i, key := range keys {
-		if err := store.CheckKey(key); err != nil {
-			return fmt.Errorf("record %d: %w", i+1, err)
-		}
-	}
-	if len(keys) == 0 {
-		return nil
+	if err := CheckKeys(keys); err != nil || len(keys) == 0 {
+		return err
 	}
 	return s.failed("creating API keys", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for i, key := range keys {
@@ -43,6 +41,16 @@ func (s *Records) CreateKeys(ctx context.Context, keys []plugins.APIKey) error {
 		}
 		return nil
 	}))
+}
+
+// CheckKeys is store.CheckKey for many; the error says which record it is about.
+func CheckKeys(keys []plugins.APIKey) error {
+	for i, key := range keys {
+		if err := store.CheckKey(key); err != nil {
+			return fmt.Errorf("record %d: %w", i+1, err)
+		}
+	}
+	return nil
 }
 
 // KeyByHash implements store.Store.
@@ -172,12 +180,58 @@ func (s *Records) TouchKeys(ctx context.Context, used map[string]time.Time) erro
 }
 
 func insertKey(ctx context.Context, tx *sql.Tx, k plugins.APIKey) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO api_keys (id, owner, name, prefix, hash, pepper_version, role, tier,
-		scopes, ip_allow, limits, created_at, expires_at, last_used_at, revoked_at, replaced_by)
+	_, err := tx.ExecContext(ctx, `INSERT INTO api_keys (`+keyColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		k.ID, k.Owner, k.Name, k.Prefix, k.Hash, k.PepperVersion, k.Role, k.Tier, encodeList(k.Scopes), encodeList(k.IPAllow),
 		encodeList(k.Limits), encodeTime(k.CreatedAt), encodeTime(k.ExpiresAt), encodeTime(k.LastUsedAt), encodeTime(k.RevokedAt), k.ReplacedBy)
 	return err
+}
+
+// InsertKeys adds the records of KeyColumns, for a database that has arrays.
+const InsertKeys = `INSERT INTO api_keys (` + keyColumns + `)
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[], $8::text[],
+	$9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[])`
+
+// KeyColumns are the columns of many records, an array each.
+func KeyColumns(keys []plugins.APIKey) []any {
+	texts := func(of func(plugins.APIKey) string) []string {
+		column := make([]string, len(keys))
+		for i, k := range keys {
+			column[i] = of(k)
+		}
+		return column
+	}
+	times := func(of func(plugins.APIKey) time.Time) []*int64 {
+		column := make([]*int64, len(keys))
+		for i, k := range keys {
+			if at := of(k); !at.IsZero() {
+				seconds := at.Unix()
+				column[i] = &seconds
+			}
+		}
+		return column
+	}
+	hashes, versions := make([][]byte, len(keys)), make([]int64, len(keys))
+	for i, k := range keys {
+		hashes[i], versions[i] = k.Hash, int64(k.PepperVersion)
+	}
+	return []any{
+		texts(func(k plugins.APIKey) string { return k.ID }),
+		texts(func(k plugins.APIKey) string { return k.Owner }),
+		texts(func(k plugins.APIKey) string { return k.Name }),
+		texts(func(k plugins.APIKey) string { return k.Prefix }),
+		hashes, versions,
+		texts(func(k plugins.APIKey) string { return k.Role }),
+		texts(func(k plugins.APIKey) string { return k.Tier }),
+		texts(func(k plugins.APIKey) string { return encodeList(k.Scopes) }),
+		texts(func(k plugins.APIKey) string { return encodeList(k.IPAllow) }),
+		texts(func(k plugins.APIKey) string { return encodeList(k.Limits) }),
+		times(func(k plugins.APIKey) time.Time { return k.CreatedAt }),
+		times(func(k plugins.APIKey) time.Time { return k.ExpiresAt }),
+		times(func(k plugins.APIKey) time.Time { return k.LastUsedAt }),
+		times(func(k plugins.APIKey) time.Time { return k.RevokedAt }),
+		texts(func(k plugins.APIKey) string { return k.ReplacedBy }),
+	}
 }
 
 // updateKey writes all that can change.
