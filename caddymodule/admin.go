@@ -51,6 +51,9 @@ var adminRoutes = []struct {
 	{"GET /gateway/revocations", adminHandler(listRevocations)},
 	{"POST /gateway/revocations", adminHandler(addRevocation)},
 	{"DELETE /gateway/revocations/{id}", adminHandler(deleteRevocation)},
+	{"GET /gateway/decisions", http.HandlerFunc(listDecisions)},
+	{"GET /gateway/shadow", journalHandler(showShadow)},
+	{"DELETE /gateway/shadow", journalHandler(resetShadow)},
 	{"GET /gateway/decisions/{id}", journalHandler(showDecision)},
 	{"GET /gateway/usage/{owner}", adminHandler(showUsage)},
 	{"GET /gateway/limits/{zone}/{owner}", adminHandler(showLimits)},
@@ -177,7 +180,7 @@ func adminError(err error) (int, any) {
 		status = http.StatusUnprocessableEntity
 	case errors.Is(err, errNoRecord), errors.Is(err, errNoZone):
 		status = http.StatusNotFound
-	case errors.Is(err, errNotRunning):
+	case errors.Is(err, errNotRunning), errors.Is(err, errTooManyFollowers):
 		status = http.StatusServiceUnavailable
 	default:
 		poolLog("admin").Error("answering an admin request", zap.Error(err))

@@ -33,7 +33,7 @@ With --json every subcommand prints JSON.`,
 	CobraFunc: func(cmd *cobra.Command) {
 		cmd.PersistentFlags().String("address", defaultAdminAddress, "Address of the admin endpoint")
 		cmd.PersistentFlags().Bool("json", false, "Print JSON")
-		cmd.AddCommand(keyCommand(), tokenCommand(), limitCommand(), explainCommand(), checkCommand(), healthCommand())
+		cmd.AddCommand(keyCommand(), tokenCommand(), limitCommand(), explainCommand(), checkCommand(), tailCommand(), shadowCommand(), healthCommand())
 	},
 }
 
