@@ -212,6 +212,9 @@ func (w *adminWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Unwrap lets http.ResponseController reach what is below.
+func (w *adminWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func (w *adminWriter) Write(p []byte) (int, error) {
 	if w.replaced {
 		return len(p), nil

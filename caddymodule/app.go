@@ -62,6 +62,9 @@ type App struct {
 	// at the price of a look-up for each credential that could be one.
 	ForeignKeys bool `json:"foreign_keys,omitempty"`
 
+	// How many decisions are kept for `explain`. Default: 10000.
+	Decisions int `json:"decisions,omitempty"`
+
 	logger    *zap.Logger
 	ctx       caddy.Context
 	bus       *caddyevents.App
@@ -240,6 +243,12 @@ func (a *App) definePolicies() error {
 	for _, tier := range a.tiers {
 		a.tierSources[tier] = newLimitSource("", tier)
 	}
+	if a.Decisions == 0 {
+		a.Decisions = decision.DefaultSize
+	}
+	if a.Decisions < 1 || a.Decisions > decision.MaxSize {
+		return fmt.Errorf("decisions %d: write a whole number from 1 to %d", a.Decisions, decision.MaxSize)
+	}
 	if a.DefaultTier == "" {
 		a.DefaultTier = ratelimit.TierFree
 	}
@@ -277,6 +286,8 @@ func (a *App) tierOf(p *plugins.Principal) *ratelimit.Policy {
 
 // Start opens the store and begins to fetch issuers' keys.
 func (a *App) Start() error {
+	// Not earlier: until now the configuration before this one was in force.
+	a.journal.Resize(a.Decisions)
 	if _, err := a.keys.open(context.Background()); err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    pepper          <secret>
 //	    previous_pepper <secret>
 //	    foreign_keys
+//	    decisions       <count>
 //	    limiter         memory|redis ...
 //	    role            <name> [includes <name>...]
 //	    tier            <name> <limit>
@@ -82,6 +83,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"pepper":          func() error { return secretWord(d, &a.Pepper) },
 		"previous_pepper": func() error { return secretWord(d, &a.PreviousPepper) },
 		"foreign_keys":    func() error { return flag(d, &a.ForeignKeys) },
+		"decisions":       func() error { return number(d, &a.Decisions) },
 		"role":            func() error { return a.roleLine(d) },
 		"tier":            func() error { return a.tierLine(d) },
 		"default_tier":    func() error { return word(d, &a.DefaultTier) },

@@ -126,7 +126,7 @@ func subcommands(t *testing.T) map[string][]string {
 		part, _, _ := strings.Cut(rest, "\n\n")
 		return part
 	}
-	listed := regexp.MustCompile(`(?m)^  ([a-z]+) `)
+	listed := regexp.MustCompile(`(?m)^  ([a-z-]+) `)
 	flags := regexp.MustCompile(`(?m)^ +(?:-[a-z], )?--([a-z-]+)`)
 	var walk func(path ...string)
 	walk = func(path ...string) {

@@ -53,6 +53,10 @@ type Errors struct {
 	// milliseconds. Default: none, since it tells clients how the time is spent.
 	ServerTiming bool `json:"server_timing,omitempty"`
 
+	// Let every error pass as it is, and note what would have become of it. The
+	// request id is set all the same.
+	Shadow bool `json:"shadow,omitempty"`
+
 	logger     *zap.Logger
 	translator *problem.Translator
 	journal    *decision.Journal
@@ -149,12 +153,17 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		x.time(r)
 	}
 	rw := x.wrap(w, e.MaxBody)
+	rw.shadow = e.Shadow
 	defer rw.release()
 	defer e.answerBroken(rw, r)
 	outer := x.watched
 	x.watched = true
 	err := next.ServeHTTP(rw, r)
-	err = e.finish(rw, r, err)
+	if e.Shadow {
+		err = e.finishShadow(rw, r, err)
+	} else {
+		err = e.finish(rw, r, err)
+	}
 	if !outer {
 		e.recordShadow(rw, r)
 	}
@@ -215,12 +224,7 @@ func handled(r *http.Request) error {
 // it holds addresses and file names. Our own denials carry a public text.
 func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	err = rw.x.provided(err)
-	status := http.StatusInternalServerError
-	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok && handlerErr.StatusCode >= 400 {
-		status = handlerErr.StatusCode
-	} else if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		status = http.StatusRequestEntityTooLarge
-	}
+	status := errorStatus(err)
 	var p problem.Problem
 	source := sourceGateway
 	if refused, ok := errors.AsType[*refusal](err); ok {

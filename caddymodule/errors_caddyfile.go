@@ -21,6 +21,7 @@ import (
 //	    max_body        <size>
 //	    server_messages hide|show
 //	    server_timing
+//	    shadow
 //	    text            <status> <text>
 //	    rule [status <status>] [contains <text>] {
 //	        status      <status>
@@ -40,6 +41,7 @@ func (e *Errors) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"max_body":        func() error { return size(d, &e.MaxBody) },
 		"server_messages": func() error { return word(d, &e.ServerMessages) },
 		"server_timing":   func() error { return flag(d, &e.ServerTiming) },
+		"shadow":          func() error { return flag(d, &e.Shadow) },
 		"text":            func() error { return e.textLine(d) },
 		"rule":            func() error { return e.ruleBlock(d) },
 	}, "text", "rule")

@@ -95,6 +95,8 @@ func (x *exchange) tellStep(s *step) decision.Step {
 	case *plugins.Denial:
 		told.Status, told.Reason = of.Status, of.Reason
 		told.Value, told.Bound = clip(of.Value, maxRecordText), clip(of.Bound, maxRecordText)
+	case *wouldBecome:
+		of.tell(&told)
 	case error:
 		told.Status = http.StatusServiceUnavailable
 		if u, ok := errors.AsType[*plugins.Unavailable](of); ok {

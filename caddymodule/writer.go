@@ -27,6 +27,9 @@ type responseWriter struct {
 	x       *exchange
 	maxBody int64
 
+	// shadow lets errors pass and keeps a copy of their bodies.
+	shadow bool
+
 	// status of the response; 0 until a handler gives one.
 	status int
 	mode   writerMode
@@ -94,7 +97,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	w.status = status
 	h := w.Header()
 	w.finalHeader(h)
-	if status < 400 || w.maxBody == passAll || w.x.answered || untouchable(h) {
+	if status < 400 || w.shadow || w.maxBody == passAll || w.x.answered || untouchable(h) {
 		w.mode = passing
 		w.ResponseWriter.WriteHeader(status)
 		return
@@ -135,6 +138,9 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		w.hold(p)
 		return len(p), nil
 	}
+	if w.shadow && w.status >= 400 {
+		w.hold(p)
+	}
 	return w.ResponseWriter.Write(p)
 }
 
@@ -157,7 +163,7 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	if w.mode == nothingYet {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.mode != holding {
+	if w.mode != holding && (!w.shadow || w.status < 400) {
 		return w.ResponseWriterWrapper.ReadFrom(r)
 	}
 	return io.Copy(writerOnly{w}, r)
