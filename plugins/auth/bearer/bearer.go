@@ -77,7 +77,7 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-func (v *Verifier) newCache(entries, bytes int) (err error) {
+func (v *Verifier) newCache(entries, bytes int) error {
 	if entries < 0 {
 		return nil
 	}
@@ -90,9 +90,7 @@ func (v *Verifier) newCache(entries, bytes int) (err error) {
 	if bytes < entries {
 		return fmt.Errorf("token cache of %d bytes for %d entries: give an entry at least a kilobyte", bytes, entries)
 	}
-	if v.cache, err = newTokenCache(entries, bytes); err != nil {
-		return fmt.Errorf("making the token cache: %w", err)
-	}
+	v.cache = newTokenCache(entries, bytes)
 	return nil
 }
 
@@ -195,7 +193,7 @@ func (v *Verifier) issuerNames() string {
 // authenticate judges one token for one policy.
 func (v *Verifier) authenticate(ctx context.Context, p *policy, token string) (*plugins.Principal, *plugins.Denial, error) {
 	now := v.clock()
-	if v.cache == nil || len(token) > maxTokenBytes {
+	if v.cache == nil {
 		checked, _, denial, err := v.verify(ctx, p, token, now)
 		if checked == nil {
 			return nil, denial, err
@@ -206,7 +204,6 @@ func (v *Verifier) authenticate(ctx context.Context, p *policy, token string) (*
 	if e, ok := v.cache.get(key); ok && e.live(now) {
 		v.cache.hits.Add(1)
 		if denial := v.checkRevoked(e.principal, e.issued); denial != nil {
-			v.cache.remove(key)
 			return nil, denial, nil
 		}
 		return e.principal, nil, nil

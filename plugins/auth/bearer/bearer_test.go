@@ -155,6 +155,8 @@ func TestAuthenticateSorts(t *testing.T) {
 		{"an API key", "sk_live_0123456789abcdefghijABCDEFGHIJ01abcdef", "not mine"},
 		{"an API key of the test environment", "sk_test_0123456789abcdefghijABCDEFGHIJ01abcdef", "not mine"},
 		{"an API key with dots", "sk_live_a.b.c", "not mine"},
+		{"an API key of the test environment with dots", "sk_test_a.b.c", "not mine"},
+		{"an algorithm without a name", hs256(t, `{"alg":""}`, mustJSON(t, goodClaims())), "token_algorithm_refused"},
 		{"a word", "abc", "not mine"},
 		{"a long word", strings.Repeat("a", 9000), "not mine"},
 		{"the start of a token", "eyJhbGciOiJIUzI1NiJ9", "token_malformed"},

@@ -57,25 +57,19 @@ type tokenCache struct {
 
 // newTokenCache bounds the cache by entries and by bytes at once: no entry
 // weighs less than its share of the bytes.
-func newTokenCache(maxEntries, maxBytes int) (*tokenCache, error) {
+func newTokenCache(maxEntries, maxBytes int) *tokenCache {
 	share := maxBytes / maxEntries
-	entries, err := otter.New(&otter.Options[cacheKey, *cacheEntry]{
+	return &tokenCache{entries: otter.Must(&otter.Options[cacheKey, *cacheEntry]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher: func(_ cacheKey, e *cacheEntry) uint32 {
 			return uint32(max(e.bytes(), share))
 		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &tokenCache{entries: entries}, nil
+	})}
 }
 
 func (c *tokenCache) get(key cacheKey) (*cacheEntry, bool) { return c.entries.GetIfPresent(key) }
 
 func (c *tokenCache) set(key cacheKey, e *cacheEntry) { c.entries.Set(key, e) }
-
-func (c *tokenCache) remove(key cacheKey) { c.entries.Invalidate(key) }
 
 func (c *tokenCache) stats() CacheStats {
 	return CacheStats{

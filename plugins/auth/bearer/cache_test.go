@@ -144,6 +144,18 @@ func TestCacheBounds(t *testing.T) {
 			t.Errorf("stats %+v, want far fewer entries", got)
 		}
 	})
+	t.Run("a byte an entry is the least", func(t *testing.T) {
+		if _, err := New(Config{Issuers: []IssuerConfig{secretIssuer()}, CacheEntries: 100, CacheBytes: 100}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("off", func(t *testing.T) {
+		s := newScheme(t, secretIssuer())
+		token := hs256Claims(t, goodClaims())
+		if first, second := mustPrincipal(t, s, token), mustPrincipal(t, s, token); first == second || s.verifier.CacheStats() != (CacheStats{}) {
+			t.Errorf("a cache that is off remembers: %+v", s.verifier.CacheStats())
+		}
+	})
 	t.Run("nonsense is refused", func(t *testing.T) {
 		_, err := New(Config{Issuers: []IssuerConfig{secretIssuer()}, CacheEntries: 100, CacheBytes: 10})
 		if err == nil {

@@ -62,7 +62,7 @@ func (o *pathOption) find(claims *jsonValue) (v *jsonValue, blocked, ambiguous b
 	if whole == nil {
 		return v, blocked, ambiguous
 	}
-	if v != nil || ambiguous {
+	if v != nil {
 		return nil, false, true
 	}
 	return whole, false, false

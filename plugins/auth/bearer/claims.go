@@ -32,7 +32,7 @@ func (is *issuer) checkTimes(claims *jsonValue, now time.Time) (expires, issued 
 	if !present {
 		return expires, issued, auth.DenyToken(plugins.ReasonTokenClaimMissing, "exp is absent", "exp is required")
 	}
-	notBefore, hasNotBefore, denial := numericDate(claims, "nbf")
+	notBefore, _, denial := numericDate(claims, "nbf")
 	if denial != nil {
 		return expires, issued, denial
 	}
@@ -45,10 +45,11 @@ func (is *issuer) checkTimes(claims *jsonValue, now time.Time) (expires, issued 
 	if !now.Before(expires.Add(is.leeway)) {
 		return expires, issued, auth.DenyToken(plugins.ReasonTokenExpired, "exp "+stamp(expires), bound)
 	}
-	if hasNotBefore && now.Add(is.leeway).Before(notBefore) {
+	// Absent ones are zero, long ago.
+	if now.Add(is.leeway).Before(notBefore) {
 		return expires, issued, auth.DenyToken(plugins.ReasonTokenNotYetValid, "nbf "+stamp(notBefore), bound)
 	}
-	if hasIssued && now.Add(is.leeway).Before(issued) {
+	if now.Add(is.leeway).Before(issued) {
 		return expires, issued, auth.DenyToken(plugins.ReasonTokenIssuedInFuture, "iat "+stamp(issued), bound)
 	}
 
@@ -65,7 +66,7 @@ func (is *issuer) checkTimes(claims *jsonValue, now time.Time) (expires, issued 
 
 // addDurations adds without running over the largest one.
 func addDurations(a, b time.Duration) time.Duration {
-	if a > math.MaxInt64-b {
+	if a+b < a {
 		return math.MaxInt64
 	}
 	return a + b
@@ -89,14 +90,10 @@ func numericDate(claims *jsonValue, name string) (t time.Time, present bool, den
 }
 
 func parseNumericDate(literal string) (time.Time, bool) {
-	if whole, err := strconv.ParseInt(literal, 10, 64); err == nil {
-		if whole < 0 || whole > maxNumericDate {
-			return time.Time{}, false
-		}
-		return time.Unix(whole, 0).UTC(), true
-	}
-	f, err := strconv.ParseFloat(literal, 64)
-	if err != nil || f < 0 || f > maxNumericDate {
+	// All whole seconds up to the bound are exact in it, and what is out of its range
+	// is an infinity.
+	f, _ := strconv.ParseFloat(literal, 64)
+	if f < 0 || f > maxNumericDate {
 		return time.Time{}, false
 	}
 	whole, fraction := math.Modf(f)
@@ -272,9 +269,9 @@ func (is *issuer) readRoles(claims *jsonValue, defaultRole string) ([]string, *p
 	case v == nil:
 		return nil, nil
 	}
-	texts, ok := texts(v)
-	roles := make([]string, 0, len(texts))
-	for _, role := range texts {
+	ok := true
+	var roles []string
+	for _, role := range texts(v) {
 		if hasControl(role) {
 			return nil, auth.DenyToken(plugins.ReasonTokenClaimInvalid, is.role.String()+" "+quote(role), "no control characters")
 		}
@@ -285,7 +282,7 @@ func (is *issuer) readRoles(claims *jsonValue, defaultRole string) ([]string, *p
 			roles = append(roles, strings.Clone(role))
 		}
 	}
-	if !ok || len(roles) == 0 {
+	if !ok {
 		return nil, nil
 	}
 	return roles, nil
@@ -301,9 +298,8 @@ func (is *issuer) readScopes(claims *jsonValue) ([]string, *plugins.Denial) {
 	if v == nil {
 		return nil, nil
 	}
-	texts, ok := texts(v)
 	var scopes []string
-	for _, text := range texts {
+	for _, text := range texts(v) {
 		if hasControl(text) {
 			return nil, auth.DenyToken(plugins.ReasonTokenClaimInvalid, is.scope.String()+" "+quote(text), "no control characters")
 		}
@@ -313,7 +309,7 @@ func (is *issuer) readScopes(claims *jsonValue) ([]string, *plugins.Denial) {
 			}
 		}
 	}
-	if !ok || len(scopes) > maxElements {
+	if len(scopes) > maxElements {
 		return nil, nil
 	}
 	return scopes, nil
@@ -326,7 +322,7 @@ func (is *issuer) readTier(claims *jsonValue) (string, *plugins.Denial) {
 	if ambiguous {
 		return "", denyDuplicate("payload", is.tier.String())
 	}
-	if v == nil || v.kind != jsonString || v.text == "" {
+	if v == nil || v.kind != jsonString {
 		return "", nil
 	}
 	if denial := checkIdentityText(is.tier.String(), v.text); denial != nil {
@@ -335,22 +331,21 @@ func (is *issuer) readTier(claims *jsonValue) (string, *plugins.Denial) {
 	return strings.Clone(v.text), nil
 }
 
-// texts returns the strings of a string or a list; ok is false when there is
-// anything else.
-func texts(v *jsonValue) (texts []string, ok bool) {
+// texts returns the strings of a string or a list of nothing else; of anything
+// else none.
+func texts(v *jsonValue) []string {
 	switch v.kind {
 	case jsonString:
-		return []string{v.text}, true
+		return []string{v.text}
 	case jsonArray:
-		ok = true
+		all := make([]string, len(v.items))
 		for i := range v.items {
 			if v.items[i].kind != jsonString {
-				ok = false
-				continue
+				return nil
 			}
-			texts = append(texts, v.items[i].text)
+			all[i] = v.items[i].text
 		}
-		return texts, ok
+		return all
 	}
-	return nil, false
+	return nil
 }

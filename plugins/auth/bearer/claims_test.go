@@ -2,9 +2,12 @@ package bearer
 
 import (
 	"encoding/json"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ainative/portcullis/plugins"
 )
@@ -122,6 +125,13 @@ func TestIssuers(t *testing.T) {
 			t.Errorf("issuer %q, want a", got)
 		}
 		expect(t, only, withIss("https://c.example"), "token_issuer_unknown")
+		ordered, err := v.Scheme("a", "rest2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := v.Scheme("rest2", "a"); err != nil || other.policy != ordered.policy {
+			t.Errorf("the same list in another order makes another policy: %v", err)
+		}
 		again, err := v.Scheme("a")
 		if err != nil || again.policy != only.policy {
 			t.Errorf("the same list makes another policy: %v", err)
@@ -156,6 +166,10 @@ func TestRequire(t *testing.T) {
 		{"a name with dots", []string{"https://x.example/tenant"}, map[string]any{"https://x.example/tenant": "t"}, "ok"},
 		{"nbf", []string{"nbf"}, nil, "token_claim_missing"},
 		{"twice but for case", []string{"tenant"}, map[string]any{"tenant": "a", "Tenant": "b"}, "token_duplicate_member"},
+		{"twice in other cases only", []string{"tenant"}, map[string]any{"TENANT": "a", "Tenant": "b"}, "token_claim_missing"},
+		{"on the way twice but for case", []string{"org.id"}, map[string]any{"org": map[string]any{"id": 1}, "Org": map[string]any{"id": 2}}, "token_duplicate_member"},
+		{"a name with dots twice but for case", []string{"a.b"}, map[string]any{"a.b": 1, "A.b": 2}, "token_duplicate_member"},
+		{"a name with dots, and on the way twice", []string{"a.b"}, map[string]any{"a.b": 1, "a": raw(`{"b":1,"B":2}`)}, "token_duplicate_member"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := secretIssuer()
@@ -180,6 +194,7 @@ func TestSubject(t *testing.T) {
 		{"minus zero", "", map[string]any{"sub": raw("-0")}, "!token_claim_invalid"},
 		{"a fraction", "", map[string]any{"sub": raw("1.5")}, "!token_claim_invalid"},
 		{"an exponent", "", map[string]any{"sub": raw("1e3")}, "!token_claim_invalid"},
+		{"a number of 256 digits", "", map[string]any{"sub": raw(strings.Repeat("1", 256))}, strings.Repeat("1", 256)},
 		{"a number of 300 digits", "", map[string]any{"sub": raw(strings.Repeat("1", 300))}, "!token_claim_invalid"},
 		{"absent", "", map[string]any{"sub": nil}, ""},
 		{"empty", "", map[string]any{"sub": ""}, "!token_claim_invalid"},
@@ -191,6 +206,7 @@ func TestSubject(t *testing.T) {
 		{"a NUL", "", map[string]any{"sub": "admin\x00"}, "!token_claim_invalid"},
 		{"a C1 control", "", map[string]any{"sub": "a\u0085b"}, "!token_claim_invalid"},
 		{"a line separator", "", map[string]any{"sub": "a\u2028b"}, "!token_claim_invalid"},
+		{"a paragraph separator", "", map[string]any{"sub": "a\u2029b"}, "!token_claim_invalid"},
 		{"a space before", "", map[string]any{"sub": " admin"}, "!token_claim_invalid"},
 		{"a space after", "", map[string]any{"sub": "admin "}, "!token_claim_invalid"},
 		{"a space within", "", map[string]any{"sub": "Ada Lovelace"}, "Ada Lovelace"},
@@ -252,6 +268,7 @@ func TestRoles(t *testing.T) {
 		{"a list with empty text: none", "", map[string]any{"role": []string{"ADMIN", ""}}, nil},
 		{"a comma: none", "", map[string]any{"role": "USER,ADMIN"}, nil},
 		{"a space at the end: none", "", map[string]any{"role": "ADMIN "}, nil},
+		{"256 bytes", "", map[string]any{"role": strings.Repeat("A", 256)}, []string{strings.Repeat("A", 256)}},
 		{"too long: none", "", map[string]any{"role": strings.Repeat("A", 257)}, nil},
 		{"malformed role before good roles: none", "", map[string]any{"role": 1, "roles": []string{"ADMIN"}}, nil},
 	} {
@@ -293,6 +310,8 @@ func TestScopesAndTier(t *testing.T) {
 		{"a list in a list: none", map[string]any{"scope": []any{"read", []string{"write"}}}, nil, ""},
 		{"scp", map[string]any{"scp": []string{"read"}}, []string{"read"}, ""},
 		{"scope before scp", map[string]any{"scope": "a", "scp": "b"}, []string{"a"}, ""},
+		{"512", map[string]any{"scope": strings.Repeat("a ", maxElements)}, slices.Repeat([]string{"a"}, maxElements), ""},
+		{"513: none", map[string]any{"scope": strings.Repeat("a ", maxElements+1)}, nil, ""},
 		{"a number: none", map[string]any{"scope": 1}, nil, ""},
 		{"null: none", map[string]any{"scope": raw("null")}, nil, ""},
 		{"a tier", map[string]any{"tier": "pro"}, nil, "pro"},
@@ -355,6 +374,16 @@ func TestPrincipal(t *testing.T) {
 			expect(t, s, hs256Claims(t, with(map[string]any{"iss": "https://issuer.example", "jti": jti})), want)
 		}
 	})
+	t.Run("own types as media types", func(t *testing.T) {
+		c := secretIssuer()
+		c.Types = []string{"application/Session+jwt"}
+		s := newScheme(t, c)
+		for typ, want := range map[string]string{
+			"session+jwt": "ok", "APPLICATION/session+JWT": "ok", "applicatiom/session+jwt": "token_type_refused", "application/": "token_type_refused",
+		} {
+			expect(t, s, hs256(t, `{"alg":"HS256","typ":"`+typ+`"}`, mustJSON(t, goodClaims())), want)
+		}
+	})
 	t.Run("own types", func(t *testing.T) {
 		c := secretIssuer()
 		c.Types = []string{"session+jwt"}
@@ -363,4 +392,103 @@ func TestPrincipal(t *testing.T) {
 			expect(t, s, hs256(t, `{"alg":"HS256","typ":"`+typ+`"}`, mustJSON(t, goodClaims())), want)
 		}
 	})
+}
+
+// What the log says of a refusal.
+func TestDenialsSayWhat(t *testing.T) {
+	c := secretIssuer()
+	c.Iss, c.Audiences, c.Require = "me", []string{"api"}, []string{"jti"}
+	r := &revocations{jti: "gone"}
+	var others []IssuerConfig
+	for _, name := range []string{"zoe", "bob", "ann", "eve", "dan"} {
+		others = append(others, IssuerConfig{Name: name, Iss: name, Secret: c.Secret})
+	}
+	s := newSchemeOf(t, Config{Issuers: append(others, c), Clock: fixedClock, CacheEntries: -1, Revoked: r})
+	for _, tc := range []struct {
+		name         string
+		claims       map[string]any
+		value, bound string
+	}{
+		{"iss", map[string]any{"iss": "x"}, `iss "x"`, "one of issuers ann, bob, dan, eve, main, zoe"},
+		{"no iss", map[string]any{"iss": nil}, "iss is absent", "one of issuers ann, bob, dan, eve, main, zoe"},
+		{"one aud", map[string]any{"aud": "web"}, `aud "web"`, "one of api"},
+		{"several aud", map[string]any{"aud": []string{"web", "app", "cli"}}, `aud "web" and 2 more`, "one of api"},
+		{"two aud", map[string]any{"aud": []string{"web", "app"}}, `aud "web" and 1 more`, "one of api"},
+		{"no aud", map[string]any{"aud": nil}, "aud is absent", "one of api"},
+		{"aud of 64 bytes", map[string]any{"aud": strings.Repeat("a", 64)}, `aud "` + strings.Repeat("a", 64) + `"`, "one of api"},
+		{"aud of 65 bytes", map[string]any{"aud": strings.Repeat("a", 65)}, `aud "` + strings.Repeat("a", 64) + `"...`, "one of api"},
+		{"no jti", map[string]any{"jti": nil}, "jti is absent", "required by the issuer's configuration"},
+		{"empty jti", map[string]any{"jti": ""}, "jti is empty", "required by the issuer's configuration"},
+		{"sub of no text", map[string]any{"sub": true}, "sub is a boolean", "text that is not empty"},
+		{"exp as text", map[string]any{"exp": "1"}, "exp is a string", "a number of seconds"},
+		{"revoked", map[string]any{"jti": "gone"}, `jti "gone", subject "alice"`, ""},
+	} {
+		_, denial, err := s.Authenticate(t.Context(), bearerOf(hs256Claims(t, with(merged(map[string]any{"iss": "me", "aud": "api", "jti": "j"}, tc.claims)))))
+		if err != nil || denial == nil || denial.Value != tc.value || denial.Bound != tc.bound {
+			t.Errorf("%s: got %+v, %v, want %q against %q", tc.name, denial, err, tc.value, tc.bound)
+		}
+	}
+	r.subject, r.before = "alice", testNow
+	bare := secretIssuer()
+	s = newSchemeOf(t, Config{Issuers: []IssuerConfig{bare}, Clock: fixedClock, Revoked: r})
+	if _, denial, _ := s.Authenticate(t.Context(), bearerOf(hs256Claims(t, goodClaims()))); denial == nil || denial.Value != `subject "alice"` {
+		t.Errorf("revoked without jti: got %+v", denial)
+	}
+}
+
+func merged(a, b map[string]any) map[string]any {
+	maps.Copy(a, b)
+	return a
+}
+
+// The ends of time.
+func TestTimesAtTheirBounds(t *testing.T) {
+	forever := secretIssuer()
+	forever.MaxLifetime, forever.Leeway = math.MaxInt64, ptr(time.Duration(0))
+	lenient := forever
+	lenient.Leeway = ptr(time.Minute)
+	bounded := secretIssuer()
+	bounded.Leeway = ptr(time.Duration(0))
+	for _, tc := range []struct {
+		name   string
+		issuer IssuerConfig
+		claims map[string]any
+		want   string
+	}{
+		{"the last second", forever, map[string]any{"exp": maxNumericDate}, "ok"},
+		{"a second later", forever, map[string]any{"exp": maxNumericDate + 1}, "token_claim_invalid"},
+		{"the last second without iat", lenient, map[string]any{"exp": maxNumericDate, "iat": nil}, "ok"},
+		{"the last second without iat or leeway", forever, map[string]any{"exp": maxNumericDate, "iat": nil}, "ok"},
+		{"zero", forever, map[string]any{"exp": 0}, "token_expired"},
+		{"minus one", forever, map[string]any{"exp": -1}, "token_claim_invalid"},
+		{"as long as may be", bounded, map[string]any{"exp": testNow.Add(DefaultMaxLifetime).Unix(), "iat": nil}, "ok"},
+		{"a second too long", bounded, map[string]any{"exp": testNow.Add(DefaultMaxLifetime).Unix() + 1, "iat": nil}, "token_lifetime_too_long"},
+	} {
+		t.Run(tc.name, func(t *testing.T) { expect(t, newScheme(t, tc.issuer), hs256Claims(t, with(tc.claims)), tc.want) })
+	}
+}
+
+func TestClaimPath(t *testing.T) {
+	for _, tc := range []struct {
+		claims                    string
+		found, blocked, ambiguous bool
+	}{
+		{`{"a":{"b":1}}`, true, false, false},
+		{`{"a.b":1}`, true, false, false},
+		{`{"a.b":1,"a":2}`, true, false, false},
+		{`{"a":2}`, false, true, false},
+		{`{}`, false, false, false},
+		{`{"a.b":1,"A.B":2}`, false, false, true},
+		{`{"a.b":1,"a":{"b":1}}`, false, false, true},
+		{`{"a":{"b":1,"B":2}}`, true, false, true},
+	} {
+		claims, err := parseObject(tc.claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, blocked, ambiguous := newClaimPath("a.b").find(&claims)
+		if (v != nil) != tc.found && !ambiguous || blocked != tc.blocked || ambiguous != tc.ambiguous {
+			t.Errorf("%s: got %v, blocked %t, ambiguous %t", tc.claims, v, blocked, ambiguous)
+		}
+	}
 }

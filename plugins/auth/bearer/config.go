@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -195,14 +194,15 @@ func (c *IssuerConfig) checkSource() error {
 	case len(c.PublicKey) > 0 && c.PublicKeyFile != "":
 		return errors.New("public_key both inline and as a file; keep one")
 	case c.JWKS != "":
-		if err := checkURL(c.JWKS); err != nil {
+		if _, err := checkURL(c.JWKS); err != nil {
 			return fmt.Errorf("jwks %s: %w", quote(c.JWKS), err)
 		}
 	case c.Discovery != "":
-		if err := checkURL(c.Discovery); err != nil {
+		u, err := checkURL(c.Discovery)
+		if err != nil {
 			return fmt.Errorf("discovery %s: %w", quote(c.Discovery), err)
 		}
-		if u, err := url.Parse(c.Discovery); err != nil || u.RawQuery != "" {
+		if u.RawQuery != "" {
 			return fmt.Errorf("discovery %s: give the issuer's URL without a query", quote(c.Discovery))
 		}
 		if c.Iss == "" {

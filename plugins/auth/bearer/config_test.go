@@ -44,6 +44,14 @@ func TestConfigMistakes(t *testing.T) {
 		{"a negative max_stale", func(c *IssuerConfig) { c.MaxStale = -time.Hour }, "max_stale"},
 		{"an empty audience", func(c *IssuerConfig) { c.Audiences = []string{""} }, "empty audience"},
 		{"an empty typ", func(c *IssuerConfig) { c.Types = []string{""} }, "empty typ"},
+		{"a name of every kind of character", func(c *IssuerConfig) { c.Name = "azAZ09-_." }, ""},
+		{"a name of 64 characters", func(c *IssuerConfig) { c.Name = strings.Repeat("a", 64) }, ""},
+		{"a name with a backquote", func(c *IssuerConfig) { c.Name = "`" }, "use letters, digits"},
+		{"a name with a brace", func(c *IssuerConfig) { c.Name = "{" }, "use letters, digits"},
+		{"a name with an at sign", func(c *IssuerConfig) { c.Name = "@" }, "use letters, digits"},
+		{"a name with a bracket", func(c *IssuerConfig) { c.Name = "[" }, "use letters, digits"},
+		{"a name with a slash", func(c *IssuerConfig) { c.Name = "/" }, "use letters, digits"},
+		{"a path with a first dot", func(c *IssuerConfig) { c.Claims.Subject = ".a" }, "claim path"},
 		{"a path of dots", func(c *IssuerConfig) { c.Claims.Role = "a..b" }, `claim path "a..b"`},
 		{"a path with a final dot", func(c *IssuerConfig) { c.Claims.Subject = "a." }, "claim path"},
 		{"an empty required claim", func(c *IssuerConfig) { c.Require = []string{""} }, "claim path"},
@@ -88,6 +96,7 @@ func TestKeyURLs(t *testing.T) {
 		{"http://127.0.0.1.evil.example/keys", "http lets anyone"},
 		{"http://10.0.0.1/keys", "http lets anyone"},
 		{"ftp://idp.example/keys", "use an https URL"},
+		{"ftp://localhost/keys", "use an https URL"},
 		{"file:///etc/keys", "no host"},
 		{"https:idp.example", "no host"},
 		{"//idp.example/keys", "use an https URL"},
@@ -114,5 +123,9 @@ func TestDiscoverySetsIss(t *testing.T) {
 	v, err := New(Config{Issuers: []IssuerConfig{{Name: "a", Discovery: "https://idp.example"}}})
 	if err != nil || v.issuers[0].iss != "https://idp.example" {
 		t.Errorf("iss %q (%v), want the discovery URL", v.issuers[0].iss, err)
+	}
+	v, err = New(Config{Issuers: []IssuerConfig{{Name: "a", Discovery: "https://idp.example", Iss: "own"}}})
+	if err != nil || v.issuers[0].iss != "own" {
+		t.Errorf("iss %q (%v), want its own", v.issuers[0].iss, err)
 	}
 }

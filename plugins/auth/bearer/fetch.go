@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -92,12 +91,12 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 
 // get returns the body of a 200, at most maxJWKSBytes of it.
 func (f *fetcher) get(ctx context.Context, rawURL string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, http.NoBody)
+	u, err := checkURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	res, err := f.client.Do(req)
+	accept := http.Header{"Accept": {"application/jwk-set+json, application/json"}}
+	res, err := f.client.Do((&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: accept}).WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +131,11 @@ func (f *fetcher) discover(ctx context.Context, issuerURL string) (string, error
 	if metadata.Issuer != issuerURL {
 		return "", fmt.Errorf("the provider calls itself %s, not %s; the two must be equal to the last character", quote(metadata.Issuer), quote(issuerURL))
 	}
-	if err := checkURL(metadata.JWKSURI); err != nil {
+	u, err := checkURL(metadata.JWKSURI)
+	if err != nil {
 		return "", fmt.Errorf("the provider's jwks_uri %s: %w", quote(metadata.JWKSURI), err)
 	}
-	if u, err := url.Parse(metadata.JWKSURI); err != nil || strings.HasPrefix(issuerURL, "https:") && u.Scheme != "https" {
+	if strings.HasPrefix(issuerURL, "https:") && u.Scheme != "https" {
 		return "", errors.New("the provider's jwks_uri is http although the provider is https")
 	}
 	return metadata.JWKSURI, nil

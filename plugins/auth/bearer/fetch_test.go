@@ -68,7 +68,13 @@ func TestFetchOverTLS(t *testing.T) {
 		w.Header().Set("X-Long", strings.Repeat("x", 2*maxFetchHeaders))
 		fmt.Fprint(w, keys)
 	})
+	mux.HandleFunc("/largest", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, keys+strings.Repeat(" ", maxJWKSBytes-len(keys)))
+	})
 	mux.HandleFunc("/gzip", func(w http.ResponseWriter, r *http.Request) {
+		if accept := r.Header.Get("Accept"); !strings.Contains(accept, "application/jwk-set+json") {
+			t.Errorf("Accept %q is sent, want key sets", accept)
+		}
 		if r.Header.Get("Accept-Encoding") != "" {
 			t.Errorf("Accept-Encoding %q is sent; a small body could unpack into a large one", r.Header.Get("Accept-Encoding"))
 		}
@@ -86,6 +92,7 @@ func TestFetchOverTLS(t *testing.T) {
 		{"/here", ""},
 		{"/cookie", ""},
 		{"/gzip", ""},
+		{"/largest", ""},
 		{"/elsewhere", "redirected to another host"},
 		{"/plain", "redirected to another host"},
 		{"/round", "redirected more than"},
@@ -144,6 +151,23 @@ func TestRedirectsAllowed(t *testing.T) {
 		if got := checkRedirect(next, []*http.Request{from}) == nil; got != want {
 			t.Errorf("to %s: allowed %v, want %v", to, got, want)
 		}
+	}
+}
+
+func TestRedirectsAreBounded(t *testing.T) {
+	request := httptest.NewRequest("GET", providerURL, http.NoBody)
+	via := []*http.Request{request, request, request, request}
+	if err := checkRedirect(request, via[:maxRedirects]); err != nil {
+		t.Errorf("redirect %d: %v", maxRedirects, err)
+	}
+	if err := checkRedirect(request, via); err == nil {
+		t.Errorf("redirect %d is followed", maxRedirects+1)
+	}
+}
+
+func TestFetchOfNoURL(t *testing.T) {
+	if _, err := newFetcher(nil, "").get(t.Context(), "ftp://idp.example"); err == nil || !strings.Contains(err.Error(), "https") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -63,6 +63,36 @@ func TestInspectForm(t *testing.T) {
 			t.Errorf("claims %s (%v)", in.Claims, err)
 		}
 	})
+	t.Run("parts that are not JSON are left out", func(t *testing.T) {
+		in, err := Inspect(hs256(t, `{"alg":"HS256"}`, `{"a":`))
+		if err != nil || in.Claims != nil || string(in.Header) != `{"alg":"HS256"}` {
+			t.Errorf("header %s, claims %s (%v)", in.Header, in.Claims, err)
+		}
+		mustJSON(t, in)
+	})
+	t.Run("of the longest the parts are shown, of a longer one none", func(t *testing.T) {
+		header := token[:strings.IndexByte(token, '.')+1]
+		for n, want := range map[int]string{maxTokenBytes: `{"alg":"HS256","typ":"JWT","kid":"k1"}`, maxTokenBytes + 1: ""} {
+			in, err := Inspect(header + strings.Repeat("A", n-len(header)))
+			if err != nil || string(in.Header) != want {
+				t.Errorf("%d bytes: header %s (%v), want %s", n, in.Header, err, want)
+			}
+		}
+	})
+	t.Run("four parts are no JWE", func(t *testing.T) {
+		for dots, want := range map[string]bool{"eyJh.a.b.c": false, "eyJh.a.b.c.d": true, "eyJh.a.b.c.d.e": false} {
+			in, err := Inspect(dots)
+			if err != nil || strings.Contains(strings.Join(in.Notes, ";"), "JWE") != want {
+				t.Errorf("%s: notes %q (%v)", dots, in.Notes, err)
+			}
+		}
+	})
+	t.Run("exp without iat", func(t *testing.T) {
+		in, err := Inspect(hs256(t, `{"alg":"HS256"}`, `{"exp":1}`))
+		if err != nil || in.ExpiresAt == nil || in.IssuedAt != nil {
+			t.Errorf("inspection %+v (%v)", in, err)
+		}
+	})
 	for _, other := range []string{"", "abc", "sk_live_0123456789abcdefghijABCDEFGHIJ01abcdef"} {
 		if _, err := Inspect(other); !errors.Is(err, ErrNoToken) {
 			t.Errorf("%q: got %v, want ErrNoToken", other, err)
@@ -111,6 +141,9 @@ func TestInspectJudges(t *testing.T) {
 	}
 	if got := v.CacheStats(); got.Entries+int(got.Hits+got.Misses) != 0 {
 		t.Errorf("the cache was used: %+v", got)
+	}
+	if _, err := v.Inspect(t.Context(), "abc"); !errors.Is(err, ErrNoToken) {
+		t.Errorf("no token: got %v", err)
 	}
 	if _, err := v.Inspect(t.Context(), good, "nobody"); err == nil {
 		t.Error("an unknown issuer is no error")

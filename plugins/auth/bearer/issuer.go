@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func newIssuer(c *IssuerConfig, env *environment) (*issuer, error) {
 		audiences:   c.Audiences,
 		maxLifetime: c.MaxLifetime,
 		leeway:      *c.Leeway,
-		types:       c.Types,
+		types:       slices.Clone(c.Types),
 		subject:     newClaimPath(c.Claims.Subject, "sub"),
 		role:        newClaimPath(c.Claims.Role, "role", "roles"),
 		tier:        newClaimPath(c.Claims.Tier, "tier"),
@@ -50,6 +51,9 @@ func newIssuer(c *IssuerConfig, env *environment) (*issuer, error) {
 	}
 	if c.Types == nil {
 		is.types = []string{"JWT", "at+jwt"}
+	}
+	for i, t := range is.types {
+		is.types[i] = shortType(t)
 	}
 	for _, r := range c.Require {
 		is.require = append(is.require, newClaimPath(r))
@@ -139,16 +143,17 @@ func (is *issuer) checkType(typ string) *plugins.Denial {
 	if typ == "" {
 		return nil
 	}
-	short := typ
-	if prefix := "application/"; len(typ) > len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
-		short = typ[len(prefix):]
-	}
+	short := shortType(typ)
 	for _, t := range is.types {
-		if strings.EqualFold(short, t) || strings.EqualFold(typ, t) {
+		if short == t {
 			return nil
 		}
 	}
 	return auth.DenyToken(plugins.ReasonTokenType, "typ "+quote(typ), "one of "+strings.Join(is.types, ", "))
+}
+
+func shortType(typ string) string {
+	return strings.TrimPrefix(strings.ToLower(typ), "application/")
 }
 
 // checkAlgorithm holds the token's alg against the issuer's. It chooses nothing:
@@ -170,10 +175,7 @@ func (is *issuer) checkAlgorithm(alg string) *plugins.Denial {
 // of, so that a cached result can die with it, and the name of the key.
 func (is *issuer) checkSignature(ctx context.Context, t *scanned, now time.Time) (*keySet, string, *plugins.Denial, error) {
 	set := is.source.current(now)
-	var keys []*verifyKey
-	if set != nil {
-		keys = set.candidates(t.header.kid)
-	}
+	keys := set.candidates(t.header.kid)
 	if len(keys) == 0 {
 		var err error
 		if set, err = is.source.consult(ctx, t.header.kid); err != nil {

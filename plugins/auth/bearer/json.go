@@ -365,16 +365,13 @@ func (p *jsonParser) escape() (rune, error) {
 		return 0, errJSON
 	}
 	r, err := p.hex4()
-	if err != nil || !utf16.IsSurrogate(r) {
+	if !utf16.IsSurrogate(r) {
 		return r, err
 	}
 	if !p.literal(`\u`) {
 		return 0, errJSON
 	}
-	low, err := p.hex4()
-	if err != nil {
-		return 0, err
-	}
+	low, _ := p.hex4() // of none 0, which makes no pair
 	// DecodeRune answers U+FFFD for anything but a proper pair, and a proper pair
 	// never means U+FFFD.
 	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
@@ -384,12 +381,9 @@ func (p *jsonParser) escape() (rune, error) {
 }
 
 func (p *jsonParser) hex4() (rune, error) {
-	if len(p.src)-p.pos < 4 {
-		return 0, errJSON
-	}
 	var r rune
 	for range 4 {
-		c := p.src[p.pos]
+		c := p.peek()
 		p.pos++
 		switch {
 		case isDigit(c):

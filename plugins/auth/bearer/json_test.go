@@ -66,6 +66,29 @@ func sameAsEncodingJSON(t *testing.T, src string, v *jsonValue) {
 	}
 }
 
+// Documents that differ from good ones in one place.
+func TestParseObjectRefusesNearMisses(t *testing.T) {
+	for _, src := range []string{
+		`{xa":1}`, `{"a";1}`, `{"a"x1}`, `{"\q:1}`, `{"a":1;"b":2}`, `{"a":[1;2]}`,
+		`{"a":"\ud83dde00"}`, `{"a":"\ud83d\uzzzz"}`, `{"a":"\ud83d\u"}`, `{"a":"\u004`, `{"a":"\u0041`,
+		`{"a":"\u00g0"}`, `{"a":"\u00G0"}`, "{\"a\":\"\\u00`0\"}", `{"a":"\u00@0"}`, `{"a":"\u00/0"}`, `{"a":"\u00:0"}`,
+	} {
+		if v, err := parseObject(src); err == nil {
+			t.Errorf("%s is read as %v", src, v.plain())
+		}
+	}
+	for _, src := range []string{`{"a":"\u00aA\u00fF\u0909"}`, `{"a":` + strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1) + `}`} {
+		v, err := parseObject(src)
+		if err != nil {
+			t.Fatalf("%s: %v", src, err)
+		}
+		sameAsEncodingJSON(t, src, &v)
+	}
+	if _, err := parseObject(`{"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`); !errors.Is(err, errJSONDepth) {
+		t.Errorf("got %v, want a refusal for the depth", err)
+	}
+}
+
 func TestParseObject(t *testing.T) {
 	nested := func(n int) string {
 		return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n)

@@ -118,7 +118,7 @@ func (s *jwks) consult(ctx context.Context, kid string) (*keySet, error) {
 	f := s.flight
 	if f == nil {
 		wait := s.demanded.Add(demandInterval).Sub(now)
-		if !s.demanded.IsZero() && wait > 0 || s.closed {
+		if wait > 0 || s.closed {
 			err := s.lastError
 			s.mu.Unlock()
 			if set != nil && err == nil {
@@ -141,9 +141,6 @@ func (s *jwks) consult(ctx context.Context, kid string) (*keySet, error) {
 
 	now = s.env.clock()
 	set = s.current(now)
-	if set != nil && len(set.candidates(kid)) > 0 {
-		return set, nil
-	}
 	select {
 	case <-f.done:
 	default:
@@ -155,7 +152,9 @@ func (s *jwks) consult(ctx context.Context, kid string) (*keySet, error) {
 	if set == nil {
 		return nil, s.unavailable(errors.New("the key set is too old"), firstRetry)
 	}
-	s.remember(kid, now)
+	if len(set.candidates(kid)) == 0 {
+		s.remember(kid, now)
+	}
 	return set, nil
 }
 
@@ -199,8 +198,8 @@ func (s *jwks) launch(now time.Time) *flight {
 	ctx := s.base
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+		defer cancel()
 		read, err := s.fetch(ctx)
-		cancel()
 		s.land(f, read, err)
 	}()
 	return f
@@ -238,7 +237,7 @@ func (s *jwks) land(f *flight, read *readKeys, err error) {
 		s.unsaved = s.unsaved || isNew || s.env.clock().Sub(s.saved) >= saveInterval
 	}
 	s.flight = nil
-	set, unsaved := s.set.Load(), s.unsaved
+	set := s.set.Load()
 	s.mu.Unlock()
 	close(f.done)
 
@@ -252,11 +251,9 @@ func (s *jwks) land(f *flight, read *readKeys, err error) {
 	case isNew:
 		s.announce(EventKeysLoaded, read)
 	}
-	if unsaved {
-		select {
-		case s.changed <- struct{}{}:
-		default:
-		}
+	select {
+	case s.changed <- struct{}{}:
+	default:
 	}
 }
 
@@ -265,24 +262,19 @@ func (s *jwks) land(f *flight, read *readKeys, err error) {
 // caller holds mu.
 func (s *jwks) install(read *readKeys, confirmed time.Time) (isNew bool) {
 	sum := fingerprint(read)
-	old := s.set.Load()
-	isNew = old == nil || sum != s.print
+	isNew = sum != s.print
 	if isNew {
 		s.generation++
 		s.print, s.public = sum, read.public
 	}
-	next := &keySet{
+	s.set.Store(&keySet{
 		generation: s.generation,
 		keys:       read.keys,
 		named:      true,
 		skipped:    len(read.skipped),
 		fetched:    confirmed,
 		until:      confirmed.Add(s.maxStale),
-	}
-	if !isNew {
-		next.keys = old.keys
-	}
-	s.set.Store(next)
+	})
 	return isNew
 }
 
@@ -382,10 +374,7 @@ func (s *jwks) refreshPause() time.Duration {
 
 // retryPause doubles from firstRetry to maxRetry, half of it random.
 func retryPause(failures int) time.Duration {
-	pause := maxRetry
-	if failures < 5 {
-		pause = firstRetry << failures
-	}
+	pause := min(maxRetry, firstRetry<<min(failures, 10))
 	return pause - time.Duration(rand.Int64N(int64(pause)/2))
 }
 

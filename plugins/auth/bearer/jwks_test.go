@@ -12,11 +12,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/big"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -346,6 +348,7 @@ func TestJWKSDownLater(t *testing.T) {
 		"redirects to a port":    redirects("https://idp.example:8443/keys"),
 		"redirects round":        redirects(providerURL),
 		"a body that breaks off": breaksOff,
+		"breaks off at the end":  breaksOffBehind(keySetOf(jwkOf(t, "z", k.p256b))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Issuers[0].MaxStale = maxStale },
@@ -388,6 +391,14 @@ func breaksOff(*http.Request) (*http.Response, error) {
 	res := response(200, "")
 	res.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"keys":[`), errReader{}))
 	return res, nil
+}
+
+func breaksOffBehind(body string) func(*http.Request) (*http.Response, error) {
+	return func(*http.Request) (*http.Response, error) {
+		res := response(200, "")
+		res.Body = io.NopCloser(io.MultiReader(strings.NewReader(body), errReader{}))
+		return res, nil
+	}
 }
 
 type errReader struct{}
@@ -558,6 +569,10 @@ func TestJWKSKeySelection(t *testing.T) {
 			func(t testing.TB) string { return es256(t, k.p256, "A") }, nil, "token_key_unknown",
 		},
 		{
+			"kid of another key, the first", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)},
+			func(t testing.TB) string { return es256(t, k.p256b, "a") }, nil, "token_signature_invalid",
+		},
+		{
 			"kid of another key", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)},
 			func(t testing.TB) string { return es256(t, k.p256, "b") }, nil, "token_signature_invalid",
 		},
@@ -658,6 +673,15 @@ func TestJWKSBadKeysAreSkipped(t *testing.T) {
 		"alg none":                 jwkOf(t, "x", k.rsa, `{"alg":"none"}`),
 		"alg HS256":                jwkOf(t, "x", k.rsa, `{"alg":"HS256"}`),
 		"a private prime":          jwkOf(t, "x", k.rsa, `{"p":"AQAB"}`),
+		"the other private prime":  jwkOf(t, "x", k.rsa, `{"q":"AQAB"}`),
+		"dp":                       jwkOf(t, "x", k.rsa, `{"dp":"AQAB"}`),
+		"dq":                       jwkOf(t, "x", k.rsa, `{"dq":"AQAB"}`),
+		"qi":                       jwkOf(t, "x", k.rsa, `{"qi":"AQAB"}`),
+		"more private primes":      jwkOf(t, "x", k.rsa, `{"oth":[{"r":"AQAB","d":"AQAB","t":"AQAB"}]}`),
+		"RSA with a secret":        jwkOf(t, "x", k.rsa, `{"k":"AQAB"}`),
+		"Ed25519 that says RS256":  jwkOf(t, "x", k.ed, `{"alg":"RS256"}`),
+		"RSA that says EdDSA":      jwkOf(t, "x", k.rsa, `{"alg":"EdDSA"}`),
+		"kid of 257 bytes":         jwkOf(t, strings.Repeat("k", 257), k.p256b),
 	}
 	for name, key := range bad {
 		t.Run(name, func(t *testing.T) {
@@ -673,10 +697,29 @@ func TestJWKSBadKeysAreSkipped(t *testing.T) {
 			}
 		})
 	}
-	t.Run("symmetric keys are named as such", func(t *testing.T) {
-		_, err := readJWKS([]byte(keySetOf(`{"kty":"oct","k":"AAAA"}`)), nil)
-		if err == nil || !strings.Contains(err.Error(), "a symmetric key from a URL") {
-			t.Errorf("got %v", err)
+	t.Run("mistakes are named as such", func(t *testing.T) {
+		for set, want := range map[string]string{
+			keySetOf(`{"kty":"oct","k":"AAAA"}`):                   "a symmetric key from a URL",
+			keySetOf(`{"kty":"oct"}`):                              "a symmetric key from a URL",
+			keySetOf(`{"kty":"RSA","kid":"x","n":"!","e":"AQAB"}`): "reading the key",
+			`{"keys":[`: "parsing the key set",
+			keySetOf(jwkOf(t, "x", k.p256, `{"d":"AAAA"}`)):           "the private half",
+			keySetOf(slices.Repeat([]string{good}, maxJWKSKeys+1)...): "65 keys",
+		} {
+			if _, err := readJWKS([]byte(set), nil); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%.60s: got %v, want %q", set, err, want)
+			}
+		}
+	})
+	t.Run("what is just within the bounds", func(t *testing.T) {
+		for name, set := range map[string]string{
+			"a mebibyte":       keySetOf(good) + strings.Repeat(" ", maxJWKSBytes-len(keySetOf(good))),
+			"64 keys":          keySetOf(slices.Repeat([]string{good}, maxJWKSKeys)...),
+			"kid of 256 bytes": keySetOf(jwkOf(t, strings.Repeat("k", 256), k.p256b)),
+		} {
+			if _, err := readJWKS([]byte(set), nil); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 	t.Run("algorithms of other uses are named as such", func(t *testing.T) {
@@ -859,6 +902,7 @@ func TestDiscovery(t *testing.T) {
 		{"a password for the keys", "https://idp.example", metadata("https://idp.example", "https://user:pass@idp.example/k"), "503 issuer_keys_unavailable", ""},
 		{"no keys", "https://idp.example", metadata("https://idp.example", ""), "503 issuer_keys_unavailable", ""},
 		{"a file", "https://idp.example", metadata("https://idp.example", "file:///etc/passwd"), "503 issuer_keys_unavailable", ""},
+		{"keys of this machine over http, as the issuer", "http://127.0.0.1", metadata("http://127.0.0.1", "http://127.0.0.1/k"), "ok", "http://127.0.0.1/.well-known/openid-configuration"},
 		{"not JSON", "https://idp.example", serves(200, "<html>"), "503 issuer_keys_unavailable", ""},
 		{"an error", "https://idp.example", serves(503, ""), "503 issuer_keys_unavailable", ""},
 	} {
@@ -867,6 +911,15 @@ func TestDiscovery(t *testing.T) {
 				func(t *testing.T, s *Scheme, p *provider, _ *events) {
 					expect(t, s, signed(t, tc.configured), tc.want)
 					expect(t, s, signed(t, tc.configured+"x"), "token_issuer_unknown")
+					h := s.verifier.Health()[0]
+					if h.Source != "discovery" || h.Usable != (tc.want == "ok") {
+						t.Errorf("health %+v", h)
+					}
+					for name, text := range map[string]string{"not JSON": "parsing the provider's metadata", "an error": "answered 503"} {
+						if tc.name == name && !strings.Contains(h.LastError, text) {
+							t.Errorf("last error %q, want %q", h.LastError, text)
+						}
+					}
 					if tc.first != "" && p.asked[0] != tc.first {
 						t.Errorf("asked %s, want %s", p.asked[0], tc.first)
 					}
@@ -893,5 +946,328 @@ func TestStartAndClose(t *testing.T) {
 		v.Start(t.Context())
 		synctest.Wait()
 		expect(t, s, es256(t, k.p256, "a"), "ok")
+	})
+}
+
+// refused is the failure to judge a token.
+func refused(t testing.TB, s *Scheme, token string) string {
+	t.Helper()
+	_, denial, err := s.Authenticate(t.Context(), bearerOf(token))
+	if err == nil {
+		t.Fatalf("got %+v, want a failure", denial)
+	}
+	return err.Error()
+}
+
+func TestJWKSFailuresAreTold(t *testing.T) {
+	k := testKeys()
+	t.Run("each other one once", func(t *testing.T) {
+		bubble(t, isDown, nil, func(t *testing.T, s *Scheme, p *provider, e *events) {
+			if text := refused(t, s, es256(t, k.p256, "a")); !strings.Contains(text, "connection refused") {
+				t.Errorf("got %q, want the cause", text)
+			}
+			p.does(serves(500, ""))
+			time.Sleep(maxRetry)
+			synctest.Wait()
+			if n := e.count(EventKeysFailed); n != 2 {
+				t.Errorf("%d events of two failures", n)
+			}
+		})
+	})
+	t.Run("with the keys that stay", func(t *testing.T) {
+		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, p *provider, e *events) {
+			p.does(isDown)
+			time.Sleep(DefaultRefreshInterval)
+			synctest.Wait()
+			if last := e.list[len(e.list)-1]; last.Kind != EventKeysFailed || last.Keys != 1 || last.Err == nil {
+				t.Errorf("event %+v, want a failure with one key", last)
+			}
+		})
+	})
+	t.Run("the end of the gateway is none", func(t *testing.T) {
+		e := &events{}
+		bubble(t, hangs, func(c *Config) { c.Log = e.log }, func(*testing.T, *Scheme, *provider, *events) {})
+		if n := e.count(EventKeysFailed); n != 0 {
+			t.Errorf("%d failures told, want none", n)
+		}
+	})
+	t.Run("asked again without a request", func(t *testing.T) {
+		bubble(t, isDown, nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
+			time.Sleep(maxRetry)
+			synctest.Wait()
+			if n := p.calls(); n < 4 {
+				t.Errorf("asked %d times in %s of failure, want more", n, maxRetry)
+			}
+		})
+	})
+	t.Run("no key set yet", func(t *testing.T) {
+		err := (&jwks{issuer: "idp"}).unavailable(nil, 0)
+		if !strings.Contains(err.Error(), "no key set yet") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestJWKSDuplicatesAreTold(t *testing.T) {
+	k := testKeys()
+	for ids, want := range map[string]int{"a": 0, "ab": 0, "aa": 1, "baa": 1, "aaa": 1, "aaaa": 1, "aabb": 2, "aaab": 1, "abab": 2} {
+		var keys []string
+		for _, id := range ids {
+			keys = append(keys, jwkOf(t, string(id), k.p256))
+		}
+		bubble(t, servesKeys(keys...), nil, func(t *testing.T, _ *Scheme, _ *provider, e *events) {
+			if n := e.count(EventKeyDuplicate); n != want {
+				t.Errorf("%s: %d duplicates told, want %d", ids, n, want)
+			}
+		})
+	}
+}
+
+func TestJWKSKeepsToItsOwnAlgorithms(t *testing.T) {
+	k := testKeys()
+	bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Issuers[0].Algorithms = []string{"ES256"} },
+		func(t *testing.T, s *Scheme, p *provider, _ *events) {
+			before := p.calls()
+			expect(t, s, tokenNow(t, jwt.SigningMethodRS256, k.rsa, "b"), "token_algorithm_refused")
+			if p.calls() != before {
+				t.Error("a token of another algorithm made us fetch")
+			}
+		})
+}
+
+func TestJWKSKidIsTold(t *testing.T) {
+	k := testKeys()
+	bubble(t, servesKeys(jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p384)), nil, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+		for kid, want := range map[string]string{"": "kid is absent", "c": `kid "c"`} {
+			_, denial, _ := s.Authenticate(t.Context(), bearerOf(es256(t, k.p256, kid)))
+			if denial == nil || denial.Value != want || denial.Bound != "one of the 2 keys of issuer idp" {
+				t.Errorf("got %+v, want %q", denial, want)
+			}
+		}
+	})
+}
+
+func TestJWKSLocation(t *testing.T) {
+	if got := (&jwks{url: "u"}).location() + " " + (&jwks{discovery: "d"}).location(); got != "u d" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A set that is too old by the time it could be used is none.
+func TestJWKSTooOldAtOnce(t *testing.T) {
+	k := testKeys()
+	var ticks atomic.Int64
+	clock := func() time.Time { return testNow.Add(time.Duration(ticks.Add(1)) * time.Hour) }
+	bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Clock, c.Issuers[0].MaxStale = clock, time.Second },
+		func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+			if text := refused(t, s, es256(t, k.p256, "a")); !strings.Contains(text, "too old") {
+				t.Errorf("got %q", text)
+			}
+		})
+}
+
+// Without a set, and asked a moment ago with success, there is still nothing to
+// judge by.
+func TestJWKSTooOldAndAskedAMomentAgo(t *testing.T) {
+	k := testKeys()
+	bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Issuers[0].MaxStale = time.Second },
+		func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+			expect(t, s, es256(t, k.p256b, "b"), "token_key_unknown")
+			time.Sleep(2 * time.Second)
+			expect(t, s, es256(t, k.p256, "a"), "503 issuer_keys_unavailable")
+		})
+}
+
+// A kid that came meanwhile is not asked for.
+func TestConsultFindsWhatCameMeanwhile(t *testing.T) {
+	k := testKeys()
+	bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
+		source := s.verifier.issuers[0].source.(*jwks)
+		before := p.calls()
+		if set, err := source.consult(t.Context(), "a"); err != nil || len(set.candidates("a")) != 1 || p.calls() != before {
+			t.Errorf("got %v, %v and %d fetches", set, err, p.calls()-before)
+		}
+		expect(t, s, es256(t, k.p256b, "b"), "token_key_unknown")
+		if _, absent := source.absent["b"]; !absent {
+			t.Error("an absent kid is not remembered")
+		}
+	})
+	bubble(t, isDown, nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
+		p.does(servesKeys(jwkOf(t, "a", k.p256)))
+		expect(t, s, es256(t, k.p256, "a"), "ok")
+		if n := len(s.verifier.issuers[0].source.(*jwks).absent); n != 0 {
+			t.Errorf("%d kids are remembered as absent that are there", n)
+		}
+	})
+}
+
+// The refresh joins a fetch that a request began.
+func TestRefreshJoins(t *testing.T) {
+	k := testKeys()
+	bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
+		source := s.verifier.issuers[0].source.(*jwks)
+		p.does(hangs)
+		before := p.calls()
+		source.mu.Lock()
+		source.launch(time.Now())
+		source.mu.Unlock()
+		synctest.Wait()
+		if err := source.refresh(t.Context()); err == nil || p.calls() != before+1 {
+			t.Errorf("got %v after %d fetches, want the failure of one", err, p.calls()-before)
+		}
+	})
+}
+
+// Close returns when nothing runs any more.
+func TestCloseWaits(t *testing.T) {
+	bubble(t, hangs, nil, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+		if err := s.verifier.Close(); err != nil {
+			t.Fatal(err)
+		}
+		source := s.verifier.issuers[0].source.(*jwks)
+		source.mu.Lock()
+		defer source.mu.Unlock()
+		if !source.closed || source.flight != nil {
+			t.Errorf("closed %t, a fetch under way %t", source.closed, source.flight != nil)
+		}
+	})
+}
+
+// gate is a Storage whose calls wait, and are counted. Its channels are made in
+// the bubble that they are used in.
+type gate struct {
+	memory
+	load, store    chan struct{}
+	loads, storeds atomic.Int64
+}
+
+func (g *gate) Load(ctx context.Context, key string) ([]byte, error) {
+	g.loads.Add(1)
+	if g.load != nil {
+		select {
+		case <-g.load:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return g.memory.Load(ctx, key)
+}
+
+func (g *gate) Store(ctx context.Context, key string, value []byte) error {
+	g.storeds.Add(1)
+	if g.store != nil {
+		<-g.store
+	}
+	return g.memory.Store(ctx, key, value)
+}
+
+func TestJWKSStorageRaces(t *testing.T) {
+	k := testKeys()
+	first := &memory{}
+	bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Storage = first }, func(*testing.T, *Scheme, *provider, *events) {})
+
+	t.Run("nothing stored yet is no failure, and an unchanged set is stored once", func(t *testing.T) {
+		g := &gate{}
+		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Storage = g }, func(t *testing.T, s *Scheme, p *provider, e *events) {
+			time.Sleep(2 * DefaultRefreshInterval)
+			synctest.Wait()
+			if n := e.count(EventStorageFailed); n != 0 || g.storeds.Load() != 1 || p.calls() < 3 {
+				t.Errorf("%d failures, stored %d times in %d fetches, want none and once", n, g.storeds.Load(), p.calls())
+			}
+		})
+	})
+	t.Run("what failed to be stored is stored next time", func(t *testing.T) {
+		g := &gate{memory: memory{err: errors.New("disk full")}}
+		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Storage = g }, func(t *testing.T, _ *Scheme, _ *provider, _ *events) {
+			g.mu.Lock()
+			g.err = nil
+			g.mu.Unlock()
+			time.Sleep(DefaultRefreshInterval)
+			synctest.Wait()
+			if len(g.values) != 1 {
+				t.Error("it is not")
+			}
+		})
+	})
+	t.Run("a fetch that overtakes the restoring wins", func(t *testing.T) {
+		g := &gate{memory: memory{values: maps.Clone(first.values)}}
+		bubble(t, servesKeys(jwkOf(t, "b", k.p256b)), func(c *Config) { c.Storage, g.load = g, make(chan struct{}) }, func(t *testing.T, s *Scheme, _ *provider, e *events) {
+			expect(t, s, es256(t, k.p256b, "b"), "ok") // fetched for the request
+			close(g.load)
+			synctest.Wait()
+			expect(t, s, es256(t, k.p256b, "b"), "ok")
+			if n := e.count(EventKeysRestored); n != 0 {
+				t.Errorf("%d times restored, want none", n)
+			}
+		})
+	})
+	t.Run("the end while restoring is no failure", func(t *testing.T) {
+		e := &events{}
+		g := &gate{}
+		bubble(t, isDown, func(c *Config) { c.Storage, c.Log, g.load = g, e.log, make(chan struct{}) }, func(*testing.T, *Scheme, *provider, *events) {})
+		if n := e.count(EventStorageFailed); n != 0 {
+			t.Errorf("%d failures, want none", n)
+		}
+	})
+	t.Run("a set that comes while the one before is stored is stored too", func(t *testing.T) {
+		g := &gate{}
+		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Storage, g.store = g, make(chan struct{}) }, func(t *testing.T, s *Scheme, p *provider, _ *events) {
+			p.does(servesKeys(jwkOf(t, "b", k.p256b)))
+			expect(t, s, es256(t, k.p256b, "b"), "ok")
+			close(g.store)
+			synctest.Wait()
+			for _, v := range g.values {
+				if !strings.Contains(string(v), `"kid":"b"`) {
+					t.Errorf("stored %s, want key b", v)
+				}
+			}
+		})
+	})
+	t.Run("a clock that is a minute behind", func(t *testing.T) {
+		m := &memory{values: map[string][]byte{}}
+		for ahead, want := range map[time.Duration]string{MaxLeeway: "ok", MaxLeeway + 1: "503 issuer_keys_unavailable"} {
+			bubble(t, isDown, func(c *Config) {
+				for key, data := range first.values {
+					var v storedKeys
+					if err := json.Unmarshal(data, &v); err != nil {
+						t.Fatal(err)
+					}
+					v.Fetched = time.Now().Add(ahead)
+					m.values[key] = []byte(mustJSON(t, v))
+				}
+				c.Storage = m
+			}, func(t *testing.T, s *Scheme, _ *provider, _ *events) { expect(t, s, es256(t, k.p256, "a"), want) })
+		}
+	})
+	t.Run("what is stored and no JSON is named as such", func(t *testing.T) {
+		e := &events{}
+		m := &memory{values: map[string][]byte{}}
+		for key := range first.values {
+			m.values[key] = []byte("{")
+		}
+		bubble(t, isDown, func(c *Config) { c.Storage, c.Log = m, e.log }, func(*testing.T, *Scheme, *provider, *events) {})
+		if e.count(EventStorageFailed) != 1 || !strings.Contains(e.list[0].Err.Error(), "parsing stored keys") {
+			t.Errorf("events %+v", e.list)
+		}
+	})
+	t.Run("an hour later it is stored again", func(t *testing.T) {
+		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+			source := s.verifier.issuers[0].source.(*jwks)
+			read, err := readJWKS([]byte(keySetOf(jwkOf(t, "a", k.p256))), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for age, want := range map[time.Duration]bool{saveInterval - 1: false, saveInterval: true} {
+				source.mu.Lock()
+				source.unsaved, source.saved = false, time.Now().Add(-age)
+				source.mu.Unlock()
+				source.land(&flight{done: make(chan struct{})}, read, nil)
+				source.mu.Lock()
+				if source.unsaved != want {
+					t.Errorf("after %s: to be stored %t, want %t", age, source.unsaved, want)
+				}
+				source.mu.Unlock()
+			}
+		})
 	})
 }

@@ -35,7 +35,7 @@ func (s *jwks) storageKey() string {
 // restore reads the stored set, which then counts from when it was fetched. What
 // is stored passes every check that a fetched set passes.
 func (s *jwks) restore(ctx context.Context) {
-	if s.env.storage == nil || s.set.Load() != nil {
+	if s.env.storage == nil {
 		return
 	}
 	read, fetched, err := s.loadStored(ctx)
@@ -88,7 +88,7 @@ func (s *jwks) save(ctx context.Context) {
 	set, due := s.set.Load(), s.unsaved
 	stored := storedKeys{Source: s.location(), Keys: s.public}
 	s.mu.Unlock()
-	if s.env.storage == nil || !due || set == nil {
+	if s.env.storage == nil || !due {
 		return
 	}
 	stored.Fetched = set.fetched

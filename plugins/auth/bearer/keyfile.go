@@ -80,7 +80,7 @@ func readBounded(path string, most int64) ([]byte, error) {
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err == nil && int64(len(data)) > most {
+	if int64(len(data)) > most {
 		return nil, errors.New("the file is too large for a public key")
 	}
 	return data, err

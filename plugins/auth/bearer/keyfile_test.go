@@ -34,6 +34,9 @@ func TestKeyFileReload(t *testing.T) {
 		expect(t, s, fresh, "token_signature_invalid")
 
 		nextPoll()
+		if h := s.verifier.Health()[0]; !h.FetchedAt.Equal(time.Now()) {
+			t.Errorf("health %+v, want keys that were confirmed just now", h)
+		}
 		before := s.verifier.CacheStats().Hits
 		expect(t, s, old, "ok")
 		if s.verifier.CacheStats().Hits != before+1 {
@@ -81,4 +84,17 @@ func TestKeyFileReload(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestReadBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := readBounded(path, 5); err != nil || string(data) != "12345" {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if data, err := readBounded(path, 4); err == nil {
+		t.Errorf("got %q, want a refusal", data)
+	}
 }

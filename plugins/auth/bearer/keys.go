@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -52,13 +53,13 @@ type keySet struct {
 	skipped int
 	// fetched is when the source last said that these are the keys.
 	fetched time.Time
-	// until is when the set is too old to be believed; zero means never.
+	// until is when the set of a JWKS is too old to be believed.
 	until time.Time
 }
 
 // usable reports whether the set may still be used at now.
 func (s *keySet) usable(now time.Time) bool {
-	return s != nil && (s.until.IsZero() || now.Before(s.until))
+	return s != nil && now.Before(s.until)
 }
 
 // candidates are the keys that a token with this kid may have been signed with.
@@ -66,6 +67,9 @@ func (s *keySet) usable(now time.Time) bool {
 // tried against every key, those for other uses included. A single key without
 // a name of its own answers to any.
 func (s *keySet) candidates(kid string) []*verifyKey {
+	if s == nil {
+		return nil
+	}
 	if !s.named {
 		return s.keys
 	}
@@ -75,20 +79,15 @@ func (s *keySet) candidates(kid string) []*verifyKey {
 	if kid == "" {
 		return nil
 	}
-	var found []*verifyKey
-	for i, k := range s.keys {
-		if k.id != kid {
-			continue
-		}
-		if found == nil {
-			// Sets are ordered so that keys of one name are neighbours.
-			end := i + 1
-			for end < len(s.keys) && s.keys[end].id == kid {
-				end++
-			}
-			found = s.keys[i:end:end]
-			break
-		}
+	// Sets are ordered so that keys of one name are neighbours.
+	is := func(k *verifyKey) bool { return k.id == kid }
+	first := slices.IndexFunc(s.keys, is)
+	if first < 0 {
+		return nil
+	}
+	found := s.keys[first:]
+	if after := slices.IndexFunc(found, func(k *verifyKey) bool { return !is(k) }); after >= 0 {
+		found = found[:after]
 	}
 	return found
 }
@@ -101,7 +100,7 @@ func publicFamily(key any) (names []string, err error) {
 		return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, checkRSA(k)
 	case *ecdsa.PublicKey:
 		for name, a := range algorithms {
-			if a.family != familyEC || a.curve != k.Curve.Params().Name {
+			if a.curve != k.Curve.Params().Name {
 				continue
 			}
 			if _, err := k.ECDH(); err != nil {
@@ -122,7 +121,7 @@ func publicFamily(key any) (names []string, err error) {
 // defaultAlgorithms is what a key is used for when neither the configuration
 // nor the key itself says: one meaning, not a choice for the token.
 func defaultAlgorithms(fitting []string) []string {
-	if len(fitting) > 0 && algorithms[fitting[0]].family == familyRSA {
+	if algorithms[fitting[0]].family == familyRSA {
 		return fitting[:1]
 	}
 	return fitting
@@ -161,11 +160,7 @@ var errUnusedAlgorithm = errors.New("the key is for none of the issuer's algorit
 // sameAlgorithm treats EdDSA and Ed25519 as one: a JWK that declares either may
 // be used for both names (RFC 9864 section 2.2).
 func sameAlgorithm(declared, name string) bool {
-	if declared == name {
-		return true
-	}
-	d, n := algorithms[declared], algorithms[name]
-	return d != nil && n != nil && d.family == familyEdwards && n.family == familyEdwards
+	return declared == name || algorithms[declared].family == familyEdwards && algorithms[name].family == familyEdwards
 }
 
 func contains(list []string, s string) bool {

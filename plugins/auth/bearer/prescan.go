@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
@@ -125,7 +124,7 @@ func foldedDuplicate(object *jsonValue, names []string) (string, bool) {
 	var seen uint64
 	for i := range object.members {
 		for j, name := range names {
-			if !foldsTo(object.members[i].name, name) {
+			if !strings.EqualFold(object.members[i].name, name) {
 				continue
 			}
 			if seen&(1<<j) != 0 {
@@ -136,14 +135,6 @@ func foldedDuplicate(object *jsonValue, names []string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// foldsTo is strings.EqualFold with a quick no: name is in small ASCII letters.
-func foldsTo(s, name string) bool {
-	if s == "" || s[0] < utf8.RuneSelf && s[0]|0x20 != name[0] {
-		return false
-	}
-	return strings.EqualFold(s, name)
 }
 
 func malformed(value, bound string) *plugins.Denial {

@@ -52,6 +52,13 @@ func (s *Scheme) Renewable(ctx context.Context, token string, window time.Durati
 		return nil, denial, nil
 	}
 	p := checked.principal
-	found.Revoked = v.revoked != nil && v.revoked.Revoked(p.Issuer, p.TokenID, p.Subject, checked.issued)
+	if v.revoked == nil {
+		return found, nil, nil
+	}
+	if v.revoked.KeyRevoked(p.Issuer, p.SigningKey) {
+		// Whoever has the key can make the token that is to be renewed.
+		return nil, denyRevoked(p), nil
+	}
+	found.Revoked = v.revoked.Revoked(p.Issuer, p.TokenID, p.Subject, checked.issued)
 	return found, nil, nil
 }

@@ -16,7 +16,7 @@ type revokedIDs map[string]bool
 
 func (r revokedIDs) Revoked(_, jti, _ string, _ time.Time) bool { return r[jti] }
 
-func (revokedIDs) KeyRevoked(_, _ string) bool { return false }
+func (revokedIDs) KeyRevoked(_, kid string) bool { return kid == "lost" }
 
 // A token may be renewed for a while after it has expired, and for nothing else
 // that would be refused.
@@ -35,6 +35,12 @@ func TestRenewable(t *testing.T) {
 		t.Fatal(err)
 	}
 	const window = 24 * time.Hour
+	withKid := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": "me", "sub": "u1", "exp": now.Unix()})
+	withKid.Header["kid"] = "lost"
+	lost, err := withKid.SignedString([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
 	sign := func(key string, changes jwt.MapClaims) string {
 		claims := jwt.MapClaims{"iss": "me", "sub": "u1", "jti": "j1", "sid": "f1", "iat": now.Add(-8 * time.Hour).Unix(), "exp": now.Unix()}
 		for name, value := range changes {
@@ -67,6 +73,8 @@ func TestRenewable(t *testing.T) {
 		{"exp as text", sign(secret, jwt.MapClaims{"exp": "1"}), plugins.ReasonTokenClaimInvalid},
 		{"sid as a list", sign(secret, jwt.MapClaims{"sid": []string{"f1"}}), plugins.ReasonTokenClaimInvalid},
 		{"no token", "abc", plugins.ReasonTokenMalformed},
+		{"by a revoked key", lost, plugins.ReasonTokenRevoked},
+		{"without exp", sign(secret, jwt.MapClaims{"exp": nil}), plugins.ReasonTokenClaimInvalid},
 		{"too long", strings.Repeat("a", 9000), plugins.ReasonTokenTooLong},
 	} {
 		found, denial, err := scheme.Renewable(t.Context(), tc.token, window)
@@ -78,5 +86,18 @@ func TestRenewable(t *testing.T) {
 		case tc.reason != "" && (denial == nil || denial.Reason != tc.reason):
 			t.Errorf("%s: got %+v, %+v, want %s", tc.name, found, denial, tc.reason)
 		}
+	}
+	// Where nothing is ever revoked.
+	bare, err := bearer.New(bearer.Config{
+		Issuers: []bearer.IssuerConfig{{Name: "main", Secret: plugins.NewSecret(secret), Iss: "me"}}, Clock: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if scheme, err = bare.Scheme(); err != nil {
+		t.Fatal(err)
+	}
+	if found, denial, err := scheme.Renewable(t.Context(), sign(secret, nil), window); err != nil || denial != nil || found.Revoked {
+		t.Errorf("without revocations: got %+v, %+v, %v", found, denial, err)
 	}
 }
