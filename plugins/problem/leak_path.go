@@ -24,6 +24,12 @@ var pathLeaks = []leakRule{
 		pattern: regexp.MustCompile(`(?:^|[^\w.~%/:-])((?:[\w.@+-]+/){2,}[\w.@+-]+\.(?:py|rb|erb|php|phtml|java|jsx|mjs|cjs|tsx?|go|cs|cshtml|rs|exs?|pl|pm|lua|cpp|blade\.php|twig|yml|env|pem|key|sqlite3?|sql))\b`),
 		check:   notOfURL,
 	},
+	{
+		// Where containers have the application.
+		hints:   []string{"/app/", "/workspace/", "/usr/src/", "/code/"},
+		pattern: regexp.MustCompile(`(?:^|[^\w.~%/-])(/(?:app|workspace|code)/(?:templates|src|config|storage|vendor|lib|models|views|logs|build|dist|bin|tmp|data|releases)/[\w.@+-]+)`),
+		check:   notOfURL,
+	},
 	pattern(`\b[A-Za-z]:\\(?:[^\\/:*?"<>|\r\n]{1,80}\\)+`, `:\`),
 	pattern(`(?:^|[\s"'(])\\\\[\w.-]{2,}\\[\w.$ -]+`, `\\`),
 	pattern(`\b[A-Za-z]:/(?:Users|Program Files|inetpub|Windows|xampp|wamp|www|src|projects?)/`, ":/"),

@@ -12,7 +12,7 @@ var sqlLeaks = []leakRule{
 		"tds version", "freetds", "sqlsrv", "redis.exceptions", "elasticsearchexception",
 		// pools
 		"queuepool", "hikaripool", "connection pool", "connectionpool", "pool timeout", "could not obtain connection", "unable to acquire jdbc",
-		"remaining connection slots", "too many clients already", "timeout expired. the timeout period elapsed", "too many connections",
+		"remaining connection slots", "too many clients already", "the timeout period elapsed prior", "too many connections",
 		"knex: timeout acquiring", "max_connections", "overflow 10 reached", "pool exhausted",
 		// servers
 		"duplicate key value violates", "violates foreign key constraint", "violates unique constraint", "violates check constraint",
@@ -28,6 +28,8 @@ var sqlLeaks = []leakRule{
 		"canceling statement due to", "statement timeout", "invalid input syntax for", "operator does not exist", "etcdserver", "database is locked",
 		"cannot insert the value null", "cannot insert duplicate key", "the insert statement conflicted", "the delete statement conflicted",
 		"the update statement conflicted", "attempt to write a readonly database", "terminating connection due to", "the database system is",
+		"jpa entitymanager", "mongo: no documents", "login failed for user '", "establishing a connection to sql server", "saving the entity changes",
+		"run out of available brokers", "nohostavailable",
 		"server closed the connection unexpectedly", "ssl syscall error", "buffering timed out after",
 	),
 	pattern(`\bpgx(?:pool)?\b`, "pgx"),
@@ -36,12 +38,15 @@ var sqlLeaks = []leakRule{
 	pattern(`\bUPDATE\s+\S+\s+SET\b`, "update"),
 	pattern(`\b(?:CREATE|ALTER|DROP|TRUNCATE)\s+(?:TABLE|INDEX|DATABASE|VIEW|SCHEMA)\b`, "table", "index", "database", "view", "schema"),
 	pattern(`(?i)\bselect\s+(?:\*|[\w.,\s"'`+"`"+`\[\]()]+?)\s+from\s+["'`+"`"+`\[]?\w+["'`+"`"+`\]]?(?:\.\S+)?\s+(?:where|limit|order by|inner|left|join|as)\b`, "select"),
+	pattern(`(?i)\bselect\s+(?:\*|\w+\.\w+)[\w.,\s*]*?\s+from\s+[\w.]+\s+(?:as\s+)?\w+\s+(?:where|limit|order by|inner|left|join)\b`, "select"),
 	pattern(`(?i)\bselect\s+\*\s+from\b`, "select"),
 	pattern(`(?i)\binsert\s+into\s+\S+\s*\(`, "insert"),
 	pattern(`(?i)\bdelete\s+from\s+\S+\s+where\b`, "delete"),
 	pattern(`(?i)\bupdate\s+\S+\s+set\s+\S+\s*=`, "update"),
 	pattern(`(?i)\bselect\b[\s\S]*?\bunion\b`, "union"),
-	pattern(`(?i)\b(?:relation|column|table|function|schema|constraint|database|role|type|index) "[^"]{1,128}"[^.]{0,80}does not exist`, "does not exist"),
+	// "The role "editor" does not exist" is an application's; a database says it
+	// without the article.
+	pattern(`(?i)(?:\brelation|(?:^|[:;(\n]\s*|[^ae\s] )(?:column|table|function|schema|constraint|database|role|type|index)) "[^"]{1,128}"[^.]{0,80}does not exist`, "does not exist"),
 	pattern(`(?i)\b(?:table|view|column) '[^']{1,128}' (?:doesn't exist|already exists)`, "doesn't exist", "already exists"),
 	pattern(`(?i)\bnull value in column "`, "null value in"),
 	pattern(`(?i)\bcolumn '[^']{1,128}' (?:cannot be null|specified twice|in \S+ is ambiguous)`, "column '"),

@@ -10,22 +10,23 @@ var stackLeaks = []leakRule{
 		"traceback (most recent call last", "during handling of the above exception", "the above exception was the direct cause",
 		"object has no attribute", "object is not subscriptable", "object is not callable", "object is not iterable", "'nonetype'",
 		"got an unexpected keyword argument", "positional arguments but", "positional argument:", "list index out of range",
-		"unsupported operand type(s)", "maximum recursion depth exceeded",
+		"unsupported operand type(s)", "maximum recursion depth exceeded", "is not json serializable", "no module named '", "cannot import name '",
+		"referenced before assignment", "was never awaited", "attached to a different loop",
 		// Java
 		"nested exception is", "nullpointerexception", "stackoverflowerror", "outofmemoryerror", "classcastexception",
 		"classnotfoundexception", "java heap space", "gc overhead limit", "no enum constant", "exception in thread",
 		"because the return value of \"", "because \"this.", "arrayindexoutofbounds", "indexoutofboundsexception",
 		// JavaScript
 		"cannot read propert", "cannot set propert", "is not a function", "undefined is not an", "cannot access '", "is not iterable",
-		"cannot destructure property", "unhandledpromiserejection", "maximum call stack size", "processticksandrejections",
+		"cannot destructure property", "unhandledpromiserejection", "maximum call stack size", "processticksandrejections", "cannot find module '", "converting circular structure",
 		// Go
 		"nil pointer dereference", "invalid memory address", "goroutine ", "panic serving", "runtime error: ", "index out of range [",
-		"interface conversion: ", "assignment to entry in nil map", "panic: ",
+		"interface conversion: ", "assignment to entry in nil map", "panic: ", "json: unsupported type",
 		// PHP
 		"fatal error: ", "stack trace:", "uncaught exception", "uncaught error", "call to undefined ", "call to a member function",
 		"undefined variable", "undefined index", "undefined array key", "undefined property:", "undefined offset",
 		"trying to get property", "trying to access array offset", "): argument #", "allowed memory size of", "maximum execution time of",
-		"array to string conversion", "failed to open stream", "unexpected t_", "eval()'d code",
+		"array to string conversion", "failed to open stream", "unexpected t_", "eval()'d code", "attempt to read property", "target class [",
 		// .NET
 		"object reference not set", "end of inner exception stack trace", "end of stack trace from previous", "unhandled exception",
 		"value cannot be null. (parameter", "sequence contains no", "could not load file or assembly", "server error in '/",
@@ -51,6 +52,8 @@ var stackLeaks = []leakRule{
 	pattern(`(?i)\bin\s+(?:<b>)?[/\\\w.:-]+\.(?:php|phtml|inc|pl|cfm)(?:</b>)?\b`, "in "),
 	pattern(`(?i)\.(?:php|phtml|inc|pl|pm)\S{0,10} (?:on )?line (?:<b>)?\d+`, " line "),
 	pattern(`(?m)(?:^|\s)#\d{1,3}\s+(?:/|[A-Za-z]:\\|\{main\}|\[internal function\])`, "#"),
+	pattern(`\bname '\w+' is not defined`, "is not defined"),
+	pattern(`\b\w+\.(?:exceptions?|errors?)\.[A-Z]\w+`, ".exception", ".error"),
 	pattern(`(?m)^\s*\.\.\. \d+ (?:more|common frames omitted)`, "... "),
 	pattern(`\bCaused by: [\w$.]+`, "caused by: "),
 	// Names of exceptions: qualified anywhere, the well-known ones bare.

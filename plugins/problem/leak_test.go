@@ -1,9 +1,84 @@
 package problem
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
+
+// lines reads a corpus: a text a line, # for comments, ⏎ for a line break.
+func lines(t *testing.T, name string) (out []string) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSuffix(line, "\n"); line != "" && !strings.HasPrefix(line, "# ") {
+			out = append(out, strings.ReplaceAll(line, "⏎", "\n"))
+		}
+	}
+	return out
+}
+
+// TestLeakCorpus: no text of leaking.txt reaches a client by any way that a text
+// can take, and each of human.txt does by all of them.
+func TestLeakCorpus(t *testing.T) {
+	tr := newTranslator(t, Config{})
+	show := newTranslator(t, Config{ServerMessages: true})
+	quote := func(s string) string { return string(appendJSONString(nil, s)) }
+	ways := []struct {
+		name   string
+		status int
+		body   func(string) string
+		tr     *Translator
+	}{
+		{"detail of a 400", 400, func(s string) string { return `{"detail":` + quote(s) + `}` }, tr},
+		{"detail of a 500", 500, func(s string) string { return `{"detail":` + quote(s) + `}` }, tr},
+		{"detail list", 422, func(s string) string { return `{"detail":[{"loc":["body","a"],"msg":` + quote(s) + `,"type":"x"}]}` }, tr},
+		{"list of a 500", 500, func(s string) string { return `{"detail":[{"loc":["body","a"],"msg":` + quote(s) + `,"type":"x"}]}` }, tr},
+		{"message", 409, func(s string) string { return `{"message":` + quote(s) + `}` }, tr},
+		{"field", 422, func(s string) string { return `{"errors":{"email":[` + quote(s) + `]}}` }, tr},
+		{"problem", 403, func(s string) string { return `{"title":"No","status":403,"errors":[{"message":` + quote(s) + `}]}` }, tr},
+		{"shown 5xx", 503, func(s string) string { return `{"message":` + quote(s) + `}` }, show},
+	}
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			answer := func(s string) string {
+				body := way.body(s)
+				p, pass := way.tr.Translate(Response{Status: way.status, Body: []byte(body)})
+				if pass {
+					return body
+				}
+				return string(way.tr.Append(nil, p, FormatFastAPI, Env{}))
+			}
+			for _, s := range lines(t, "leaking.txt") {
+				if got := answer(s); strings.Contains(got, strings.Trim(quote(s), `"`)) {
+					t.Errorf("%q leaves in %s", s, got)
+				}
+			}
+			for _, s := range lines(t, "human.txt") {
+				if got := answer(s); !strings.Contains(got, strings.Trim(quote(s), `"`)) {
+					t.Errorf("%q is lost: %s", s, got)
+				}
+			}
+		})
+	}
+}
+
+// TestLeakCorpusAlone asks the guard itself.
+func TestLeakCorpusAlone(t *testing.T) {
+	for _, s := range lines(t, "leaking.txt") {
+		if leakOf(s) == "" {
+			t.Errorf("leakOf(%q) found nothing", s)
+		}
+	}
+	for _, s := range lines(t, "human.txt") {
+		if class := leakOf(s); class != "" {
+			t.Errorf("leakOf(%q) = %s, want none", s, class)
+		}
+	}
+}
 
 // TestLeakOfHumanText has what must pass: sentences frameworks and people write.
 func TestLeakOfHumanText(t *testing.T) {

@@ -27,5 +27,6 @@ var typeLeaks = []leakRule{
 	// Go: a printed struct, a failed verb
 	pattern(`\*?\b\w+\.[A-Z]\w+\{|\breflect\.|%!\w\(`, "{", "reflect.", "%!"),
 	pattern(`(?:^|[\s("'\[])\*[a-z]\w*\.[A-Z]\w+`, "*"),
+	pattern(`\(\*[A-Z]\w*\)\.\w+`, "(*"),
 	phrases("unknown entity", "no query results for model", "lazily initialize", "could not initialize proxy", "no serializer found", "infinite recursion", "no qualifying bean", "error creating bean", "detached entity", "doctrine\\", "dynamicproxies", "actioncontroller", "actionview", "activemodel::", "whitelabel error page", "xdebug", "werkzeug debugger", "starlette debugger", "django_settings_module", "urlconf"),
 }
