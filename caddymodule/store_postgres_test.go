@@ -32,7 +32,7 @@ func within(t *testing.T, d time.Duration, holds func() bool) time.Duration {
 		if time.Since(begin) > d {
 			t.Fatalf("waited for %s in vain", d)
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 	return time.Since(begin)
 }

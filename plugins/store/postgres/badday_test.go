@@ -113,7 +113,7 @@ func await(t *testing.T, holds func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited for 30 seconds in vain")
 		}
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 }
 

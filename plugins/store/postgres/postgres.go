@@ -78,13 +78,14 @@ func connect(ctx context.Context, target *Target) (*Store, error) {
 	}
 	s := &Store{name: target.String(), timeout: target.timeout, pool: pool, db: stdlib.OpenDBFromPool(pool)}
 	s.Records = sqlstore.New(sqlstore.Database{
-		Read:      s.db,
-		Bound:     s.bound,
-		Change:    s.change,
-		Append:    s.append,
-		Count:     s.count,
-		ForUpdate: ` FOR UPDATE`,
-		Taken:     func(err error) bool { return codeOf(err) == codeTaken },
+		Read:        s.db,
+		Bound:       s.bound,
+		Change:      s.change,
+		Append:      s.append,
+		Count:       s.count,
+		WriteCounts: writeCounts,
+		ForUpdate:   ` FOR UPDATE`,
+		Taken:       func(err error) bool { return codeOf(err) == codeTaken },
 	})
 	return s, nil
 }

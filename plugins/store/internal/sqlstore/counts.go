@@ -14,6 +14,9 @@ import (
 // countsAtOnce bounds a transaction, so that other writers get their turn.
 const countsAtOnce = 1000
 
+// readCountsTime bounds the reading of all counts of a zone.
+const readCountsTime = time.Minute
+
 // SaveCounts implements store.Store.
 func (s *Records) SaveCounts(ctx context.Context, counts []store.Count) error {
 	for _, c := range counts {
@@ -24,25 +27,52 @@ func (s *Records) SaveCounts(ctx context.Context, counts []store.Count) error {
 	for len(counts) > 0 {
 		part := counts[:min(len(counts), countsAtOnce)]
 		counts = counts[len(part):]
-		if err := s.db.Count(ctx, func(ctx context.Context, tx *sql.Tx) error { return saveCounts(ctx, tx, part) }); err != nil {
+		write := saveCounts
+		if s.db.WriteCounts != nil {
+			write = s.db.WriteCounts
+		}
+		if err := s.db.Count(ctx, func(ctx context.Context, tx *sql.Tx) error { return write(ctx, tx, part) }); err != nil {
 			return s.failed("saving the counts of limits", err)
 		}
 	}
 	return nil
 }
 
+const (
+	countColumns = `zone, key, period, strict, full_at, overdrawn, events`
+	selectCounts = `SELECT ` + countColumns + ` FROM counts`
+	// mergeCounts is Count.Merge of buckets; strict windows have been merged before.
+	mergeCounts = ` ON CONFLICT (zone, key, period, strict) DO UPDATE SET full_at = excluded.full_at, overdrawn = excluded.overdrawn, events = excluded.events
+		WHERE excluded.full_at > counts.full_at OR counts.strict OR excluded.full_at = counts.full_at AND excluded.overdrawn > counts.overdrawn`
+
+	// InsertCounts adds or merges the counts of CountColumns, and StrictCounts selects
+	// the strict ones of the first three, for a database that has arrays.
+	InsertCounts = `INSERT INTO counts (` + countColumns + `)
+		SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::boolean[], $5::bigint[], $6::boolean[], $7::text[])` + mergeCounts
+	StrictCounts = selectCounts + ` WHERE strict AND (zone, key, period) IN (SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[]))`
+)
+
+// CountColumns are the columns of many counts, an array each.
+func CountColumns(counts []store.Count) []any {
+	n := len(counts)
+	zones, keys, periods, strict := make([]string, n), make([][]byte, n), make([]int64, n), make([]bool, n)
+	full, overdrawn, events := make([]int64, n), make([]bool, n), make([]string, n)
+	for i, c := range counts {
+		zones[i], keys[i], periods[i], strict[i] = c.Zone, c.Key[:], c.Period.Milliseconds(), c.Strict
+		full[i], overdrawn[i], events[i] = c.Full.UnixMicro(), c.Overdrawn, encodeEvents(c.Events)
+	}
+	return []any{zones, keys, periods, strict, full, overdrawn, events}
+}
+
 func saveCounts(ctx context.Context, tx *sql.Tx, counts []store.Count) (err error) {
-	upsert, err := tx.PrepareContext(ctx, `INSERT INTO counts (zone, key, period, strict, full_at, overdrawn, events)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (zone, key, period, strict) DO UPDATE SET full_at = excluded.full_at, overdrawn = excluded.overdrawn, events = excluded.events
-		WHERE excluded.full_at > counts.full_at OR counts.strict OR excluded.full_at = counts.full_at AND excluded.overdrawn > counts.overdrawn`)
+	upsert, err := tx.PrepareContext(ctx, `INSERT INTO counts (`+countColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`+mergeCounts)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, upsert.Close()) }()
 	for _, c := range counts {
 		if c.Strict {
-			there, err := scanCount(tx.QueryRowContext(ctx, selectCounts+` WHERE zone = $1 AND key = $2 AND period = $3 AND strict = $4`,
+			there, err := ScanCount(tx.QueryRowContext(ctx, selectCounts+` WHERE zone = $1 AND key = $2 AND period = $3 AND strict = $4`,
 				c.Zone, c.Key[:], c.Period.Milliseconds(), true))
 			if err == nil {
 				c = c.Merge(there)
@@ -50,9 +80,7 @@ func saveCounts(ctx context.Context, tx *sql.Tx, counts []store.Count) (err erro
 				return err
 			}
 		}
-		// Marshalling numbers does not fail.
-		events, _ := json.Marshal(encodeEvents(c.Events))
-		if _, err := upsert.ExecContext(ctx, c.Zone, c.Key[:], c.Period.Milliseconds(), c.Strict, c.Full.UnixMicro(), c.Overdrawn, string(events)); err != nil {
+		if _, err := upsert.ExecContext(ctx, c.Zone, c.Key[:], c.Period.Milliseconds(), c.Strict, c.Full.UnixMicro(), c.Overdrawn, encodeEvents(c.Events)); err != nil {
 			return err
 		}
 	}
@@ -62,7 +90,8 @@ func saveCounts(ctx context.Context, tx *sql.Tx, counts []store.Count) (err erro
 // Counts implements store.Store.
 func (s *Records) Counts(ctx context.Context, zone string, now time.Time, each func(store.Count) error) (err error) {
 	defer func() { err = s.failed("reading the counts of limits", err) }()
-	ctx, cancel := s.db.Bound(ctx)
+	// Not Bound: a zone may have a million.
+	ctx, cancel := context.WithTimeout(ctx, readCountsTime)
 	defer cancel()
 	rows, err := s.db.Read.QueryContext(ctx, selectCounts+` WHERE zone = $1 AND full_at > $2`, zone, now.UnixMicro())
 	if err != nil {
@@ -70,7 +99,7 @@ func (s *Records) Counts(ctx context.Context, zone string, now time.Time, each f
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		c, err := scanCount(rows)
+		c, err := ScanCount(rows)
 		if err != nil {
 			return err
 		}
@@ -95,9 +124,8 @@ func (s *Records) SweepCounts(ctx context.Context, before time.Time) (int, error
 	return n, s.failed("sweeping the counts of limits", err)
 }
 
-const selectCounts = `SELECT zone, key, period, strict, full_at, overdrawn, events FROM counts`
-
-func scanCount(r Row) (store.Count, error) {
+// ScanCount reads a row of counts.
+func ScanCount(r Row) (store.Count, error) {
 	var c store.Count
 	var key []byte
 	var period, full int64
@@ -121,10 +149,13 @@ func scanCount(r Row) (store.Count, error) {
 	return c, nil
 }
 
-func encodeEvents(events []store.CountEvents) [][2]int64 {
+// encodeEvents gives a JSON array of [microseconds, number].
+func encodeEvents(events []store.CountEvents) string {
 	pairs := [][2]int64{}
 	for _, e := range events {
 		pairs = append(pairs, [2]int64{e.At.UnixMicro(), e.N})
 	}
-	return pairs
+	// Marshalling numbers does not fail.
+	text, _ := json.Marshal(pairs)
+	return string(text)
 }

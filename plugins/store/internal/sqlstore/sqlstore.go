@@ -40,6 +40,9 @@ type Database struct {
 	// Count is Change under a lock of its own, for the counts of limits: they are
 	// many, and whoever revokes something must not wait for them.
 	Count func(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error
+	// WriteCounts, where not nil, writes counts within Count, at once instead of one
+	// by one.
+	WriteCounts func(ctx context.Context, tx *sql.Tx, counts []store.Count) error
 	// ForUpdate ends a SELECT within Change whose rows an Append must not alter
 	// meanwhile; empty where Append takes the lock too.
 	ForUpdate string

@@ -89,7 +89,7 @@ func New(options ...string) (*Server, error) {
 	s := &Server{options: options}
 	var why string
 	if s.bin, why = Find(); why != "" {
-		return nil, fmt.Errorf("%s", why)
+		return nil, errors.New(why)
 	}
 	if err := s.init(); err != nil {
 		s.Close()
@@ -155,7 +155,7 @@ func (s *Server) ordinary() error {
 		s.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 		return s.give(s.dir)
 	}
-	return fmt.Errorf("there is no user postgres or nobody to run the server as")
+	return errors.New("there is no user postgres or nobody to run the server as")
 }
 
 // give makes a file that of the user who runs the server.
@@ -169,7 +169,7 @@ func (s *Server) give(path string) error {
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 func (s *Server) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
 	// Its messages in English, and nothing of the user's own PG variables.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
@@ -200,7 +200,7 @@ func (s *Server) Run() error {
 		if err == nil || attempt == 30 || !errors.Is(err, errEnded) {
 			return err
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 }
 
@@ -214,7 +214,7 @@ func (s *Server) runOnce(args []string) error {
 		return err
 	}
 	s.cmd, s.done = cmd, make(chan struct{})
-	s.watch = exec.Command("sh", "-c", fmt.Sprintf("cat >/dev/null; kill -QUIT %d; sleep 1; rm -rf '%s'", cmd.Process.Pid, s.dir))
+	s.watch = exec.CommandContext(context.Background(), "sh", "-c", fmt.Sprintf("cat >/dev/null; kill -QUIT %d; sleep 1; rm -rf '%s'", cmd.Process.Pid, s.dir))
 	if _, err := s.watch.StdinPipe(); err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (s *Server) runOnce(args []string) error {
 		if err == nil || !errors.As(err, &exit) {
 			return err
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	}
 	s.Stop(syscall.SIGQUIT)
 	return fmt.Errorf("the server does not answer:\n%s", log.String())
@@ -265,6 +265,22 @@ func (s *Server) unwatch() {
 func (s *Server) Close() {
 	s.Stop(syscall.SIGQUIT)
 	_ = os.RemoveAll(s.dir)
+}
+
+// UseTLS starts the server again with a certificate and its key, in PEM.
+func (s *Server) UseTLS(certificate, key []byte) error {
+	s.Stop(syscall.SIGINT)
+	for name, text := range map[string][]byte{"server.crt": certificate, "server.key": key} {
+		path := filepath.Join(s.data(), name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return err
+		}
+		if err := s.give(path); err != nil {
+			return err
+		}
+	}
+	s.options = append(s.options, "ssl=on")
+	return s.Run()
 }
 
 // Port is where it listens on 127.0.0.1.
@@ -336,6 +352,6 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	port := l.Addr().(*net.TCPAddr).Port
+	return port, l.Close()
 }
