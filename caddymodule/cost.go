@@ -53,7 +53,7 @@ func (x *exchange) settleCosts(h http.Header) {
 }
 
 func (c *trueCost) settle(x *exchange, values []string) {
-	if len(values) == 0 || c.count.policy == nil || len(c.count.policy.Limits) == 0 {
+	if len(values) == 0 || x.dry != nil || c.count.policy == nil || len(c.count.policy.Limits) == 0 {
 		return
 	}
 	log := func(why string, err error) {

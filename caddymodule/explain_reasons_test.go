@@ -296,7 +296,7 @@ func authReasons(t *testing.T, c *caddyharness.Caddy, private ed25519.PrivateKey
 		{plugins.ReasonTokenExpired, 401, signed(bearer(t, "iat", 1_600_000_000, "exp", 1_600_000_100)), []string{"Found:   exp 2020-09-13T12:28:20Z", "Wanted:  ", inHeader}},
 		{plugins.ReasonTokenNotYetValid, 401, signed(bearer(t, "nbf", now.Unix()+600)), []string{"Found:   nbf 20", inHeader}},
 		{plugins.ReasonTokenIssuedInFuture, 401, signed(bearer(t, "iat", now.Unix()+600, "exp", now.Unix()+900)), []string{"Found:   iat 20", inHeader}},
-		{plugins.ReasonTokenLifetime, 401, get("/strict", "Authorization", strict("exp", now.Unix()+7200)), []string{"2h0m", "1h0m", "issuer strict"}},
+		{plugins.ReasonTokenLifetime, 401, get("/strict", "Authorization", strict("iat", now.Unix(), "exp", now.Unix()+7200)), []string{"2h0m", "1h0m", "issuer strict"}},
 		{plugins.ReasonTokenAudience, 401, get("/strict", "Authorization", strict("aud", "other")), []string{"other", "Wanted:  one of api", "issuer strict"}},
 		{plugins.ReasonTokenClaimMissing, 401, get("/strict", "Authorization", strict("department", nil)), []string{"Found:   department is absent", "Wanted:  required by the issuer's configuration"}},
 		{plugins.ReasonTokenClaimInvalid, 401, signed(bearer(t, "sub", "")), []string{"Found:   sub is", "Wanted:  text that is not empty"}},
