@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -48,6 +49,9 @@ type App struct {
 	// and enterprise (1000/1m), or replace them by name.
 	Tiers []Tier `json:"tiers,omitempty"`
 
+	// Owners have a tier, limits or a concurrency of their own.
+	Owners []Owner `json:"owners,omitempty"`
+
 	// The tier of callers whose credential names none, or one that is not
 	// defined. Default: `free`.
 	DefaultTier string `json:"default_tier,omitempty"`
@@ -81,6 +85,9 @@ type App struct {
 	tierSources map[*ratelimit.Policy]*limitSource
 	zones       zones
 	overrides   overrides
+	// ownerPolicies are those of the configuration, merged those of the store too.
+	ownerPolicies map[string]*ownerPolicy
+	merged        atomic.Pointer[mergedOwners]
 	// limits are the gateway_limit handlers of the configuration, complete once all
 	// of it is provisioned.
 	limits   []*RateLimit
@@ -256,7 +263,7 @@ func (a *App) definePolicies() error {
 		return fmt.Errorf("default_tier %s is not defined: add `tier %s 60/1m`, or use one of %s",
 			a.DefaultTier, a.DefaultTier, strings.Join(a.tierNames(), ", "))
 	}
-	return nil
+	return a.defineOwners()
 }
 
 // parseLimits reads limits in the Caddyfile's own syntax.
@@ -270,18 +277,6 @@ func parseLimits(lines []string) ([]ratelimit.Limit, error) {
 		limits = append(limits, limit)
 	}
 	return limits, nil
-}
-
-// tierOf is the tier whose limits hold for a principal: the credential's own, or
-// the default where it names none or one that is not defined, or nobody calls.
-func (a *App) tierOf(p *plugins.Principal) *ratelimit.Policy {
-	if p == nil {
-		return a.tiers[a.DefaultTier]
-	}
-	if tier := a.tiers[p.Tier]; tier != nil {
-		return tier
-	}
-	return a.tiers[a.DefaultTier]
 }
 
 // Start opens the store and begins to fetch issuers' keys.

@@ -53,6 +53,11 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	        limit       <count>/<duration> [burst <count>] [window strict]
 //	        concurrency <count>
 //	    }
+//	    owner <id> {
+//	        tier        <name>
+//	        limit       <count>/<duration> [burst <count>] [window strict]
+//	        concurrency <count>
+//	    }
 //	    default_tier    <name>
 //	    default_role    <name>
 //	    issuer <name> {
@@ -86,10 +91,11 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"decisions":       func() error { return number(d, &a.Decisions) },
 		"role":            func() error { return a.roleLine(d) },
 		"tier":            func() error { return a.tierLine(d) },
+		"owner":           func() error { return a.ownerBlock(d) },
 		"default_tier":    func() error { return word(d, &a.DefaultTier) },
 		"default_role":    func() error { return word(d, &a.DefaultRole) },
 		"issuer":          func() error { return a.issuerBlock(d) },
-	}, "role", "tier", "issuer")
+	}, "role", "tier", "owner", "issuer")
 }
 
 // guest reads a module that can be of several kinds: its name and what follows.
@@ -174,6 +180,34 @@ func (a *App) tierLine(d *caddyfile.Dispenser) error {
 		return d.WrapErr(fmt.Errorf("tier %s: %w", tier.Name, err))
 	}
 	a.Tiers = append(a.Tiers, tier)
+	return nil
+}
+
+func (a *App) ownerBlock(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.Err("owner needs an id: write `owner ID { limit 600/1m }`")
+	}
+	owner := Owner{ID: d.Val()}
+	if d.NextArg() {
+		return surplus(d, "owner takes an id and a block")
+	}
+	for _, other := range a.Owners {
+		if other.ID == owner.ID {
+			return d.Errf("owner %s is given twice: write one block with all of it", owner.ID)
+		}
+	}
+	err := block(d, map[string]func() error{
+		"tier":        func() error { return word(d, &owner.Tier) },
+		"limit":       func() error { return limitLine(d, &owner.Limits) },
+		"concurrency": func() error { return number(d, &owner.Concurrency) },
+	}, "limit")
+	if err != nil {
+		return err
+	}
+	if owner.Tier == "" && len(owner.Limits) == 0 && owner.Concurrency == 0 {
+		return d.Errf("owner %s %s", owner.ID, errEmptyOwner)
+	}
+	a.Owners = append(a.Owners, owner)
 	return nil
 }
 

@@ -68,7 +68,7 @@ const costSite = `
 func TestCostHeader(t *testing.T) {
 	up := newUpstream(t)
 	up.answer(costly)
-	c := start(t, gatewayOptions(""), costSite, "$UPSTREAM", up.addr())
+	c := start(t, gatewayOptions("tier free 60/1h"), costSite, "$UPSTREAM", up.addr())
 	for _, tc := range []struct {
 		name string
 		path string
@@ -98,10 +98,10 @@ func TestCostHeader(t *testing.T) {
 		{"free at first", "/free", []string{"6"}, "14"},
 		{"free", "/free", nil, "20"},
 		{"in shadow", "/shadow", []string{"6"}, "14"},
-		{"without limits", "/none", []string{"6"}, ""},
+		{"the tier's limits", "/none", []string{"6"}, "54"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			owner := strings.ReplaceAll(tc.name, " ", "_")
+			owner := strings.NewReplacer(" ", "_", "'", "").Replace(tc.name)
 			for _, status := range []string{"200", "500"} {
 				owner += status
 				headers := []string{"Authorization", bearer(t, "sub", owner), "Status", status}

@@ -22,8 +22,8 @@ import (
 // owner's keys and tokens, and anonymous callers are counted by address. Over
 // the limit the request is refused with 429 and Retry-After, and costs nothing.
 //
-// Which limits hold, first to last: those of the API key, those of this handler,
-// those of the tier.
+// Which limits hold, first to last: those of the API key, those of the owner,
+// those of this handler, those of the tier.
 type RateLimit struct {
 	// Zone names the counts, so that they survive a reload and are shared by
 	// handlers of the same zone. Default: `default`.
@@ -240,7 +240,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	decided, denial, failure := l.decide(r, x)
 	meters[policyLimit].end(begun)
 	if denial == nil && failure == nil && decided.inFlight {
-		defer decided.zone.inFlight.Release(decided.key)
+		defer decided.zone.inFlight.Release(decided.flight)
 	}
 	switch {
 	case l.Shadow && (denial != nil || failure != nil):
@@ -309,6 +309,11 @@ type answer struct {
 	zone   zone
 	key    ratelimit.Key
 	cost   int64
+	// places is how many requests may be under way, 0 for no bound, placesOf the name
+	// of what says so, and flight whose.
+	places   int
+	placesOf string
+	flight   ratelimit.Key
 	// inFlight says that a place was taken, which must be given back.
 	inFlight bool
 }
@@ -324,8 +329,8 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denia
 		return d, denial, nil
 	}
 	d.cost = cost
-	if limit := d.policy.Concurrency; limit != 0 {
-		if !x.acquire(d.zone.inFlight, d.key, limit) {
+	if limit := d.places; limit != 0 {
+		if !x.acquire(d.zone.inFlight, d.flight, limit) {
 			denial := tooMany(time.Second)
 			denial.Reason = plugins.ReasonConcurrency
 			denial.Value = "no place left"
@@ -339,7 +344,7 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denia
 	}
 	if err := l.restored(r.Context(), d.zone, d.policy); err != nil {
 		if d.inFlight {
-			d.zone.inFlight.Release(d.key)
+			d.zone.inFlight.Release(d.flight)
 			d.inFlight = false
 		}
 		return d, nil, err
@@ -350,7 +355,7 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (answer, *plugins.Denia
 		return d, nil, nil
 	}
 	if d.inFlight {
-		d.zone.inFlight.Release(d.key)
+		d.zone.inFlight.Release(d.flight)
 		d.inFlight = false
 	}
 	if err != nil {
@@ -405,19 +410,43 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (answer, *plugins.Deni
 	return answer{policy: l.anonymous, zone: l.strangers, key: key}, nil
 }
 
-// known is a decision about a caller with limits of its own: those of the key,
-// the route or the tier, in this order. Each of the three counts for itself: a
-// request may meet the tier's limit and a route's in one zone.
+// known is a decision about a caller with limits of its own. Limits and the bound
+// of what is under way are each those of the first that has one: the key, the
+// owner, the route, the tier. Each of the four counts for itself: a request may
+// meet the tier's limit and a route's in one zone.
 func (l *RateLimit) known(p *plugins.Principal, kind, subject string) answer {
-	source := l.app.tierSource(p)
-	if p != nil && len(p.Limits) != 0 {
-		if own := l.app.override(p.Limits); own != nil {
-			source = own
+	tier := l.app.tierOf(p)
+	source := l.app.tierSources[tier]
+	places, from, name := tier.Concurrency, "tier", tier.Name
+	if l.route != nil {
+		if len(l.route.Limits) != 0 {
+			source = l.source()
 		}
-	} else if l.route != nil {
-		source = l.source()
+		if l.route.Concurrency != 0 {
+			places, from, name = l.route.Concurrency, "route", l.route.Name
+		}
 	}
-	return answer{policy: source.policy, zone: l.zone, key: ratelimit.NewKey(l.Zone+source.apart, kind, subject)}
+	if p != nil {
+		if o := l.app.ownerOf(p.Owner); o != nil {
+			if o.source != nil {
+				source = o.source
+			}
+			if o.concurrency != 0 {
+				places, from, name = o.concurrency, "owner", "owner"
+			}
+		}
+		if len(p.Limits) != 0 {
+			if own := l.app.override(p.Limits); own != nil {
+				source = own
+			}
+		}
+	}
+	a := answer{policy: source.policy, zone: l.zone, key: ratelimit.NewKey(l.Zone+source.apart, kind, subject), places: places}
+	if places != 0 {
+		a.placesOf = name
+		a.flight = ratelimit.NewKey(l.Zone+"\x00under way by "+from, kind, subject)
+	}
+	return a
 }
 
 // costOf reads the request's cost. A placeholder may hold what a client sent: it

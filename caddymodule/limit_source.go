@@ -6,7 +6,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -34,11 +33,6 @@ func newLimitSource(kind string, p *ratelimit.Policy) *limitSource {
 		}
 	}
 	return s
-}
-
-// tierSource is the source of a principal's tier.
-func (a *App) tierSource(p *plugins.Principal) *limitSource {
-	return a.tierSources[a.tierOf(p)]
 }
 
 // zones knows the limits of every route of a configuration, by zone. It is

@@ -32,6 +32,9 @@ type records struct {
 	// caches are those of live configurations; they forget what changed. ended is
 	// what those of earlier ones counted, so that no count goes back.
 	caches map[*apikey.Scheme]struct{}
+	// owners is what the store has of owners' limits; ownersTurn orders the reads.
+	owners     atomic.Pointer[ownerSet]
+	ownersTurn sync.Mutex
 	// zones are those whose counts are kept, by name.
 	zones map[string]*keptZone
 	ended apikey.Stats
@@ -99,7 +102,7 @@ func (r *records) open(ctx context.Context) (*openRecords, error) {
 func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords, error) {
 	poller, err := revocation.NewPoller(revocation.PollerConfig{
 		Set:     r.revoked,
-		Source:  opened,
+		Source:  followed{opened, r},
 		Changed: r.purge,
 		Failed: func(err error) {
 			poolLog("store").Warn("asking the store for changes", zap.Error(err))
@@ -125,6 +128,21 @@ func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords,
 		})
 	})
 	return o, nil
+}
+
+// followed is what the poller reads whenever the version of the store changes:
+// the revocations, and along with them the limits of owners.
+type followed struct {
+	store.Store
+	records *records
+}
+
+// Revocations implements revocation.Source.
+func (f followed) Revocations(ctx context.Context, now time.Time) ([]plugins.Revocation, error) {
+	if err := f.records.loadOwners(ctx, f.Store); err != nil {
+		return nil, fmt.Errorf("loading the limits of owners: %w", err)
+	}
+	return f.Store.Revocations(ctx, now)
 }
 
 // attach adds a cache that must forget what changes.

@@ -83,7 +83,7 @@ func (a *App) eachCount(ctx context.Context, zone, owner string, p *plugins.Prin
 			default:
 				continue
 			}
-			id := counted{c.key, limitsText(c.policy) + strconv.Itoa(c.policy.Concurrency)}
+			id := counted{c.key, limitsText(c.policy) + strconv.Itoa(c.places)}
 			if seen[id] {
 				continue
 			}
@@ -134,10 +134,10 @@ func (c *count) look(ctx context.Context) ([]usageRow, error) {
 			})
 		}
 	}
-	if most := c.policy.Concurrency; most != 0 {
+	if most := c.places; most != 0 {
 		list = append(list, usageRow{
-			Zone: c.zone, Name: c.policy.Name, By: c.by, Limit: "concurrency " + strconv.Itoa(most),
-			Remaining: int64(max(0, most-c.answer.zone.inFlight.Held(c.key))),
+			Zone: c.zone, Name: c.placesOf, By: c.by, Limit: "concurrency " + strconv.Itoa(most),
+			Remaining: int64(max(0, most-c.answer.zone.inFlight.Held(c.flight))),
 		})
 	}
 	return list, nil
@@ -200,6 +200,9 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 			}
 			if l.route != nil {
 				add(l, kind, subject, l.source())
+			}
+			if o := a.ownerOf(owner); o != nil && o.source != nil {
+				add(l, kind, subject, o.source)
 			}
 			for _, p := range principals {
 				if len(p.Limits) != 0 {

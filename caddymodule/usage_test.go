@@ -98,13 +98,13 @@ func TestUsage(t *testing.T) {
 	}
 	used := []string{
 		"default pro 20/1h 17", "default pro-1d 100/1d 97", "default pro concurrency 5 5",
-		"each each 7/1h 4", "search search 3/1h 0",
+		"each each 7/1h 4", "each pro concurrency 5 5", "search search 3/1h 0", "search pro concurrency 5 5",
 	}
 	// It charges nothing, however often it is asked.
 	for range 3 {
 		wantRows(t, usageOf(t, c, "/gateway/usage/u1"), used...)
 	}
-	wantRows(t, usageOf(t, c, "/gateway/limits/search/u1"), used[4])
+	wantRows(t, usageOf(t, c, "/gateway/limits/search/u1"), used[5:]...)
 	wantRows(t, usageOf(t, c, "/gateway/limits/default/u1"), used[:3]...)
 	wantRows(t, usageOf(t, c, "/gateway/usage/nobody"), "default free 10/1h 10", "search search 3/1h 3")
 	wantLimited(t, c.Get("/search", "X-API-Key", key.APIKey))
@@ -119,7 +119,7 @@ func TestUsage(t *testing.T) {
 	other := createKey(t, c, `"owner":"u2"`).APIKey
 	c.Get("/search", "X-API-Key", other)
 	reset := admin(t, c, http.MethodDelete, "/gateway/limits/search/u1", "")
-	wantRows(t, rowsOf(t, reset.Body), "search search 3/1h 3")
+	wantRows(t, rowsOf(t, reset.Body), "search search 3/1h 3", "search pro concurrency 5 5")
 	wantRows(t, usageOf(t, c, "/gateway/limits/search/u2"), "search search 3/1h 2")
 	wantRows(t, usageOf(t, c, "/gateway/limits/default/u1"), used[:3]...)
 	if got := c.Get("/search", "X-API-Key", key.APIKey); got.Status != 200 {
@@ -139,7 +139,7 @@ func TestUsage(t *testing.T) {
 	}
 	wantRows(t, rowsOf(t, gateway("show", "u1", "--zone", "default", "--json")), used[:3]...)
 	wantRows(t, rowsOf(t, gateway("reset", "u1", "--json")),
-		"default pro 20/1h 20", "default pro-1d 100/1d 100", "default pro concurrency 5 5", "each each 7/1h 7", "search search 3/1h 3")
+		"default pro 20/1h 20", "default pro-1d 100/1d 100", "default pro concurrency 5 5", "each each 7/1h 7", "each pro concurrency 5 5", "search search 3/1h 3", "search pro concurrency 5 5")
 	if _, errOut, err := command(t, "gateway", "--address", c.Admin, "limit", "show", "u1", "--zone", "x"); err == nil || !strings.Contains(errOut, "no zone x") {
 		t.Errorf("got %v %s", err, errOut)
 	}

@@ -1,0 +1,99 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ainative/portcullis/plugins/store"
+)
+
+// ownerJSON is what holds for one owner, as the admin API and the command show it.
+type ownerJSON struct {
+	Owner       string   `json:"owner"`
+	Tier        *string  `json:"tier"`
+	Limits      []string `json:"limits"`
+	Concurrency int      `json:"concurrency"`
+	// Source is `store`, or `config` for what the configuration has.
+	Source    string  `json:"source"`
+	UpdatedAt *string `json:"updated_at"`
+}
+
+// ownerInput is what an owner is given.
+type ownerInput struct {
+	Tier        string   `json:"tier"`
+	Limits      []string `json:"limits"`
+	Concurrency int      `json:"concurrency"`
+}
+
+func showOwner(o store.OwnerLimits) ownerJSON {
+	return ownerJSON{o.Owner, orNull(o.Tier), orEmpty(o.Limits), o.Concurrency, "store", timeOrNull(o.UpdatedAt)}
+}
+
+// listOwners lists the owners that have something of their own.
+func listOwners(r *adminRequest) (int, any, error) {
+	kept, err := r.records.store.Owners(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	list := make([]ownerJSON, 0, len(kept))
+	for _, o := range kept {
+		list = append(list, showOwner(o))
+	}
+	for _, o := range r.app.Owners {
+		if !slices.ContainsFunc(kept, func(k store.OwnerLimits) bool { return k.Owner == o.ID }) {
+			list = append(list, ownerJSON{o.ID, orNull(o.Tier), orEmpty(o.Limits), o.Concurrency, "config", nil})
+		}
+	}
+	slices.SortFunc(list, func(a, b ownerJSON) int { return strings.Compare(a.Owner, b.Owner) })
+	return http.StatusOK, list, nil
+}
+
+// setOwner gives an owner limits of their own, in force for the next request.
+func setOwner(r *adminRequest) (int, any, error) {
+	var in ownerInput
+	if err := r.decode(&in); err != nil {
+		return 0, nil, err
+	}
+	owner := r.PathValue("owner")
+	if err := checkText("owner", owner, 1, 256); err != nil {
+		return 0, nil, err
+	}
+	if _, err := r.app.ownerPolicy(Owner{owner, in.Tier, in.Limits, in.Concurrency}); err != nil {
+		return 0, nil, err
+	}
+	set := store.OwnerLimits{
+		Owner: owner, Tier: in.Tier, Limits: in.Limits, Concurrency: in.Concurrency,
+		UpdatedAt: time.Now().UTC().Truncate(time.Second),
+	}
+	err := r.records.store.SetOwner(r.Context(), set)
+	r.audit("limit.set", owner, err)
+	if err == nil {
+		err = r.app.records.loadOwners(r.Context(), r.records.store)
+	}
+	return http.StatusOK, showOwner(set), err
+}
+
+// unsetOwner takes an owner's limits back; those of the configuration hold again.
+func unsetOwner(r *adminRequest) (int, any, error) {
+	owner := r.PathValue("owner")
+	kept, err := r.records.store.Owners(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	err = r.records.store.DeleteOwner(r.Context(), owner)
+	r.audit("limit.unset", owner, err)
+	if err == nil {
+		err = r.app.records.loadOwners(r.Context(), r.records.store)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, o := range kept {
+		if o.Owner == owner {
+			return http.StatusOK, showOwner(o), nil
+		}
+	}
+	return http.StatusOK, ownerJSON{Owner: owner, Limits: []string{}, Source: "store"}, nil
+}
