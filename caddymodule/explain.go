@@ -215,7 +215,7 @@ func (e *Errors) recordUpstream(x *exchange, r *http.Request, status int, p prob
 		switch {
 		case passed:
 			rec.Body = decision.BodyPassed
-		case p.Original != "":
+		case p.Message == problem.FateHidden, p.Message == problem.FateLeak, p.Message == problem.FateRule:
 			rec.Body = decision.BodyReplaced
 		default:
 			rec.Body = decision.BodyTranslated

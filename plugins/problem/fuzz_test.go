@@ -2,6 +2,7 @@ package problem
 
 import (
 	"encoding/json"
+	"flag"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,28 +23,38 @@ var planted = []string{
 // FuzzTranslate: whatever an upstream sends, the answer is JSON in the format
 // asked for, its status is an error, and it does not leak.
 func FuzzTranslate(f *testing.F) {
-	for _, c := range collection(f) {
+	seeds := readCollection(f, "testdata/error_bodies.jsonl")
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		// Too many for every run of the tests, in which they are judged anyway.
+		seeds = collection(f)
+	}
+	for _, c := range seeds {
 		contentType := ""
 		if c.ContentType != nil {
 			contentType = *c.ContentType
 		}
-		f.Add(c.Status, contentType, "", c.Headers["Retry-After"], []byte(c.Body), byte(0))
+		f.Add(c.Status, contentType, "", c.Headers["Retry-After"], "", []byte(c.Body), byte(0))
 	}
 	for i, c := range families {
-		f.Add(c.status, "", "", "", []byte(c.body), byte(i))
+		f.Add(c.status, "", "", "", "X-Ratelimit-Reset: 1771404540", []byte(c.body), byte(i))
 	}
 	for i, s := range planted {
 		quoted, _ := json.Marshal(s)
 		for _, body := range []string{s, `{"detail":` + string(quoted) + `}`, `{"message":` + string(quoted) + `}`, `{"errors":{"a":[` + string(quoted) + `]}}`, "<html><h1>x</h1><p>" + s} {
-			f.Add(400, "text/plain", "", "", []byte(body), byte(i))
-			f.Add(500, "", "", "", []byte(body), byte(i))
+			f.Add(400, "text/plain", "", "", "", []byte(body), byte(i))
+			f.Add(500, "", "", "", "", []byte(body), byte(i))
 		}
 	}
-	f.Add(429, "application/json; charset=utf-16", "gzip, br", "Mon, 05 Aug 2019 09:27:05 GMT", []byte("\x1f\x8b"), byte(3))
+	f.Add(429, "application/json; charset=utf-16", "gzip, br", "Mon, 05 Aug 2019 09:27:05 GMT", "Date: Mon, 05 Aug 2019 09:27:00 GMT\nRateLimit: \"default\";r=0;t=5", []byte("\x1f\x8b"), byte(3))
 	house := newTranslator(f, Config{MaxBody: 1 << 16, Rules: []Rule{{Status: 5, Contains: "busy", NewStatus: 503, RetryAfter: 7}}})
 	show := newTranslator(f, Config{MaxBody: 1 << 16, ServerMessages: true, Format: FormatCustom, Template: `{"e":{"s":"{problem.status}","d":"{problem.detail}","m":"-{problem.message}-","f":"{problem.errors}"}}`})
-	f.Fuzz(func(t *testing.T, status int, contentType, contentEncoding, retryAfter string, body []byte, plant byte) {
+	f.Fuzz(func(t *testing.T, status int, contentType, contentEncoding, retryAfter, more string, body []byte, plant byte) {
 		h := http.Header{"Content-Type": {contentType}, "Content-Encoding": {contentEncoding}, "Retry-After": {retryAfter}}
+		for line := range strings.SplitSeq(more, "\n") {
+			if name, value, ok := strings.Cut(line, ":"); ok && len(h) < 16 {
+				h[http.CanonicalHeaderKey(name)] = []string{strings.TrimSpace(value)}
+			}
+		}
 		bodies := [][]byte{body}
 		if len(body) > 2 && len(body) < 4096 && contentEncoding == "" {
 			// Plant a secret where a string of the body ends.
@@ -67,6 +78,10 @@ func FuzzTranslate(f *testing.F) {
 				}
 				for _, as := range []Format{FormatFastAPI, FormatProblem, FormatCustom} {
 					out := tr.Append(nil, p, as, Env{RequestID: "r"})
+					// 100 fields and as many messages are all that an answer ever holds.
+					if len(out) > 512<<10 {
+						t.Fatalf("an answer of %d bytes to a body of %d", len(out), len(b))
+					}
 					var v map[string]any
 					if err := json.Unmarshal(out, &v); err != nil {
 						t.Fatalf("%s: %v", out, err)

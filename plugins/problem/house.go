@@ -28,16 +28,16 @@ func inHouse(d *Document) bool {
 // pass. Where `detail` is clean and something else leaks, the detail stays and
 // the rest goes.
 func (t *Translator) house(p *Problem, d *Document) bool {
-	p.Reader = "fastapi"
+	p.Reader, p.Message = "fastapi", FateKept
 	detail := d.JSON.get("detail")
 	if detail.is(jsonString) {
 		if class := leakOf(detail.str); class != "" {
-			p.Leak = class
+			p.Leak, p.Message = class, FateLeak
 			if p.Status < 500 {
 				// The sentence before a stack may be for people.
 				message := humanize(p.Status, detail.str, maxMessage)
 				if message != "" && leakOf(message) == "" {
-					p.Detail = message
+					p.Detail, p.Message = message, FateKept
 				}
 			}
 			return false
@@ -65,14 +65,14 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 		if leak != "" {
 			p.Leak = leak
 			if p.Status >= 500 || !located(p.Fields) {
-				p.Fields, p.Detail = nil, t.text(p.Status)
+				p.Fields, p.Detail, p.Message = nil, t.text(p.Status), FateLeak
 			}
 			return false
 		}
 		if class := listLeak(detail); class != "" {
 			p.Leak = class
 			if p.Status >= 500 {
-				p.Fields, p.Detail = nil, t.text(p.Status)
+				p.Fields, p.Detail, p.Message = nil, t.text(p.Status), FateLeak
 			}
 			return false
 		}

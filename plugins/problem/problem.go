@@ -34,6 +34,8 @@ type Problem struct {
 
 	// Reader names the reader that understood the body, for logs and metrics.
 	Reader string
+	// Message is what became of the upstream's message.
+	Message Fate
 	// Leak names the class of what the guard held back; empty means nothing.
 	Leak string
 	// Rule is the number of the operator's rule that matched, from 1; zero none.
@@ -42,6 +44,26 @@ type Problem struct {
 	// redacted, on one line. It is for the log alone.
 	Original string
 }
+
+// Fate is what became of an upstream's message on the way to the client.
+type Fate string
+
+// The fates of a message.
+const (
+	// FatePassed: the body leaves byte for byte.
+	FatePassed Fate = "passed"
+	// FateKept: the message, or the field errors, are in the answer.
+	FateKept Fate = "kept"
+	// FateHidden: it is a server error's, whose text is not shown.
+	FateHidden Fate = "hidden"
+	// FateLeak: the guard held it back.
+	FateLeak Fate = "leak"
+	// FateRule: a rule of the operator gives the text.
+	FateRule Fate = "rule"
+	// FateNone: there was none that could be found, or the body was too large, or
+	// could not be decoded.
+	FateNone Fate = "none"
+)
 
 // FieldError is one wrong field, in the shape FastAPI's clients know.
 type FieldError struct {

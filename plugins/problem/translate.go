@@ -12,11 +12,12 @@ import (
 //
 // Translate never fails: what can't be read gets the status text.
 func (t *Translator) Translate(r Response) (p Problem, pass bool) {
-	p = Problem{Status: saneStatus(r.Status), Detail: t.text(saneStatus(r.Status))}
+	p = Problem{Status: saneStatus(r.Status), Detail: t.text(saneStatus(r.Status)), Message: FateNone}
 	if r.Method == http.MethodHead {
 		// There is no body; what a GET would have said is not known.
 		p.Reader = "head"
 		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+		p.Message = FatePassed
 		return p, true
 	}
 	body, err := t.decode(r.Body, r.Header["Content-Encoding"])
@@ -49,6 +50,9 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 	d.Status = p.Status
 	if inHouse(d) {
 		pass = t.house(&p, d) && asSent && rule.Detail == ""
+		if pass {
+			p.Message = FatePassed
+		}
 		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, d)
 	} else {
 		f, name := read(d)
@@ -84,7 +88,7 @@ func (t *Translator) apply(p *Problem, upstream int, d *Document) Rule {
 // finish puts the operator's words over what was found.
 func (r Rule) finish(p *Problem) {
 	if r.Detail != "" {
-		p.Detail, p.Fields, p.Title, p.Type = r.Detail, nil, "", ""
+		p.Detail, p.Fields, p.Title, p.Type, p.Message = r.Detail, nil, "", "", FateRule
 	}
 	if r.RetryAfter > 0 {
 		p.RetryAfter = r.RetryAfter
@@ -96,6 +100,9 @@ func (r Rule) finish(p *Problem) {
 func (t *Translator) public(p *Problem, d *Document, f Finding) {
 	if p.Status >= 500 && !t.show && !f.ClientFault {
 		// Nothing of it is shown, so the guard has nothing to find.
+		if d.Text != "" {
+			p.Message = FateHidden
+		}
 		return
 	}
 	fields, fieldLeak := t.tidy(p.Status, f.Fields)
@@ -116,9 +123,11 @@ func (t *Translator) public(p *Problem, d *Document, f Finding) {
 	}
 	switch {
 	case message != "":
-		p.Detail = message
+		p.Detail, p.Message = message, FateKept
 	case len(p.Fields) > 0:
-		p.Detail = phrase(p.Status)
+		p.Detail, p.Message = phrase(p.Status), FateKept
+	case p.Leak != "":
+		p.Message = FateLeak
 	}
 	if title := humanize(p.Status, f.Title, maxFieldMessage); title != "" && leakOf(title) == "" {
 		p.Title = title

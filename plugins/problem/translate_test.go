@@ -301,3 +301,43 @@ func TestHostileBodies(t *testing.T) {
 		})
 	}
 }
+
+// TestMessageFate: the caller learns what became of a message.
+func TestMessageFate(t *testing.T) {
+	tr := newTranslator(t, Config{Rules: []Rule{{Contains: "QueuePool", NewStatus: 503, Detail: "Service busy"}, {Contains: "slow", NewStatus: 504}}})
+	show := newTranslator(t, Config{ServerMessages: true})
+	for _, c := range []struct {
+		name   string
+		tr     *Translator
+		status int
+		body   string
+		want   Fate
+	}{
+		{"in the format", tr, 404, `{"detail":"No such order"}`, FatePassed},
+		{"in the format on a 500", tr, 500, `{"detail":"No paper"}`, FatePassed},
+		{"message", tr, 404, `{"message":"No such order"}`, FateKept},
+		{"fields", tr, 422, `{"errors":{"a":["b c"]}}`, FateKept},
+		{"server error", tr, 500, `{"message":"No paper"}`, FateHidden},
+		{"server error shown", show, 500, `{"message":"No paper"}`, FateKept},
+		{"server error that leaks", show, 500, `{"message":"dial tcp 10.0.0.1:1"}`, FateLeak},
+		{"leak", tr, 400, `{"message":"dial tcp 10.0.0.1:1"}`, FateLeak},
+		{"leak in the format", tr, 400, `{"detail":"dial tcp 10.0.0.1:1"}`, FateLeak},
+		{"leak beside the detail", tr, 400, `{"detail":"No such order","trace":["x"]}`, FateKept},
+		{"leak in a list", tr, 500, `{"detail":[{"loc":["a"],"msg":"dial tcp 10.0.0.1:1"}]}`, FateLeak},
+		{"rule with a text", tr, 500, `{"message":"QueuePool limit"}`, FateRule},
+		{"rule with a status", tr, 500, `{"message":"slow"}`, FateHidden},
+		{"empty", tr, 404, ``, FateNone},
+		{"empty server error", tr, 502, ``, FateNone},
+		{"nothing said", tr, 404, `{}`, FateNone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, _ := c.tr.Translate(Response{Status: c.status, Body: []byte(c.body)})
+			if p.Message != c.want {
+				t.Errorf("got %q, want %q: %+v", p.Message, c.want, p)
+			}
+		})
+	}
+	if p, _ := tr.Translate(Response{Status: 500, Body: []byte(`{"message":`), Truncated: true}); p.Message != FateNone {
+		t.Errorf("too large: got %q", p.Message)
+	}
+}
