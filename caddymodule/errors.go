@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ainative/portcullis/plugins"
-	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
 )
@@ -138,23 +137,17 @@ func (e *Errors) check(*App) error {
 
 // ServeHTTP calls the next handler and translates what becomes an error.
 func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := exchangeOf(r)
+	x := identified(r)
 	x.stripIdentity(r)
-	if x.requestID == "" {
-		x.requestID = requestID(r)
-	}
 	if x.span != nil {
 		x.span.SetAttributes(attrRequestID.String(x.requestID))
 	}
-	x.idLines[0] = x.requestID
-	r.Header[auth.HeaderRequestID] = x.idLines[0:1:1]
-
 	if e.ServerTiming {
 		x.time(r)
 	}
 	rw := x.wrap(w, e.MaxBody)
-	rw.shadow = e.Shadow
-	defer rw.release()
+	rw.shadow, rw.errors, rw.request = e.Shadow, e, r
+	defer rw.release(r)
 	defer e.answerBroken(rw, r)
 	outer := x.watched
 	x.watched = true
@@ -174,7 +167,7 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 // body: nothing has been sent yet, so that the client gets the status in the
 // format instead of a broken connection. Any other panic goes on.
 func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
-	if rw.mode != holding {
+	if rw.mode != holding && rw.mode != draining {
 		return
 	}
 	switch v := recover(); v {
@@ -190,6 +183,9 @@ func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
 // finish answers for what the handlers left: an error, a held body, or nothing.
 func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 	switch {
+	case rw.mode == draining:
+		// The client has its answer; that the rest was given up is no news.
+		return nil
 	case rw.mode == hijacked || rw.mode == passing:
 		// Too late to change anything; the server logs the error.
 		return err
@@ -273,7 +269,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	}
 	if c := rw.x.log(e.logger).Check(upstreamLevel(p), "upstream error translated"); c != nil {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("upstream_status", rw.status), zap.Int("status", p.Status),
-			zap.String("reader", p.Reader), zap.String("leak", p.Leak), zap.String("method", r.Method),
+			zap.String("reader", p.Reader), zap.String("message", string(p.Message)), zap.String("leak", p.Leak), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.String("original", p.Original))
 	}
 	e.write(rw, r, p, h)

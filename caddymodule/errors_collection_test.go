@@ -90,39 +90,79 @@ func TestErrorsCollection(t *testing.T) {
 	}
 }
 
-// An error body of any size costs max_body and a constant.
+// An error body of any size costs max_body and a constant, in memory and in time:
+// the client has its answer at once, and an end that does not come is given up.
 func TestHugeErrorBody(t *testing.T) {
-	const size = 256 << 20
 	up := newUpstream(t)
 	c := start(t, gatewayOptions(""), "gateway_errors {\n max_body 64KiB\n }\n reverse_proxy $UPSTREAM", "$UPSTREAM", up.addr())
-	var sent atomic.Int64
-	var before, now runtime.MemStats
-	var most uint64
-	up.answer(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, `{"message":"`)
-		chunk := []byte(strings.Repeat("x", 1<<20))
-		for sent.Load() < size {
-			n, err := w.Write(chunk)
-			if err != nil {
-				return
+	chunk := []byte(strings.Repeat("x", 1<<20))
+	for _, tc := range []struct {
+		name string
+		size int64
+		// drained says that all of it is read, so that the connection can be used again.
+		drained bool
+	}{
+		{"16 MiB", 16 << 20, true},
+		{"1 GiB", 1 << 30, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var sent atomic.Int64
+			var before, now runtime.MemStats
+			var most uint64
+			done := make(chan struct{})
+			up.answer(func(w http.ResponseWriter, _ *http.Request) {
+				defer close(done)
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				fmt.Fprint(w, `{"message":"`)
+				for sent.Load() < tc.size {
+					n, err := w.Write(chunk)
+					if err != nil {
+						return
+					}
+					if sent.Add(int64(n))%(16<<20) == 0 {
+						runtime.GC()
+						runtime.ReadMemStats(&now)
+						most = max(most, now.HeapAlloc)
+					}
+				}
+				_, _ = io.WriteString(w, `"}`)
+			})
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			wantError(t, c.Get("/"), http.StatusBadRequest, "Bad Request")
+			<-done
+			if all := sent.Load() == tc.size; all != tc.drained {
+				t.Errorf("got %d MiB of %s read", sent.Load()>>20, tc.name)
 			}
-			if sent.Add(int64(n))%(32<<20) == 0 {
-				runtime.GC()
-				runtime.ReadMemStats(&now)
-				most = max(most, now.HeapAlloc)
+			if sent.Load() > 128<<20 {
+				t.Errorf("got %d MiB read, want it given up by then", sent.Load()>>20)
 			}
-		}
-		_, _ = io.WriteString(w, `"}`)
+			if grown := int64(most) - int64(before.HeapAlloc); grown > 8<<20 {
+				t.Errorf("the heap grew by %d KiB for a body of %s", grown>>10, tc.name)
+			}
+			// The client's connection is good for more.
+			up.answer(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusConflict)
+				fmt.Fprint(w, `{"message":"Already taken"}`)
+			})
+			wantError(t, c.Get("/"), http.StatusConflict, "Already taken")
+		})
+	}
+}
+
+// The answer to a body that is too large does not wait for its end.
+func TestEndlessErrorBody(t *testing.T) {
+	up := newUpstream(t)
+	c := start(t, gatewayOptions(""), "gateway_errors {\n max_body 64KiB\n }\n reverse_proxy $UPSTREAM", "$UPSTREAM", up.addr())
+	answered := make(chan struct{})
+	up.answer(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, strings.Repeat("x", 128<<10))
+		_ = http.NewResponseController(w).Flush()
+		<-answered
 	})
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	wantError(t, c.Get("/"), http.StatusBadRequest, "Bad Request")
-	if sent.Load() < size {
-		t.Errorf("got %d bytes of the body read, want all: it is drained", sent.Load())
-	}
-	if grown := int64(most) - int64(before.HeapAlloc); grown > 8<<20 {
-		t.Errorf("the heap grew by %d KiB for a body of %d MiB", grown>>10, size>>20)
-	}
+	got := c.Get("/")
+	close(answered)
+	wantError(t, got, http.StatusServiceUnavailable, "Service unavailable")
 }

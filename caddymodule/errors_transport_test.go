@@ -2,11 +2,13 @@ package caddymodule_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"testing"
 
 	"github.com/andybalholm/brotli"
@@ -104,33 +106,87 @@ func TestErrorsTransport(t *testing.T) {
 			w.WriteHeader(http.StatusConflict)
 			fmt.Fprint(w, message)
 		},
+		"gzip in name only": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+		},
+		"raw deflate": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "deflate")
+			w.WriteHeader(http.StatusConflict)
+			z, _ := flate.NewWriter(w, flate.BestSpeed)
+			fmt.Fprint(z, message)
+			_ = z.Close()
+		},
+		"encoded twice": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip, br")
+			w.WriteHeader(http.StatusConflict)
+			outer := brotli.NewWriter(w)
+			inner := gzip.NewWriter(outer)
+			fmt.Fprint(inner, message)
+			_ = inner.Close()
+			_ = outer.Close()
+		},
+		"latin1": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=iso-8859-1")
+			w.WriteHeader(http.StatusConflict)
+			_, _ = w.Write([]byte("Already taken\xa0"))
+		},
+		"validators of a conditional request": func(w http.ResponseWriter, _ *http.Request) {
+			h := w.Header()
+			h.Set("Etag", `"x"`)
+			h.Set("Content-Md5", "x")
+			h.Set("Content-Language", "de")
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, message)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up.answer(reply)
-			got := c.Get("/")
+			// A client that names codings keeps the proxy from decoding for it.
+			got := c.Get("/", "Accept-Encoding", "identity")
 			wantError(t, got, http.StatusConflict, "Already taken")
-			for _, gone := range []string{"Content-Range", "Last-Modified", "Digest", "Trailer"} {
+			for _, gone := range []string{"Content-Range", "Content-Encoding", "Last-Modified", "Digest", "Trailer", "Etag", "Content-Md5", "Content-Language"} {
 				if got.Header.Get(gone) != "" {
 					t.Errorf("%s is left", gone)
 				}
 			}
 		})
 	}
-	t.Run("gzip bomb", func(t *testing.T) {
-		var bomb bytes.Buffer
-		z := gzip.NewWriter(&bomb)
-		zeros := make([]byte, 1<<20)
-		for range 64 {
-			_, _ = z.Write(zeros)
-		}
-		_ = z.Close()
-		up.answer(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-			w.WriteHeader(http.StatusConflict)
-			_, _ = w.Write(bomb.Bytes())
+	for name, open := range map[string]func(io.Writer) io.WriteCloser{
+		"gzip":    func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
+		"br":      func(w io.Writer) io.WriteCloser { return brotli.NewWriterLevel(w, 1) },
+		"zstd": func(w io.Writer) io.WriteCloser {
+			z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return z
+		},
+	} {
+		t.Run(name+" bomb", func(t *testing.T) {
+			var bomb bytes.Buffer
+			z := open(&bomb)
+			zeros := make([]byte, 1<<20)
+			for range 32 {
+				_, _ = z.Write(zeros)
+			}
+			_ = z.Close()
+			up.answer(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Encoding", name)
+				w.WriteHeader(http.StatusConflict)
+				_, _ = w.Write(bomb.Bytes())
+			})
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			wantError(t, c.Get("/", "Accept-Encoding", name), http.StatusConflict, "Conflict")
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 24<<20 {
+				t.Errorf("%d KiB that decode to 32 MiB cost %d MiB", bomb.Len()>>10, grown>>20)
+			}
 		})
-		wantError(t, c.Get("/", "Accept-Encoding", "gzip"), http.StatusConflict, "Conflict")
-	})
+	}
 	for name, tc := range map[string]struct {
 		status      int
 		header      string
@@ -143,6 +199,7 @@ func TestErrorsTransport(t *testing.T) {
 		"gRPC error":              {200, "Content-Type", "application/grpc", ""},
 		"event stream of a 4xx":   {400, "Content-Type", "text/event-stream", "data: x\n\n"},
 		"gRPC refused by a proxy": {415, "Content-Type", "application/grpc", ""},
+		"incremental of a 4xx":    {400, "Incremental", "?1", "piece"},
 		"redirect":                {307, "Location", "/elsewhere", "moved"},
 	} {
 		t.Run(name+" is not touched", func(t *testing.T) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
@@ -17,10 +19,10 @@ import (
 // them makes it; it lives in the request's vars, not in its context, so that it
 // is the same for every handler whatever requests they derive.
 type exchange struct {
-	// requestID is set by gateway_errors; empty where that does not run. idLines is
-	// room for the header lines of the request and of the response that carry it.
+	// requestID is set by gateway_errors; empty where that does not run. idLine is
+	// the header line of the response that carries it.
 	requestID string
-	idLines   [2]string
+	idLine    []string
 	// principal is who gateway_auth found; nil is nobody.
 	principal *plugins.Principal
 	// stripped says that the client's copies of our identity headers are gone.
@@ -141,6 +143,31 @@ func (x *exchange) finalHeaders(h http.Header) {
 		x.settleCosts(h)
 	}
 	x.limitHeaders(h)
+}
+
+// identified returns the request's exchange, a new one for the first caller, with
+// the request's id in it and in the header.
+func identified(r *http.Request) *exchange {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	x, ok := vars[exchangeVar].(*exchange)
+	if ok && x.requestID != "" {
+		r.Header[auth.HeaderRequestID] = []string{x.requestID}
+		return x
+	}
+	a := takeArena()
+	if !ok {
+		x = a.exchange()
+	}
+	if x.requestID = sentRequestID(r); x.requestID == "" {
+		x.requestID = a.id(time.Now())
+	}
+	r.Header[auth.HeaderRequestID], x.idLine = a.idLines(x.requestID)
+	a.mu.Unlock()
+	if !ok && vars != nil {
+		vars[exchangeVar] = x
+		x.watch(r.Context())
+	}
+	return x
 }
 
 // limitHeaders tells the client of the last limit, in place of what the upstream

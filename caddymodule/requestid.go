@@ -2,9 +2,9 @@ package caddymodule
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/google/uuid"
 
 	"github.com/ainative/portcullis/plugins/auth"
 )
@@ -12,17 +12,28 @@ import (
 // maxRequestID bounds a request id that a trusted proxy sends, in bytes.
 const maxRequestID = 128
 
-// requestID returns the id of a request: the one that a trusted proxy sent, if
-// it is sane, else a new UUIDv7. A client's own is never kept: it could repeat
-// another's, or write into our log.
+// requestID returns the id of a request: the one that a trusted proxy sent, if it
+// is sane, else a new one.
 func requestID(r *http.Request) string {
+	if id := sentRequestID(r); id != "" {
+		return id
+	}
+	a := takeArena()
+	defer a.mu.Unlock()
+	return a.id(time.Now())
+}
+
+// sentRequestID returns the id that a trusted proxy sent with a request, if it is
+// sane, or "". A client's own is never kept: it could repeat another's, or write
+// into our log.
+func sentRequestID(r *http.Request) string {
 	sent := r.Header[auth.HeaderRequestID]
 	if len(sent) == 1 && saneRequestID(sent[0]) {
 		if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 			return sent[0]
 		}
 	}
-	return newRequestID()
+	return ""
 }
 
 func saneRequestID(id string) bool {
@@ -38,15 +49,4 @@ func saneRequestID(id string) bool {
 		}
 	}
 	return true
-}
-
-// newRequestID makes a UUIDv7 (RFC 9562 section 5.7): unique, and sorted by time
-// in a log.
-func newRequestID() string {
-	id, err := uuid.NewV7()
-	if err != nil {
-		// crypto/rand does not fail on the platforms that Go supports.
-		panic("making a request id: " + err.Error())
-	}
-	return id.String()
 }

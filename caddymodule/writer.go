@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -26,6 +27,10 @@ type responseWriter struct {
 
 	x       *exchange
 	maxBody int64
+	// errors and request answer for a body that is too large as soon as it is known
+	// to be; nil where nothing is held back.
+	errors  *Errors
+	request *http.Request
 
 	// shadow lets errors pass and keeps a copy of their bodies.
 	shadow bool
@@ -37,6 +42,8 @@ type responseWriter struct {
 	// was more.
 	body      *bytes.Buffer
 	truncated bool
+	// drained is how much of a body was read that nobody gets, in bytes.
+	drained int64
 }
 
 // writerMode is where a response stands.
@@ -49,9 +56,20 @@ const (
 	passing
 	// holding: the status is an error and the body is held back.
 	holding
+	// draining: the answer to an error is sent, and what is left of the upstream's
+	// is read and dropped.
+	draining
 	// hijacked: a handler took the connection over.
 	hijacked
 )
+
+// maxDrain is how much of a body that is too large is read after the answer, in
+// bytes, so that the connection can be used again. Past it a new one is cheaper,
+// and a body may have no end.
+const maxDrain = 64 << 20
+
+// errDrained ends the copying of a body that has no end in sight.
+var errDrained = errors.New("an error body is too large to be drained")
 
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
@@ -75,14 +93,35 @@ func (x *exchange) wrap(w http.ResponseWriter, maxBody int64) *responseWriter {
 // wrapped reports whether a writer of ours stands before the client.
 func (x *exchange) wrapped() bool { return x.writer.ResponseWriter != nil }
 
-// release gives the buffer back. The writer must not be used after it.
-func (w *responseWriter) release() {
+// release gives the buffer back and lets go of the response. The writer must not
+// be used after it.
+func (w *responseWriter) release(r *http.Request) {
+	if w.mode != hijacked && r.Method != http.MethodConnect {
+		// The exchange may be kept by its neighbours; the connection must not be. What
+		// takes a connection over may still copy.
+		w.ResponseWriter = gone{}
+	}
+	w.errors, w.request = nil, nil
+	w.free()
+}
+
+// free gives the buffer back.
+func (w *responseWriter) free() {
 	if w.body != nil && w.body.Cap() <= keepBuffer {
 		w.body.Reset()
 		bodies.Put(w.body)
 	}
 	w.body = nil
 }
+
+// gone is the response of a request that is over.
+type gone struct{}
+
+var errGone = errors.New("the request is over")
+
+func (gone) Header() http.Header       { return http.Header{} }
+func (gone) Write([]byte) (int, error) { return 0, errGone }
+func (gone) WriteHeader(int)           {}
 
 // WriteHeader passes a response below 400 on and starts to hold one back from
 // there up. Informational responses pass.
@@ -109,8 +148,12 @@ func (w *responseWriter) WriteHeader(status int) {
 // upstream may have sent.
 func (w *responseWriter) finalHeader(h http.Header) {
 	if w.x.requestID != "" {
-		w.x.idLines[1] = w.x.requestID
-		h[auth.HeaderRequestID] = w.x.idLines[1:2:2]
+		if w.x.idLine == nil {
+			w.x.idLine = []string{w.x.requestID}
+		}
+		// An upstream's own is replaced. A second response, in handle_errors, gets a
+		// line of its own.
+		h[auth.HeaderRequestID], w.x.idLine = w.x.idLine, nil
 	}
 	w.x.finalHeaders(h)
 	w.x.timing.header(h)
@@ -134,8 +177,14 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.mode == nothingYet {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.mode == holding {
+	switch w.mode {
+	case holding:
 		w.hold(p)
+		return len(p), nil
+	case draining:
+		if w.drained += int64(len(p)); w.drained > maxDrain {
+			return 0, errDrained
+		}
 		return len(p), nil
 	}
 	if w.shadow && w.status >= 400 {
@@ -144,8 +193,8 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// hold keeps p as far as the bound allows. What is beyond is read and dropped:
-// a body is replaced whole or not at all, never cut.
+// hold keeps p as far as the bound allows. A body is replaced whole or not at all,
+// never cut: one that is larger is answered for at once, and the rest is dropped.
 func (w *responseWriter) hold(p []byte) {
 	if w.body == nil {
 		w.body = bodies.Get().(*bytes.Buffer)
@@ -156,6 +205,12 @@ func (w *responseWriter) hold(p []byte) {
 		p = p[:max(room, 0)]
 	}
 	w.body.Write(p)
+	if w.truncated && w.errors != nil && w.mode == holding {
+		w.errors.answerUpstream(w, w.request)
+		w.mode = draining
+		w.free()
+		_ = http.NewResponseController(w.ResponseWriter).Flush()
+	}
 }
 
 // ReadFrom lets sendfile and splice work for what passes.
@@ -163,7 +218,7 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	if w.mode == nothingYet {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.mode != holding && (!w.shadow || w.status < 400) {
+	if w.mode != holding && w.mode != draining && (!w.shadow || w.status < 400) {
 		return w.ResponseWriterWrapper.ReadFrom(r)
 	}
 	return io.Copy(writerOnly{w}, r)
@@ -178,7 +233,7 @@ func (w *responseWriter) FlushError() error {
 	if w.mode == nothingYet {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.mode == holding {
+	if w.mode == holding || w.mode == draining {
 		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
