@@ -158,6 +158,10 @@ Request ID: abc==</PRE></BODY></HTML>`, `{"detail":"The request could not be sat
 	{"fields with envelope names", 400, `{"code":"invalid","message":"Invalid request","fields":{"name":"is required","title":"too long by far"}}`, `{"detail":[{"loc":["name"],"msg":"is required","type":"value_error"},{"loc":["title"],"msg":"too long by far","type":"value_error"}]}`, "json"},
 	{"response envelope", 400, `{"response":{"statusCode":400,"message":"x is wrong"}}`, `{"detail":"x is wrong"}`, "json"},
 	{"express-validator mapped", 400, `{"errors":{"email":{"msg":"Invalid value","param":"email","location":"body","value":"x"}}}`, `{"detail":[{"loc":["email"],"msg":"Invalid value","type":"value_error"}]}`, ""},
+	{"json-rpc", 400, `{"jsonrpc":"2.0","error":{"code":-32602,"message":"Invalid params","data":{"missing":["name"]}},"id":1}`, `{"detail":"Invalid params"}`, "json"},
+	{"wordpress", 400, `{"code":"rest_invalid_param","message":"Invalid parameter(s): per_page","data":{"status":400,"params":{"per_page":"per_page must be between 1 and 100"}}}`, `{"detail":[{"loc":["per_page"],"msg":"per_page must be between 1 and 100","type":"value_error"}]}`, "json"},
+	{"intuit", 400, `{"Fault":{"Error":[{"Message":"Required param missing","Detail":"Required parameter Line is missing in the request","code":"2020","element":"Line"}],"type":"ValidationFault"}}`, `{"detail":"Required parameter Line is missing in the request"}`, "json"},
+	{"apigee", 401, `{"fault":{"faultstring":"Invalid ApiKey for given resource","detail":{"errorcode":"oauth.v2.InvalidApiKeyForGivenResource"}}}`, `{"detail":"Invalid ApiKey for given resource"}`, "json"},
 	// odd
 	{"empty", 404, "", `{"detail":"Not found"}`, "empty"},
 	{"json string", 403, `"No entry for you"`, `{"detail":"No entry for you"}`, "json"},

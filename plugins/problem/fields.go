@@ -55,7 +55,7 @@ func searchFields(n *Node, depth int) []FieldError {
 			if f := searchFields(v, depth+1); f != nil {
 				return f
 			}
-			if !hasEnvelope(v) && fieldMapLike(v, fieldHolders[key], 0) {
+			if !hasEnvelope(v) && fieldMapLike(v, fieldHolders[key], 0) && (fieldHolders[key] || saysSomething(v)) {
 				if f := fieldMap(v, nil, nil); located(f) {
 					return f
 				}
@@ -63,6 +63,23 @@ func searchFields(n *Node, depth int) []FieldError {
 		}
 	}
 	return nil
+}
+
+// saysSomething reports whether a map that may be of fields has a message, rather
+// than lists of names: {"missing": ["name"]} is data of the error's own.
+func saysSomething(n *Node) bool {
+	for i := range n.vals {
+		v := n.vals[i]
+		if !v.is(jsonArray) {
+			return true
+		}
+		for _, e := range v.vals {
+			if !e.is(jsonString) || strings.Contains(e.str, " ") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // located reports whether an error names a field, rather than the whole input.
