@@ -288,7 +288,7 @@ func authReasons(t *testing.T, c *caddyharness.Caddy, private ed25519.PrivateKey
 		{plugins.ReasonTokenMalformed, 401, signed("Bearer eyJhbGciOiJIUzI1NiJ9.eyJ"), []string{"Found:   1 dots", "Wanted:  exactly 2 dots", "scheme bearer"}},
 		{plugins.ReasonTokenDuplicateMember, 401, signed(rawToken(t, `{"sub":"a","SUB":"b"}`)), []string{"Found:   ", "sub"}},
 		{plugins.ReasonTokenHeader, 401, signed(tokenOf(t, map[string]any{"jku": "https://evil"}, claims())), []string{`Found:   "jku"`, "Wanted:  not accepted in a token"}},
-		{plugins.ReasonTokenType, 401, signed(tokenOf(t, map[string]any{"typ": "logout+jwt", "kid": "k7"}, claims())), []string{`Found:   typ "logout+jwt"`, "Wanted:  one of JWT, at+jwt", inHeader + ", kid k7"}},
+		{plugins.ReasonTokenType, 401, signed(tokenOf(t, map[string]any{"typ": "logout+jwt", "kid": "k7"}, claims())), []string{`Found:   typ "logout+jwt"`, "Wanted:  one of jwt, at+jwt", inHeader + ", kid k7"}},
 		{plugins.ReasonTokenAlgorithm, 401, signed("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1MSIsImV4cCI6OTk5OTk5OTk5OX0.AAAA"), []string{`Found:   alg "none"`, "Wanted:  one of HS256"}},
 		{plugins.ReasonTokenIssuer, 401, get("/strict", "Authorization", bearer(t, "iss", "https://other")), []string{`Found:   iss "https://other"`, "Wanted:  one of issuers strict"}},
 		{plugins.ReasonTokenKeyUnknown, 401, get("/jwks", "Authorization", remote("k9", "https://remote")), []string{`Found:   kid "k9"`, "Wanted:  one of the 2 keys of issuer remote", "issuer remote, kid k9"}},
