@@ -10,7 +10,9 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-func at(minute int) time.Time { return time.Unix(1770112800, 0).Add(time.Duration(minute) * time.Minute) }
+func at(minute int) time.Time {
+	return time.Unix(1770112800, 0).Add(time.Duration(minute) * time.Minute)
+}
 
 func TestMergeTakesTheLaterEnd(t *testing.T) {
 	early, late := store.Count{Full: at(1), Overdrawn: true}, store.Count{Full: at(2)}

@@ -206,8 +206,10 @@ func TestCountsOfTwoProcesses(t *testing.T) {
 	at := time.Unix(1770112800, 0).UTC()
 	for i := range 20 {
 		count := func(n int64) store.Count {
-			return store.Count{Zone: "z", Key: [16]byte{byte(i)}, Period: time.Hour, Strict: true, Full: at.Add(time.Hour),
-				Events: []store.CountEvents{{At: at.Add(time.Duration(n) * time.Second), N: n}}}
+			return store.Count{
+				Zone: "z", Key: [16]byte{byte(i)}, Period: time.Hour, Strict: true, Full: at.Add(time.Hour),
+				Events: []store.CountEvents{{At: at.Add(time.Duration(n) * time.Second), N: n}},
+			}
 		}
 		one, two := count(1), count(2)
 		var group sync.WaitGroup

@@ -28,6 +28,8 @@ const (
 	codeCanceled       = "57014"
 	codeStarting       = "57P03"
 	codeUnknownSetting = "08P01"
+	codeStatementThere = "42P05"
+	codeNoStatement    = "26000"
 )
 
 // explain adds what to do to the errors of opening the store.
@@ -56,6 +58,8 @@ func adviceFor(err error) string {
 		return "the server is starting or stopping: try again when it is up"
 	case codeCanceled:
 		return "somebody holds a lock on its tables: look into pg_stat_activity, end that, and start again"
+	case codeStatementThere, codeNoStatement:
+		return "a pooler such as PgBouncer lends connections by the transaction: add default_query_exec_mode=exec to the URL"
 	case codeUnknownSetting:
 		return "a pooler such as PgBouncer takes few parameters: leave others out of the URL"
 	}

@@ -91,7 +91,7 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			}
 			if version >= 1 {
 				mustSQL(t, srv, database, `INSERT INTO api_keys VALUES ('k', 'u1', 'n', 'sk_live_Ab3x', '\x`+strings.Repeat("07", 32)+`', 1, 'USER', 'pro',
-					'["a"]', '[]', '[]', 1770112800, NULL, NULL, 1770112801, '')`)
+					'["a"]', '[]', '[]', 1770112800, NULL, 1770112800, 1770112801, '')`)
 			}
 			if version >= 2 {
 				mustSQL(t, srv, database, `INSERT INTO revocations VALUES ('r', 'subject', '', 'u1', 1770112800, 1770112800, NULL, '')`)
@@ -200,8 +200,10 @@ func TestOpenRefuses(t *testing.T) {
 			mustSQL(t, srv, "postgres", `CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0`)
 			return srv.URL("ascii")
 		}, want: []string{"its encoding is SQL_ASCII and must be UTF8", "createdb"}},
-		{name: "no such database", url: func(string) string { return srv.URL("nowhere") },
-			want: []string{`database "nowhere" does not exist`, "make the database: `createdb"}},
+		{
+			name: "no such database", url: func(string) string { return srv.URL("nowhere") },
+			want: []string{`database "nowhere" does not exist`, "make the database: `createdb"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			database := srv.NewDatabase(t)

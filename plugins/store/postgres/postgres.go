@@ -166,8 +166,7 @@ func (s *Store) transact(ctx context.Context, lock string, f func(ctx context.Co
 
 // codeOf returns the SQLSTATE of an error; empty if it has none.
 func codeOf(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
 	}
 	return ""

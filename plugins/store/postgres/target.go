@@ -163,7 +163,7 @@ func withoutPassword(text string) (without, password string, err error) {
 		return "", "", errURL
 	}
 	// What stands where a port should may be the password of a URL without host.
-	for _, host := range strings.Split(authority, ",") {
+	for host := range strings.SplitSeq(authority, ",") {
 		if end := strings.LastIndexByte(host, ']'); end >= 0 {
 			host = host[end+1:]
 		}

@@ -45,8 +45,10 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseTakesOptions(t *testing.T) {
-	target, err := Parse(Options{URL: plugins.NewSecret("postgres://u@localhost/gw?default_query_exec_mode=exec&application_name=mine"),
-		Password: plugins.NewSecret("p@:/?#% "), MaxConnections: 3, Timeout: time.Second})
+	target, err := Parse(Options{
+		URL:      plugins.NewSecret("postgres://u@localhost/gw?default_query_exec_mode=exec&application_name=mine"),
+		Password: plugins.NewSecret("p@:/?#% "), MaxConnections: 3, Timeout: time.Second,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,8 +103,10 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			}
 			wantKeys, wantRevocations, wantAudit := []plugins.APIKey{}, []plugins.Revocation{}, []store.AuditEntry{}
 			if version >= 1 {
-				wantKeys = []plugins.APIKey{{ID: "k", Owner: "u1", Name: "n", Prefix: "sk_live_Ab3x", Hash: hash[:], PepperVersion: 1, Role: "USER", Tier: "pro",
-					Scopes: []string{"a"}, CreatedAt: at, RevokedAt: at.Add(time.Second)}}
+				wantKeys = []plugins.APIKey{{
+					ID: "k", Owner: "u1", Name: "n", Prefix: "sk_live_Ab3x", Hash: hash[:], PepperVersion: 1, Role: "USER", Tier: "pro",
+					Scopes: []string{"a"}, CreatedAt: at, RevokedAt: at.Add(time.Second),
+				}}
 			}
 			if version >= 2 {
 				wantRevocations = []plugins.Revocation{{ID: "r", Kind: plugins.RevokeSubject, Value: "u1", IssuedBefore: at, CreatedAt: at}}
@@ -126,8 +128,10 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			}
 			wantUsers := []plugins.User{}
 			if version >= 4 {
-				wantUsers = []plugins.User{{ID: "u1", Email: "u1@example.com", Address: "U1@example.com", FullName: "U One", PasswordHash: plugins.NewSecret("$argon2id$"),
-					Role: "USER", Tier: "pro", Scopes: []string{"a"}, CreatedAt: at, PasswordSetAt: at, Epoch: 1}}
+				wantUsers = []plugins.User{{
+					ID: "u1", Email: "u1@example.com", Address: "U1@example.com", FullName: "U One", PasswordHash: plugins.NewSecret("$argon2id$"),
+					Role: "USER", Tier: "pro", Scopes: []string{"a"}, CreatedAt: at, PasswordSetAt: at, Epoch: 1,
+				}}
 				want := plugins.TokenFamily{ID: "f", User: "u1", Issuer: "main", Current: "j", CreatedAt: at, ExpiresAt: at.Add(time.Second)}
 				if f, err := s.Family(t.Context(), "f"); err != nil || f != want {
 					t.Errorf("family = %+v, %v; want %+v", f, err, want)

@@ -167,10 +167,11 @@ func newReader(ctx context.Context, path string) (*reader, error) {
 	db.SetMaxIdleConns(readers)
 	r := &reader{db, map[string]*sql.Stmt{}}
 	for _, query := range []string{sqlstore.KeyByHash, sqlstore.Version} {
-		if r.prepared[query], err = db.PrepareContext(ctx, query); err != nil {
-			delete(r.prepared, query)
+		stmt, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // Close does
+		if err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
+		r.prepared[query] = stmt
 	}
 	return r, nil
 }

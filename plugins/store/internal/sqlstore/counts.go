@@ -45,10 +45,11 @@ const (
 	mergeCounts = ` ON CONFLICT (zone, key, period, strict) DO UPDATE SET full_at = excluded.full_at, overdrawn = excluded.overdrawn, events = excluded.events
 		WHERE excluded.full_at > counts.full_at OR counts.strict OR excluded.full_at = counts.full_at AND excluded.overdrawn > counts.overdrawn`
 
-	// InsertCounts adds or merges the counts of CountColumns, and StrictCounts selects
-	// the strict ones of the first three, for a database that has arrays.
+	// InsertCounts adds or merges the counts of CountColumns, for a database that has
+	// arrays.
 	InsertCounts = `INSERT INTO counts (` + countColumns + `)
 		SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::boolean[], $5::bigint[], $6::boolean[], $7::text[])` + mergeCounts
+	// StrictCounts selects the strict ones by the first three of CountColumns.
 	StrictCounts = selectCounts + ` WHERE strict AND (zone, key, period) IN (SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[]))`
 )
 

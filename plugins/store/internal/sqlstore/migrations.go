@@ -85,7 +85,7 @@ func Apply(ctx context.Context, tx *sql.Tx, migrations []Migration) error {
 			return fmt.Errorf("applying migration %s: %w", m.Name, err)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO schema_migrations (version, checksum, applied_at) VALUES ($1, $2, $3)`,
-			m.Version, m.Checksum, time.Now().Unix()); err != nil {
+			m.Version, m.Checksum, time.Now().Unix()); err != nil { //nolint:forbidigo // for people to read; nothing is decided by it
 			return fmt.Errorf("noting migration %s: %w", m.Name, err)
 		}
 	}

@@ -322,6 +322,7 @@ func (s *Server) Replica(t testing.TB) *Server {
 	t.Helper()
 	r := &Server{bin: s.bin, as: s.as}
 	var err error
+	//nolint:usetesting // t.TempDir is too long for a socket, and the user's alone
 	if r.dir, err = os.MkdirTemp("", "pg"); err != nil {
 		t.Fatal(err)
 	}
