@@ -89,17 +89,22 @@ func (in revocationInput) revocation(app *App, now time.Time) (plugins.Revocatio
 			last = rev.IssuedBefore
 		}
 	}
-	longest := revocationKept
-	for _, issuer := range app.Issuers {
-		longest = max(longest, time.Duration(issuer.MaxLifetime)+bearer.MaxLeeway)
-	}
 	if rev.Kind != plugins.RevokeSigningKey {
 		// A key that got out signs new tokens for ever.
-		rev.ExpiresAt = last.Add(longest)
+		rev.ExpiresAt = last.Add(app.revocationsKept())
 	}
 	var err error
 	rev.ID, err = apikey.NewID()
 	return rev, err
+}
+
+// revocationsKept is how long a revocation of many tokens is kept.
+func (a *App) revocationsKept() time.Duration {
+	longest := revocationKept
+	for _, issuer := range a.Issuers {
+		longest = max(longest, time.Duration(issuer.MaxLifetime)+bearer.MaxLeeway)
+	}
+	return longest
 }
 
 func listRevocations(r *adminRequest) (int, any, error) {

@@ -63,6 +63,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    issuer <name> {
 //	        secret           <secret>
 //	        public_key       <pem or file>
+//	        private_key      <pem or file>
 //	        jwks             <url>
 //	        discovery        <url>
 //	        algorithms       <name>...
@@ -231,6 +232,7 @@ func (a *App) issuerBlock(d *caddyfile.Dispenser) error {
 			return secretWord(d, &issuer.Secret)
 		},
 		"public_key":       func() error { return secretWord(d, &issuer.PublicKey) },
+		"private_key":      func() error { return secretWord(d, &issuer.PrivateKey) },
 		"jwks":             func() error { return word(d, &issuer.JWKS) },
 		"discovery":        func() error { return word(d, &issuer.Discovery) },
 		"algorithms":       func() error { return words(d, &issuer.Algorithms) },

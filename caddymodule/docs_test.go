@@ -248,6 +248,7 @@ func TestDocsOptions(t *testing.T) {
 		{"gateway.md", "{\n gateway {\n limiter memory {\n nonsense\n }\n }\n}\n", 1},
 		{"gateway.md", "{\n gateway {\n limiter redis redis://localhost {\n nonsense\n }\n }\n}\n", 6},
 		{"gateway_errors.md", site("gateway_errors {\n nonsense\n}"), 5},
+		{"gateway_accounts.md", site("gateway_accounts /v1 {\n nonsense\n}"), 11},
 		{"gateway_errors.md", site("gateway_errors {\n rule status 500 {\n nonsense 1\n }\n}"), 3},
 		{"gateway_auth.md", site("gateway_auth {\n nonsense\n}"), 9},
 		{"gateway_auth.md", site("gateway_auth {\n identity_token {\n nonsense\n }\n}"), 5},

@@ -223,6 +223,10 @@ func (d *dryRun) handler(handler caddyhttp.MiddlewareHandler, next caddyhttp.Han
 			return h.ServeHTTP(w, r, next)
 		case *caddyhttp.StaticResponse:
 			return d.respond(h, w, r, next)
+		case *Accounts:
+			if !h.serves(r) {
+				return next.ServeHTTP(w, r)
+			}
 		case *caddyauth.Authentication:
 			if known(h.Providers) {
 				return h.ServeHTTP(w, r, next)

@@ -225,6 +225,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	source := sourceGateway
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		p = e.translator.FromDenial(refused.denial)
+		p.Fields = refused.fields
 	} else if unavailable, ok := errors.AsType[*plugins.Unavailable](err); ok {
 		p = e.translator.FromUnavailable(unavailable)
 	} else {

@@ -18,10 +18,11 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
+	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
 )
 
 // Issuer is a party whose tokens are taken. Exactly one of Secret, PublicKey,
-// JWKS and Discovery is given.
+// PrivateKey, JWKS and Discovery is given.
 type Issuer struct {
 	// Name is how the config, the log and {http.auth.user.issuer} call the issuer.
 	Name string `json:"name"`
@@ -35,6 +36,10 @@ type Issuer struct {
 	// {file.*} are supported.
 	PublicKey string `json:"public_key,omitempty"`
 
+	// PrivateKey is one private key in PEM, Ed25519, EC or RSA, or the path of such a
+	// file: gateway_accounts signs with it, and tokens are checked by its public half.
+	// Placeholders {env.*} and {file.*} are supported.
+	PrivateKey string `json:"private_key,omitempty"`
 	// JWKS is the URL of the issuer's key set.
 	JWKS string `json:"jwks,omitempty"`
 
@@ -119,6 +124,16 @@ func (i *Issuer) config() (bearer.IssuerConfig, error) {
 			c.PublicKey = []byte(key.Reveal())
 		}
 	}
+	if i.PrivateKey != "" {
+		if i.Secret != "" || i.PublicKey != "" || i.JWKS != "" || i.Discovery != "" {
+			return c, fmt.Errorf("issuer %s: private_key stands alone: its public half checks the tokens; make a second issuer for other keys", i.Name)
+		}
+		signer, err := i.signer(c)
+		if err != nil {
+			return c, err
+		}
+		c.PublicKey = signer.PublicKey()
+	}
 	for name, path := range i.Claims {
 		into := map[string]*string{
 			"subject": &c.Claims.Subject, "role": &c.Claims.Role, "tier": &c.Claims.Tier,
@@ -159,6 +174,28 @@ func (i *Issuer) warn() {
 			zap.String("issuer", i.Name), zap.String("at", i.At))
 	}
 }
+
+// signer makes tokens that the issuer's own rules take. c is the issuer's config.
+func (i *Issuer) signer(c bearer.IssuerConfig) (*mint.Signer, error) {
+	s := mint.SignerConfig{Secret: c.Secret, Algorithms: c.Algorithms, Types: c.Types, Iss: c.Iss, Claims: c.Claims}
+	if len(c.Audiences) != 0 {
+		s.Audience = c.Audiences[0]
+	}
+	if i.PrivateKey != "" {
+		var err error
+		if s.PrivateKey, err = resolvePEM("issuer "+i.Name+": private_key", i.PrivateKey); err != nil {
+			return nil, err
+		}
+	}
+	signer, err := mint.NewSigner(s)
+	if err != nil {
+		return nil, fmt.Errorf("issuer %s: %w", i.Name, err)
+	}
+	return signer, nil
+}
+
+// signs reports whether there is a key to sign with.
+func (i *Issuer) signs() bool { return i.Secret != "" || i.PrivateKey != "" }
 
 // verifierRef is a pooled verifier: configurations whose issuers are the same
 // share its keys and its cache of verified tokens.

@@ -74,7 +74,7 @@ func (x *exchange) provided(err error) error {
 	}
 	last := x.steps[x.stepCount-1]
 	if denial, ok := last.of.(*plugins.Denial); ok && last.policy == policyAuth && last.result == stepRefused {
-		return caddyhttp.HandlerError{StatusCode: denial.Status, Err: &refusal{denial}}
+		return caddyhttp.HandlerError{StatusCode: denial.Status, Err: &refusal{denial: denial}}
 	}
 	if failure, ok := last.of.(error); ok && last.policy == policyAuth && last.result == stepUndecided {
 		return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: failure}

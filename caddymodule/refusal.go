@@ -12,6 +12,7 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/decision"
+	"github.com/ainative/portcullis/plugins/problem"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -23,6 +24,8 @@ const defaultRetryAfter = 5 * time.Second
 // Its text is for the log; clients get Denial.Detail.
 type refusal struct {
 	denial *plugins.Denial
+	// fields are what is wrong with the body, where that is why.
+	fields []problem.FieldError
 }
 
 func (e *refusal) Error() string {
@@ -54,9 +57,10 @@ const (
 	policyAuth
 	policyRoles
 	policyLimit
+	policyAccounts
 )
 
-var policyNames = [...]string{"gateway_errors", "gateway_auth", "gateway_roles", "gateway_limit"}
+var policyNames = [...]string{"gateway_errors", "gateway_auth", "gateway_roles", "gateway_limit", "gateway_accounts"}
 
 // String is the name as in the Caddyfile.
 func (p policyName) String() string { return policyNames[p] }
@@ -64,7 +68,7 @@ func (p policyName) String() string { return policyNames[p] }
 // refuse says no: it sets the headers that belong to the denial and returns the
 // error that ends the chain. The headers reach the client by whichever way the
 // error is answered, handle_errors included.
-func (j *judge) refuse(w http.ResponseWriter, r *http.Request, x *exchange, d *plugins.Denial) error {
+func (j *judge) refuse(w http.ResponseWriter, r *http.Request, x *exchange, d *plugins.Denial, fields ...problem.FieldError) error {
 	x.step(j.policy, stepRefused, d)
 	h := w.Header()
 	if len(d.Challenges) != 0 {
@@ -74,7 +78,7 @@ func (j *judge) refuse(w http.ResponseWriter, r *http.Request, x *exchange, d *p
 		h["Retry-After"] = []string{strconv.Itoa(ratelimit.RetrySeconds(d.RetryAfter))}
 	}
 	noStore(h)
-	err := &refusal{d}
+	err := &refusal{d, fields}
 	j.unwatched(w, r, x, d.Status, err)
 	// Not caddyhttp.Error: its id and stack trace cost more than the decision, and
 	// the request id and the reason say more.

@@ -1,6 +1,6 @@
 // Package caddymodule makes the gateway's policies Caddy modules: the app
-// `gateway`, the handlers gateway_errors, gateway_auth, gateway_roles and
-// gateway_limit, the matcher gateway_role, the admin API and the command
+// `gateway`, the handlers gateway_errors, gateway_accounts, gateway_auth,
+// gateway_roles and gateway_limit, the matcher gateway_role, the admin API and the command
 // `caddy gateway`. It is the only package that imports Caddy, and holds no
 // policy: it reads configuration, calls the packages under plugins and writes
 // what they decide.
@@ -21,6 +21,7 @@ func init() {
 	caddy.RegisterModule(MemoryLimiter{})
 	caddy.RegisterModule(RedisLimiter{})
 	caddy.RegisterModule(Errors{})
+	caddy.RegisterModule(Accounts{})
 	caddy.RegisterModule(Auth{})
 	caddy.RegisterModule(Roles{})
 	caddy.RegisterModule(RateLimit{})
@@ -30,6 +31,7 @@ func init() {
 
 	httpcaddyfile.RegisterGlobalOption("gateway", parseApp)
 	httpcaddyfile.RegisterHandlerDirective("gateway_errors", parseHandler[Errors])
+	httpcaddyfile.RegisterDirective("gateway_accounts", parseAccounts)
 	httpcaddyfile.RegisterHandlerDirective("gateway_auth", parseHandler[Auth])
 	httpcaddyfile.RegisterHandlerDirective("gateway_roles", parseHandler[Roles])
 	httpcaddyfile.RegisterHandlerDirective("gateway_limit", parseHandler[RateLimit])
@@ -37,7 +39,9 @@ func init() {
 	// Inside `header`, so that the site's CORS headers are on refusals too, and
 	// outside everything that can fail.
 	httpcaddyfile.RegisterDirectiveOrder("gateway_errors", httpcaddyfile.Before, "redir")
-	// After rewrites, so that policies see the path that the upstream sees.
+	// After rewrites, so that policies see the path that the upstream sees; accounts
+	// before authentication, which would refuse who wants to log in.
+	httpcaddyfile.RegisterDirectiveOrder("gateway_accounts", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_auth", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_roles", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_limit", httpcaddyfile.Before, "basicauth")

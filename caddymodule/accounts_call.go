@@ -1,0 +1,341 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/accounts"
+	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/problem"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// accountCall is one request to a path of accounts.
+type accountCall struct {
+	*Accounts
+	w http.ResponseWriter
+	r *http.Request
+	x *exchange
+	// id is that of the key in the path.
+	id string
+}
+
+// userJSON is an account as its owner and the admin API see it.
+type userJSON struct {
+	ID            string   `json:"id"`
+	Email         string   `json:"email"`
+	FullName      string   `json:"full_name"`
+	Role          string   `json:"role"`
+	Tier          string   `json:"tier"`
+	Scopes        []string `json:"scopes"`
+	CreatedAt     *string  `json:"created_at"`
+	PasswordSetAt *string  `json:"password_set_at"`
+	DisabledAt    *string  `json:"disabled_at"`
+	// Password is one that was made, shown once.
+	Password string `json:"password,omitempty"`
+}
+
+func showUser(u plugins.User) userJSON {
+	return userJSON{
+		ID: u.ID, Email: u.Address, FullName: u.FullName, Role: u.Role, Tier: u.Tier, Scopes: orEmpty(u.Scopes),
+		CreatedAt: timeOrNull(u.CreatedAt), PasswordSetAt: timeOrNull(u.PasswordSetAt), DisabledAt: timeOrNull(u.DisabledAt),
+	}
+}
+
+// callerJSON is who calls. What only an account has is null without one.
+type callerJSON struct {
+	ID        string   `json:"id"`
+	Email     *string  `json:"email"`
+	FullName  *string  `json:"full_name"`
+	Role      string   `json:"role"`
+	Roles     []string `json:"roles"`
+	Tier      string   `json:"tier"`
+	Scopes    []string `json:"scopes"`
+	Scheme    string   `json:"scheme"`
+	CreatedAt *string  `json:"created_at"`
+}
+
+// tokenJSON is a token as OAuth2 has it (RFC 6749 section 5.1), and the role.
+type tokenJSON struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Role        string `json:"role"`
+}
+
+// answer writes JSON that no cache may keep.
+func (c *accountCall) answer(status int, body any) error {
+	h := c.w.Header()
+	h["Content-Type"] = []string{"application/json"}
+	noStore(h)
+	c.w.WriteHeader(status)
+	return json.NewEncoder(c.w).Encode(body)
+}
+
+func (c *accountCall) grant(g *accounts.Grant, refusal *accounts.Refusal, err error) error {
+	if refusal != nil || err != nil {
+		return c.end(refusal, err)
+	}
+	return c.answer(http.StatusOK, tokenJSON{g.Token.Reveal(), "bearer", int64(g.ExpiresIn / time.Second), g.Role})
+}
+
+// end answers for a refusal, or for what could not be decided.
+func (c *accountCall) end(refusal *accounts.Refusal, err error) error {
+	if err != nil {
+		return c.judge.undecided(c.w, c.r, c.x, err)
+	}
+	d := refusal.Denial
+	if d.Status == http.StatusUnauthorized && d.Reason == plugins.ReasonLoginFailed {
+		// RFC 9110 wants a challenge. It is the bare one: no credential was refused.
+		d.Challenges = []string{c.auth.headers.Challenge(c.auth.Realm, &plugins.Denial{Reason: plugins.ReasonNoCredential})}
+	}
+	fields := make([]problem.FieldError, 0, len(refusal.Fields))
+	for _, f := range refusal.Fields {
+		fields = append(fields, problem.FieldError(f))
+	}
+	return c.judge.refuse(c.w, c.r, c.x, d, fields...)
+}
+
+func (c *accountCall) refuseMethod(path accountPath) error {
+	allowed := slices.Sorted(maps.Keys(path))
+	if path[http.MethodGet] != nil {
+		allowed = append(allowed, http.MethodHead)
+	}
+	c.w.Header()["Allow"] = []string{strings.Join(allowed, ", ")}
+	return c.judge.refuse(c.w, c.r, c.x, &plugins.Denial{
+		Status: http.StatusMethodNotAllowed, Reason: plugins.ReasonMethodNotAllowed, Value: clip(c.r.Method, 16), Bound: strings.Join(allowed, ", "),
+	})
+}
+
+// origin is where the request comes from.
+func (c *accountCall) origin() accounts.Origin {
+	addr := clientIP(c.r)
+	network, known := ratelimit.AnonymousSubject(addr)
+	if !known {
+		return accounts.Origin{}
+	}
+	return accounts.Origin{Address: addr.String(), Network: network}
+}
+
+// read reads the body, whole or not at all.
+func (c *accountCall) read() ([]byte, *accounts.Refusal, error) {
+	if c.r.ContentLength > accounts.MaxBody {
+		return nil, accounts.TooLarge(), nil
+	}
+	body, err := io.ReadAll(io.LimitReader(c.r.Body, accounts.MaxBody+1))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || len(body) > accounts.MaxBody {
+		return nil, accounts.TooLarge(), nil
+	}
+	return body, nil, err
+}
+
+// body reads a body and takes it apart. ok is false where err is what becomes of
+// the request.
+func (c *accountCall) body(parse func(contentType string, body []byte) (*accounts.Body, *accounts.Refusal)) (b *accounts.Body, ok bool, err error) {
+	read, refusal, err := c.read()
+	if err != nil {
+		return nil, false, caddyhttp.Error(http.StatusBadRequest, err)
+	}
+	if refusal == nil {
+		b, refusal = parse(c.r.Header.Get("Content-Type"), read)
+	}
+	if refusal != nil {
+		return nil, false, c.end(refusal, nil)
+	}
+	return b, true, nil
+}
+
+// optionalBody is body for a request that may have none.
+func (c *accountCall) optionalBody() (*accounts.Body, bool, error) {
+	return c.body(func(contentType string, body []byte) (*accounts.Body, *accounts.Refusal) {
+		if len(body) == 0 {
+			contentType, body = "", []byte("{}")
+		}
+		return accounts.ParseJSON(contentType, body)
+	})
+}
+
+// caller finds who calls, as gateway_auth does. p is nil where err is what becomes
+// of the request.
+func (c *accountCall) caller() (p *plugins.Principal, err error) {
+	p, denial, failure := c.auth.identify(c.r, c.x)
+	switch {
+	case failure != nil:
+		return nil, c.auth.judge.undecided(c.w, c.r, c.x, failure)
+	case denial != nil:
+		return nil, c.auth.deny(c.w, c.r, c.x, denial)
+	}
+	c.known(p)
+	return p, nil
+}
+
+// known notes who calls, for the log and what is counted.
+func (c *accountCall) known(p *plugins.Principal) {
+	c.x.principal = p
+	c.x.step(policyAuth, stepPassed, p)
+	setUserPlaceholders(c.r, p, c.app.tierOf(p).Name)
+}
+
+// charged finds who calls and charges the request to their limits, as
+// gateway_limit does, and then serves it.
+func (c *accountCall) charged(serve func(p *plugins.Principal) error) error {
+	p, err := c.caller()
+	if p == nil {
+		return err
+	}
+	return c.charge(func() error { return serve(p) })
+}
+
+func (c *accountCall) charge(serve func() error) error {
+	return c.limit.ServeHTTP(c.w, c.r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		c.w = w
+		return serve()
+	}))
+}
+
+func (c *accountCall) register() error {
+	b, ok, err := c.body(accounts.ParseJSON)
+	if !ok {
+		return err
+	}
+	u, refusal, err := c.service.Register(c.r.Context(), c.origin(), b)
+	if refusal != nil || err != nil {
+		return c.end(refusal, err)
+	}
+	return c.answer(http.StatusCreated, showUser(u))
+}
+
+func (c *accountCall) logInJSON() error { return c.logIn(accounts.ParseJSON) }
+
+// logInForm is the password grant of OAuth2 as FastAPI's clients send it.
+func (c *accountCall) logInForm() error { return c.logIn(accounts.ParseForm) }
+
+func (c *accountCall) logIn(parse func(string, []byte) (*accounts.Body, *accounts.Refusal)) error {
+	b, ok, err := c.body(parse)
+	if !ok {
+		return err
+	}
+	return c.grant(c.service.LogIn(c.r.Context(), c.origin(), b))
+}
+
+// presented judges the token that the caller came with, for renewal. found is
+// false where err is what becomes of the request.
+func (c *accountCall) presented(window time.Duration) (p accounts.Presented, found bool, err error) {
+	credential, any, denial := c.auth.headers.Find(c.r)
+	switch {
+	case denial != nil:
+		return p, false, c.auth.deny(c.w, c.r, c.x, denial)
+	case !any:
+		return p, false, c.auth.deny(c.w, c.r, c.x, auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization"))
+	}
+	o, err := c.app.records.open(c.r.Context())
+	if err == nil {
+		err = o.revocationsStale()
+	}
+	if err != nil {
+		return p, false, c.judge.undecided(c.w, c.r, c.x, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err})
+	}
+	token, denial, err := c.scheme.Renewable(c.r.Context(), credential.Value, window)
+	switch {
+	case err != nil:
+		return p, false, c.auth.judge.undecided(c.w, c.r, c.x, err)
+	case denial != nil:
+		return p, false, c.auth.deny(c.w, c.r, c.x, denial)
+	}
+	return accounts.Presented{Principal: token.Principal, Family: token.Family, Revoked: token.Revoked}, true, nil
+}
+
+func (c *accountCall) refresh() error {
+	p, found, err := c.presented(c.window)
+	if !found {
+		return err
+	}
+	grant, refusal, err := c.service.Refresh(c.r.Context(), c.origin(), p)
+	if refusal != nil && refusal.Denial.Status == http.StatusUnauthorized {
+		// A bad token is a failed attempt, here as everywhere.
+		return c.auth.deny(c.w, c.r, c.x, refusal.Denial)
+	}
+	if grant != nil {
+		c.known(p.Principal)
+	}
+	return c.grant(grant, refusal, err)
+}
+
+func (c *accountCall) logOut() error {
+	caller, err := c.caller()
+	if caller == nil {
+		return err
+	}
+	p := accounts.Presented{Principal: caller}
+	if credential, any, _ := c.auth.headers.Find(c.r); any && caller.Scheme == plugins.SchemeBearer && caller.Issuer == c.Issuer {
+		// It is good: only its family is of interest.
+		if token, _, _ := c.scheme.Renewable(c.r.Context(), credential.Value, 0); token != nil {
+			p.Family = token.Family
+		}
+	}
+	refusal, err := c.service.LogOut(c.r.Context(), c.origin(), p)
+	if refusal != nil || err != nil {
+		return c.end(refusal, err)
+	}
+	return c.answer(http.StatusOK, map[string]string{"detail": "Logged out"})
+}
+
+func (c *accountCall) me() error {
+	return c.charged(func(p *plugins.Principal) error {
+		owner, refusal, err := c.service.OwnerOf(c.r.Context(), p)
+		if refusal != nil || err != nil {
+			return c.end(refusal, err)
+		}
+		shown := callerJSON{
+			ID: p.Subject, Roles: orEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: orEmpty(p.Scopes), Scheme: p.Scheme,
+		}
+		if len(p.Roles) != 0 {
+			shown.Role = p.Roles[0]
+		}
+		if u := owner.User; u.ID != "" {
+			shown.Email, shown.FullName, shown.CreatedAt = &u.Address, &u.FullName, timeOrNull(u.CreatedAt)
+		}
+		return c.answer(http.StatusOK, shown)
+	})
+}
+
+func (c *accountCall) changePassword() error {
+	return c.charged(func(p *plugins.Principal) error {
+		b, ok, err := c.body(accounts.ParseJSON)
+		if !ok {
+			return err
+		}
+		return c.grant(c.service.ChangePassword(c.r.Context(), c.origin(), p, b))
+	})
+}
+
+// usage lists what is left of the caller's limits. Asking costs nothing.
+func (c *accountCall) usage() error {
+	p, err := c.caller()
+	if p == nil {
+		return err
+	}
+	rows, err := c.app.usage(c.r.Context(), p.Owner, p)
+	if err != nil {
+		return c.judge.undecided(c.w, c.r, c.x, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err})
+	}
+	return c.answer(http.StatusOK, rows)
+}
+
+// publicKeys answers with the key set. It is public, and may be kept for a while.
+func (c *accountCall) publicKeys() error {
+	h := c.w.Header()
+	h["Content-Type"] = []string{"application/jwk-set+json"}
+	h["Cache-Control"] = []string{"public, max-age=300"}
+	_, err := c.w.Write(c.signer.Keys())
+	return err
+}
