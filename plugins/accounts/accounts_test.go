@@ -888,3 +888,25 @@ func TestOwnKeys(t *testing.T) {
 	_, refusal, err := b.OwnerOf(t.Context(), token)
 	wantNo(t, "disabled", refusal, err, http.StatusUnauthorized, plugins.ReasonAccountDisabled)
 }
+
+// Of two who set a password at once the second hears that the account has changed.
+func TestChangePasswordTwiceAtOnce(t *testing.T) {
+	b := newBench()
+	u := b.register(t, "user@example.com")
+	_, p := b.logIn(t, "user@example.com")
+	derive := b.Config.Hasher.options.Derive
+	calls := 0
+	b.Config.Hasher.options.Derive = func(password, salt []byte, time, memory uint32, threads uint8, n uint32) []byte {
+		if calls++; calls == 2 {
+			other := b.store.users[u.ID]
+			other.PasswordHash = plugins.NewSecret("another")
+			b.store.users[u.ID] = other
+		}
+		return derive(password, salt, time, memory, threads, n)
+	}
+	_, refusal, err := b.ChangePassword(t.Context(), here, p.Principal, body(t, `{"current_password":"`+goodPassword+`","new_password":"AnotherPass456"}`))
+	wantNo(t, "twice at once", refusal, err, http.StatusConflict, plugins.ReasonAccountChanged)
+	if got := b.store.users[u.ID].PasswordHash.Reveal(); got != "another" {
+		t.Errorf("the second took the first's place: %q", got)
+	}
+}
