@@ -117,14 +117,14 @@ func mutatePackage(root, pkg, work string, known *equivalents, only map[string]b
 		switch {
 		case only != nil && !only[m.key()]:
 		case equivalent:
-			all = append(all, outcome{m, "equivalent", reason})
+			all = append(all, outcome{m, "equivalent", reason}.show())
 		default:
 			todo = append(todo, m)
 		}
 	}
 	fmt.Printf("# %s: %d mutants, %d to run\n", pkg, len(source.mutants), len(todo))
 	if len(todo) == 0 {
-		return show(all), nil
+		return all, nil
 	}
 	binary, err := source.build(root, work)
 	if err != nil {
@@ -143,20 +143,18 @@ func mutatePackage(root, pkg, work string, known *equivalents, only map[string]b
 			o := binary.run(m)
 			mu.Lock()
 			defer mu.Unlock()
-			all = append(all, o)
+			all = append(all, o.show())
 		})
 	}
 	running.Wait()
-	return show(all), nil
+	slices.SortStableFunc(all, func(a, b outcome) int { return cmp.Compare(a.id, b.id) })
+	return all, nil
 }
 
-// show prints outcomes in the order of the source.
-func show(all []outcome) []outcome {
-	slices.SortStableFunc(all, func(a, b outcome) int { return cmp.Compare(a.id, b.id) })
-	for _, o := range all {
-		fmt.Printf("%-10s %s\t(%s)\n", o.verdict, o.mutant, o.by)
-	}
-	return all
+// show prints an outcome as soon as it is known: a run takes its time.
+func (o outcome) show() outcome {
+	fmt.Printf("%-10s %s\t(%s)\n", o.verdict, o.mutant, o.by)
+	return o
 }
 
 // report prints the sum and remembers the survivors for --again.

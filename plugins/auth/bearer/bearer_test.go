@@ -173,6 +173,11 @@ func TestAuthenticateSorts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an algorithm without a name is malformed whoever the issuer is", func(t *testing.T) {
+		if parsed, denial := scan(hs256(t, `{"alg":""}`, mustJSON(t, goodClaims()))); denial == nil || denial.Value != "alg is empty" {
+			t.Errorf("got %+v, %+v", parsed, denial)
+		}
+	})
 	t.Run("the refusal says what was found", func(t *testing.T) {
 		_, denial, _ := s.Authenticate(context.Background(), bearerOf(good+".a"))
 		if denial == nil || denial.Value != "3 dots" || denial.Bound != "exactly 2 dots" {

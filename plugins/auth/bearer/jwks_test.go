@@ -1120,7 +1120,12 @@ func TestRefreshJoins(t *testing.T) {
 
 // Close returns when nothing runs any more.
 func TestCloseWaits(t *testing.T) {
-	bubble(t, hangs, nil, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+	lingers := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		time.Sleep(time.Second)
+		return nil, r.Context().Err()
+	}
+	bubble(t, lingers, nil, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
 		if err := s.verifier.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -1177,15 +1182,27 @@ func TestJWKSStorageRaces(t *testing.T) {
 		})
 	})
 	t.Run("what failed to be stored is stored next time", func(t *testing.T) {
-		g := &gate{memory: memory{err: errors.New("disk full")}}
-		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Storage = g }, func(t *testing.T, _ *Scheme, _ *provider, _ *events) {
+		g := &gate{}
+		fails := func(err error) {
 			g.mu.Lock()
-			g.err = nil
-			g.mu.Unlock()
+			defer g.mu.Unlock()
+			g.err = err
+		}
+		bubble(t, servesKeys(jwkOf(t, "a", k.p256)), func(c *Config) { c.Storage = g }, func(t *testing.T, _ *Scheme, p *provider, e *events) {
+			fails(errors.New("disk full"))
+			p.does(servesKeys(jwkOf(t, "b", k.p256b)))
 			time.Sleep(DefaultRefreshInterval)
 			synctest.Wait()
-			if len(g.values) != 1 {
-				t.Error("it is not")
+			fails(nil)
+			time.Sleep(DefaultRefreshInterval)
+			synctest.Wait()
+			for _, v := range g.values {
+				if !strings.Contains(string(v), `"kid":"b"`) {
+					t.Errorf("stored %s, want key b", v)
+				}
+			}
+			if e.count(EventStorageFailed) == 0 {
+				t.Error("nothing failed")
 			}
 		})
 	})
@@ -1196,8 +1213,8 @@ func TestJWKSStorageRaces(t *testing.T) {
 			close(g.load)
 			synctest.Wait()
 			expect(t, s, es256(t, k.p256b, "b"), "ok")
-			if n := e.count(EventKeysRestored); n != 0 {
-				t.Errorf("%d times restored, want none", n)
+			if restored, loaded := e.count(EventKeysRestored), e.count(EventKeysLoaded); restored != 0 || loaded != 1 {
+				t.Errorf("%d times restored and %d loaded, want none and once", restored, loaded)
 			}
 		})
 	})

@@ -46,6 +46,7 @@ func TestKeyFileReload(t *testing.T) {
 		write([]byte("-----BEGIN PUBLIC KEY-----\nhalf written"))
 		nextPoll()
 		nextPoll()
+		nextPoll()
 		expect(t, s, old, "ok")
 		if h := s.verifier.Health()[0]; h.Source != "public_key" || h.LastError == "" || !h.Usable || h.Age == 0 {
 			t.Errorf("health %+v, want an error and usable keys of some age", h)
