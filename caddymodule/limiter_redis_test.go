@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,4 +216,251 @@ func TestRedisLimiter(t *testing.T) {
 			t.Errorf("got %s, want the health of Redis", answer.Body)
 		}
 	})
+}
+
+// A redisProcess is a Redis on a port, to be stopped, killed and started again.
+type redisProcess struct {
+	t    testing.TB
+	port string
+	args []string
+	cmd  *exec.Cmd
+}
+
+func startRedis(t testing.TB, args ...string) *redisProcess {
+	t.Helper()
+	p := &redisProcess{t: t, port: strconv.Itoa(caddyharness.FreePort(t)), args: args}
+	t.Cleanup(p.kill)
+	p.start()
+	return p
+}
+
+func (p *redisProcess) start() {
+	p.t.Helper()
+	args := append([]string{"--port", p.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", p.t.TempDir()}, p.args...)
+	if len(p.args) > 0 && filepath.IsAbs(p.args[0]) { // a sentinel
+		args = append([]string{p.args[0], "--sentinel", "--port", p.port, "--bind", "127.0.0.1"}, p.args[1:]...)
+	}
+	p.cmd = exec.Command(needProgram(p.t, "redis-server"), args...)
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	await(p.t, "tcp", p.addr())
+}
+
+func (p *redisProcess) addr() string { return "127.0.0.1:" + p.port }
+
+func (p *redisProcess) signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// kill ends it as kill -9 does.
+func (p *redisProcess) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// ask sends one command and returns the first line of the answer.
+func (p *redisProcess) ask(command string) string {
+	p.t.Helper()
+	conn, err := net.Dial("tcp", p.addr())
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
+		return ""
+	}
+	answer := make([]byte, 4096)
+	n, _ := conn.Read(answer)
+	return string(answer[:n])
+}
+
+// until tries until it holds.
+func until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("%s: not within 30s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// fleet is several gateways, and clients who count what they get.
+type fleet struct {
+	t        testing.TB
+	c        *caddyharness.Caddy
+	gateways []string
+}
+
+// answers are the statuses of requests and the longest wait for one.
+type answers struct {
+	mu       sync.Mutex
+	statuses map[int]int
+	slowest  time.Duration
+}
+
+// storm sends n requests of one subject from 12 clients, to all gateways by turns.
+// During is called once a third was answered.
+func (f *fleet) storm(subject string, n int, during func()) *answers {
+	f.t.Helper()
+	auth := bearer(f.t, "sub", subject)
+	got := &answers{statuses: map[int]int{}}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				before := time.Now()
+				resp, err := f.c.Try(http.MethodGet, f.gateways[int(i)%len(f.gateways)]+"/", "", "Authorization", auth)
+				took := time.Since(before)
+				got.mu.Lock()
+				if err != nil {
+					f.t.Error(err)
+				}
+				got.statuses[resp.Status]++
+				got.slowest = max(got.slowest, took)
+				got.mu.Unlock()
+			}
+		})
+	}
+	if during != nil {
+		until(f.t, "answering", func() bool {
+			got.mu.Lock()
+			defer got.mu.Unlock()
+			answered := 0
+			for _, count := range got.statuses {
+				answered += count
+			}
+			return answered >= n/3
+		})
+		during()
+	}
+	all.Wait()
+	return got
+}
+
+func startFleet(t *testing.T, limiter, upstream string) *fleet {
+	t.Helper()
+	options := gatewayOptions(limiter + "\n tier free 60/1h")
+	site := "gateway_errors\n gateway_auth\n gateway_limit\n reverse_proxy $UPSTREAM"
+	f := &fleet{t: t}
+	f.c = start(t, options, site, "$UPSTREAM", upstream)
+	f.gateways = []string{"", otherGateway(t, f.c, options+"\nhttp://127.0.0.1:$PORT {\n"+site+"\n}\n"), otherGateway(t, f.c, options+"\nhttp://127.0.0.1:$PORT {\n"+site+"\n}\n")}
+	return f
+}
+
+// want fails unless every answer is a 200 or a 429 and the 200s are within bounds.
+func (a *answers) want(t *testing.T, what string, least, most int) {
+	t.Helper()
+	if passed := a.statuses[200]; passed < least || passed > most || len(a.statuses) > 2 || a.statuses[429] == 0 && len(a.statuses) > 1 {
+		t.Errorf("%s: got %v, want from %d to %d 200s and else 429s", what, a.statuses, least, most)
+	}
+	t.Logf("%s: %v, the slowest after %s", what, a.statuses, a.slowest.Round(time.Millisecond))
+}
+
+// Three gateways, of which two are processes of their own, on one Redis that is
+// stopped, killed and started again under load.
+func TestRedisBreaksUnderLoad(t *testing.T) {
+	redis := startRedis(t)
+	up := newUpstream(t)
+	f := startFleet(t, "limiter redis redis://"+redis.addr()+" {\n share 0.2\n timeout 250ms\n }", up.addr())
+	breaker := func(want string) func() bool {
+		return func() bool {
+			return strings.Contains(admin(t, f.c, http.MethodGet, "/gateway/health", "").Body, `"breaker":"`+want+`"`)
+		}
+	}
+	f.storm("healthy", 120, nil).want(t, "healthy", 60, 60)
+
+	// Twelve requests before it stops; then each gateway grants a fifth of 60 alone,
+	// and what was on its way is decided by Redis when it goes on.
+	f.storm("stopped", 12, nil).want(t, "before it stops", 12, 12)
+	redis.signal(syscall.SIGSTOP)
+	stopped := f.storm("stopped", 150, nil)
+	stopped.want(t, "stopped", 12, 3*12)
+	until(t, "opening the breaker", breaker("open"))
+	redis.signal(syscall.SIGCONT)
+	until(t, "closing the breaker", breaker("closed"))
+	// All gateways hear of it within a probe; what was used is charged once, and 15
+	// calls at most had timed out.
+	settled := func() int {
+		probe := f.c.Get("/", "Authorization", bearer(t, "sub", "stopped"))
+		left, _ := strconv.Atoi(probe.Header.Get("X-RateLimit-Remaining"))
+		return left
+	}
+	used, asked := 12+stopped.statuses[200], 0
+	until(t, "charging what was used", func() bool {
+		asked++
+		return settled() <= 60-used
+	})
+	if left := settled(); left < 60-used-asked-1-15 {
+		t.Errorf("%d are left of 60 after %d were used and %d asked", left, used, asked)
+	}
+
+	// It is killed under load, and comes back empty.
+	killed := f.storm("killed", 300, func() {
+		redis.kill()
+	})
+	killed.want(t, "killed under load", 12, 60+3*12)
+	redis.start()
+	until(t, "closing the breaker again", breaker("closed"))
+	until(t, "hearing of it on all gateways", func() bool {
+		for i, gateway := range f.gateways {
+			// Where Redis decides, the full limit is known; alone it is a fifth.
+			got := f.c.Get(gateway+"/", "Authorization", bearer(t, "sub", "probe"+strconv.Itoa(i)+strconv.Itoa(int(time.Now().UnixNano()))))
+			if got.Header.Get("X-RateLimit-Remaining") != "59" {
+				return false
+			}
+		}
+		return true
+	})
+	f.storm("afterwards", 120, nil).want(t, "after it came back", 60, 60)
+}
+
+// The sentinels promote a replica under load.
+func TestRedisIsPromotedUnderLoad(t *testing.T) {
+	master := startRedis(t, "--repl-diskless-sync-delay", "0")
+	replica := startRedis(t, "--replicaof", "127.0.0.1 "+master.port)
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	text := "sentinel monitor gateway 127.0.0.1 " + master.port + " 1\nsentinel down-after-milliseconds gateway 500\nsentinel failover-timeout gateway 3000\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sentinel := startRedis(t, file)
+	until(t, "finding the replica", func() bool {
+		return strings.Contains(sentinel.ask("sentinel replicas gateway"), replica.port) && strings.Contains(replica.ask("role"), "connected")
+	})
+	up := newUpstream(t)
+	f := startFleet(t, "limiter redis sentinel://gateway@"+sentinel.addr()+" {\n on_failure closed\n timeout 250ms\n }", up.addr())
+	f.storm("early", 120, nil).want(t, "before", 60, 60)
+	until(t, "replicating", func() bool { return strings.HasPrefix(master.ask("wait 1 1000"), ":1") })
+	got := f.storm("early", 200, func() {
+		master.kill()
+		until(t, "promoting the replica", func() bool {
+			return strings.Contains(sentinel.ask("sentinel get-master-addr-by-name gateway"), replica.port)
+		})
+	})
+	// Not one of those who had nothing left gets through: 429, or 503 while nobody knows.
+	if got.statuses[200] > 1 || got.statuses[429]+got.statuses[503]+got.statuses[200] != 200 {
+		t.Errorf("during the failover: got %v, want 429s and 503s", got.statuses)
+	}
+	t.Logf("during the failover: %v", got.statuses)
+	until(t, "serving again", func() bool {
+		for _, gateway := range f.gateways {
+			if f.c.Get(gateway+"/", "Authorization", bearer(t, "sub", "again")).Status == http.StatusServiceUnavailable {
+				return false
+			}
+		}
+		return true
+	})
+	f.storm("late", 120, nil).want(t, "after", 60, 60)
 }

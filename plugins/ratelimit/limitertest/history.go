@@ -37,3 +37,34 @@ func Excess(history []Admission, limit ratelimit.Limit) int64 {
 	}
 	return int64(math.Ceil(excess - 1e-6))
 }
+
+// A Span is an admission of which only the times before and after it are known,
+// as a client of a limiter somewhere else has them.
+type Span struct{ From, To time.Duration }
+
+// ExcessOfSpans is Excess for a history of spans at cost 1: the most by which the
+// admissions that lie wholly in any window of length W exceed Burst plus Count per
+// Period over W. Where it is above 0 the promise was broken, whenever within its
+// span each admission was.
+func ExcessOfSpans(history []Span, limit ratelimit.Limit) int64 {
+	ends := slices.Clone(history)
+	slices.SortFunc(ends, func(a, b Span) int { return int(a.To - b.To) })
+	starts := slices.Clone(history)
+	slices.SortFunc(starts, func(a, b Span) int { return int(a.From - b.From) })
+	excess := int64(0)
+	for i, start := range starts {
+		if i > 0 && start.From == starts[i-1].From {
+			continue
+		}
+		within := int64(0)
+		for _, s := range ends {
+			if s.From < start.From {
+				continue
+			}
+			within++
+			window := s.To - start.From
+			excess = max(excess, within-limit.Burst-int64(float64(window)*float64(limit.Count)/float64(limit.Period)+1e-6))
+		}
+	}
+	return excess
+}

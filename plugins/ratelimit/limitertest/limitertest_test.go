@@ -46,3 +46,32 @@ func TestTracesAreRead(t *testing.T) {
 		t.Errorf("%d traces", len(traces))
 	}
 }
+
+func TestExcessOfSpans(t *testing.T) {
+	limit := ratelimit.MustParseLimit("60/1m burst 2")
+	spans := func(seconds ...float64) []Span {
+		var h []Span
+		for i := 0; i < len(seconds); i += 2 {
+			h = append(h, Span{time.Duration(seconds[i] * float64(time.Second)), time.Duration(seconds[i+1] * float64(time.Second))})
+		}
+		return h
+	}
+	for _, tc := range []struct {
+		name    string
+		history []Span
+		want    int64
+	}{
+		{"nothing", nil, 0},
+		{"the burst at one instant", spans(5, 5, 5, 5), 0},
+		{"one more", spans(5, 5, 5, 5, 5, 5), 1},
+		{"one more that may have been later", spans(5, 5, 5, 5, 5, 6), 0},
+		{"one more that was not late enough", spans(5, 5, 5, 5, 5, 5.9), 1},
+		{"steady after the burst", spans(0, 0.1, 0, 0.2, 1, 1.1, 2, 2.1), 0},
+		{"two early", spans(0, 0, 0, 0, 0.5, 0.5, 0.5, 0.9, 3, 3), 2},
+		{"out of order", spans(3, 3, 0, 0, 2, 2, 0, 0, 1, 1), 0},
+	} {
+		if got := ExcessOfSpans(tc.history, limit); got != tc.want {
+			t.Errorf("%s: got %d, want %d", tc.name, got, tc.want)
+		}
+	}
+}

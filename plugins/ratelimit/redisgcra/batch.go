@@ -80,19 +80,49 @@ type call struct {
 	state atomic.Int32
 }
 
-// The states of a call.
+// The states of a call: it waits, it is in a pipeline that waits for a connection,
+// it is on its way, or its caller has gone before that.
 const (
 	callQueued int32 = iota
-	callSent
+	callPiped
+	callWritten
 	callAbandoned
 )
 
+// abandon gives the call up and reports whether it may have reached Redis. Where
+// not it never will: a caller who has gone is not charged.
+func (c *call) abandon() (sent bool) {
+	return !c.state.CompareAndSwap(callQueued, callAbandoned) && !c.state.CompareAndSwap(callPiped, callAbandoned)
+}
+
+// result is that of a call that is done. What failed before it was written did
+// not reach Redis.
+func (c *call) result() (*redis.Cmd, bool, error) {
+	err := c.cmd.Err()
+	return c.cmd.Cmd, err == nil || c.state.Load() == callWritten, err
+}
+
 // onceCmd is a command that the library sends once: sending a charge again could
 // charge twice.
-type onceCmd struct{ *redis.Cmd }
+type onceCmd struct {
+	*redis.Cmd
+	// call is nil for a command that nobody waits for.
+	call *call
+}
 
 // NoRetry tells the library so.
-func (onceCmd) NoRetry() bool { return true }
+func (*onceCmd) NoRetry() bool { return true }
+
+// nothing is sent in the place of a call whose caller has gone.
+var nothing = []any{"echo", ""}
+
+// Args is what the library writes.
+func (o *onceCmd) Args() []any {
+	if o.call != nil && !o.call.state.CompareAndSwap(callPiped, callWritten) && o.call.state.Load() == callAbandoned {
+		return nothing
+	}
+	return o.Cmd.Args()
+}
 
 // newBatcher makes one. Prepare is called with each lane before it is used.
 func newBatcher(dial func() redis.UniversalClient, budget time.Duration, cluster bool, prepare func(*lane)) *batcher {
@@ -119,7 +149,8 @@ func newBatcher(dial func() redis.UniversalClient, budget time.Duration, cluster
 // do runs one command about the given Redis key and reports whether it may have
 // reached Redis. The command must not be used again after an error.
 func (b *batcher) do(ctx context.Context, name string, args ...any) (cmd *redis.Cmd, sent bool, err error) {
-	c := &call{cmd: &onceCmd{redis.NewCmd(context.Background(), args...)}, name: name, done: make(chan struct{})}
+	c := &call{name: name, done: make(chan struct{})}
+	c.cmd = &onceCmd{Cmd: redis.NewCmd(context.Background(), args...), call: c}
 	select {
 	case <-b.stop:
 		return nil, false, errClosed
@@ -132,18 +163,16 @@ func (b *batcher) do(ctx context.Context, name string, args ...any) (cmd *redis.
 	}
 	select {
 	case <-c.done:
-		return c.cmd.Cmd, true, c.cmd.Err()
+		return c.result()
 	case <-ctx.Done():
 	case <-b.stop:
 	}
 	select {
 	case <-c.done:
-		return c.cmd.Cmd, true, c.cmd.Err()
+		return c.result()
 	default:
 	}
-	// What was not sent yet never will be: a caller who has gone is not charged.
-	sent = !c.state.CompareAndSwap(callQueued, callAbandoned)
-	return nil, sent, ErrTimeout
+	return nil, c.abandon(), ErrTimeout
 }
 
 func (b *batcher) work(l *lane) {
@@ -164,7 +193,7 @@ func (b *batcher) work(l *lane) {
 
 // gather adds what waits and leaves out what was abandoned.
 func (l *lane) gather(batch []*call) []*call {
-	if !batch[0].state.CompareAndSwap(callQueued, callSent) {
+	if !batch[0].state.CompareAndSwap(callQueued, callPiped) {
 		batch = batch[:0]
 	}
 	// Callers who are ready to run may add their calls before the pipeline leaves:
@@ -173,7 +202,7 @@ func (l *lane) gather(batch []*call) []*call {
 	for len(batch) < pipelineMax {
 		select {
 		case c := <-l.queue:
-			if c.state.CompareAndSwap(callQueued, callSent) {
+			if c.state.CompareAndSwap(callQueued, callPiped) {
 				batch = append(batch, c)
 			}
 		default:
@@ -209,9 +238,9 @@ func (b *batcher) exec(batch []*call) {
 		serial = "portcullis-" + strconv.FormatUint(b.serial.Add(1), 36)
 		if b.shards != nil {
 			// ECHO would go to any node, a script goes to that of its key.
-			echo = &onceCmd{redis.NewCmd(ctx, "eval", "return ARGV[1]", 1, batch[0].name, serial)}
+			echo = &onceCmd{Cmd: redis.NewCmd(ctx, "eval", "return ARGV[1]", 1, batch[0].name, serial)}
 		} else {
-			echo = &onceCmd{redis.NewCmd(ctx, "echo", serial)}
+			echo = &onceCmd{Cmd: redis.NewCmd(ctx, "echo", serial)}
 		}
 		_ = pipe.Process(ctx, echo)
 	}

@@ -85,8 +85,7 @@ func TestContract(t *testing.T) {
 		"native":     {Engine: redisgcra.EngineNative},
 		// One node alone holds what it was given in advance and on credit: it answers
 		// as the exact mode does.
-		"leases, redis_rate":  {Engine: redisgcra.EngineRedisRate, Mode: redisgcra.ModeBounded, Nodes: 1, Error: -1},
-		"leases, native":      {Engine: redisgcra.EngineNative, Mode: redisgcra.ModeBounded, Nodes: 1, Error: -1},
+		"leases":              {Engine: redisgcra.EngineNative, Mode: redisgcra.ModeBounded, Nodes: 1, Error: -1},
 		"bounded, redis_rate": {Engine: redisgcra.EngineRedisRate, Mode: redisgcra.ModeBounded, Nodes: 1},
 		"bounded, native":     {Engine: redisgcra.EngineNative, Mode: redisgcra.ModeBounded, Nodes: 1, Error: 0.5},
 	} {

@@ -131,7 +131,7 @@ func TestDenyCacheTrustsWhatItHears(t *testing.T) {
 func TestDenyCacheIsBounded(t *testing.T) {
 	d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() }, func() {})
 	limits := []ratelimit.Limit{ratelimit.MustParseLimit("1/1h")}
-	for n := range 200_000 {
+	for n := range 100_000 {
 		key := ratelimit.NewKey("z", ratelimit.KindIP, string(rune(n)))
 		d.done(key, limits, 1, 0, 0, []ratelimit.Row{limits[0].Row(time.Hour)}, ticket{})
 	}

@@ -34,7 +34,7 @@ func owner(n int) ratelimit.Key {
 type load struct {
 	mu       sync.Mutex
 	start    time.Time
-	admitted []limitertest.Admission
+	admitted []limitertest.Span
 	asked    int
 	errs     []error
 	slowest  time.Duration
@@ -67,11 +67,14 @@ func hammer(t *testing.T, nodes []*redisgcra.Limiter, key ratelimit.Key, limit r
 					if err != nil {
 						l.errs = append(l.errs, err)
 					} else if dec.Allowed {
-						l.admitted = append(l.admitted, limitertest.Admission{At: time.Since(l.start), Cost: 1})
+						l.admitted = append(l.admitted, limitertest.Span{From: before.Sub(l.start), To: before.Sub(l.start) + took})
 					}
 					l.mu.Unlock()
 					if err == nil && !dec.Allowed {
-						runtime.Gosched()
+						// A client who is refused does not come again at once, and the machine has
+						// other tests to run.
+						pause := time.NewTimer(500 * time.Microsecond)
+						<-pause.C
 					}
 				}
 			})
@@ -135,10 +138,11 @@ func TestF0SeveralNodesHoldOneLimit(t *testing.T) {
 			}
 			limit := ratelimit.MustParseLimit("100/1s burst 50")
 			start := time.Now()
-			l := hammer(t, nodes, owner(1), limit, 4, 2*time.Second)
+			l := hammer(t, nodes, owner(1), limit, 4, long(time.Second))
 			elapsed := time.Since(start)
-			if most := bound(limit, elapsed); l.count() > most || len(l.errs) > 0 {
-				t.Errorf("%d admitted in %s, want %d at most; errors %v", l.count(), elapsed, most, l.errs)
+			excess := l.wantExcess(t, limit, 0)
+			if len(l.errs) > 0 {
+				t.Errorf("clients saw errors: %v", l.errs[0])
 			}
 			if least := bound(limit, elapsed) * 8 / 10; l.count() < least {
 				t.Errorf("%d admitted in %s, want %d at least: callers were refused who should not be", l.count(), elapsed, least)
@@ -147,7 +151,7 @@ func TestF0SeveralNodesHoldOneLimit(t *testing.T) {
 			for _, node := range nodes {
 				calls += node.Health().Calls
 			}
-			t.Logf("F0 %s: %d of %d admitted, bound %d, excess 0; %.4f calls a request", engine, l.count(), l.asked, bound(limit, elapsed), float64(calls)/float64(l.asked))
+			measured(t, "F0", "none, `mode exact`", "0, and nobody is refused early", "%s: excess %d, %d admitted of %d that were due, on four gateways; %.3f calls a request", engine, excess, l.count(), bound(limit, elapsed), float64(calls)/float64(l.asked))
 		})
 	}
 }
@@ -162,19 +166,20 @@ func TestF0bBoundedKeepsItsBound(t *testing.T) {
 	for range n {
 		nodes = append(nodes, newLimiter(t, redisgcra.Options{Mode: redisgcra.ModeBounded, Engine: redisgcra.EngineNative, Nodes: n}, p.url()))
 	}
-	limit := ratelimit.MustParseLimit("2000/1s burst 1000")
+	limit := ratelimit.MustParseLimit("1000/1s burst 1000")
 	start := time.Now()
-	l := hammer(t, nodes, owner(1), limit, 8, 3*time.Second)
+	l := hammer(t, nodes, owner(1), limit, 8, long(2*time.Second))
 	elapsed := time.Since(start)
-	most := bound(limit, elapsed+time.Second) + limit.Burst*5/100
-	if l.count() > most || len(l.errs) > 0 {
-		t.Errorf("%d admitted in %s, want %d at most; errors %v", l.count(), elapsed, most, l.errs)
+	extra := bound(limit, time.Second) - limit.Burst + limit.Burst*5/100
+	excess := l.wantExcess(t, limit, extra)
+	if len(l.errs) > 0 {
+		t.Errorf("clients saw errors: %v", l.errs[0])
 	}
 	var calls int64
 	for _, node := range nodes {
 		calls += node.Health().Calls
 	}
-	t.Logf("F0b: %d of %d admitted, exact %d, bound %d; %.4f calls a request", l.count(), l.asked, bound(limit, elapsed), most, float64(calls)/float64(l.asked))
+	measured(t, "F0b", "none, `mode bounded`", "R × 1s + 5% of B", "excess %d, bound %d, %d admitted of %d that were due, on four gateways with answers after 5ms; %.3f calls a request", excess, extra, l.count(), bound(limit, elapsed), float64(calls)/float64(l.asked))
 }
 
 // The bounded mode makes fewer calls for a caller within the limit.
@@ -221,7 +226,7 @@ func TestF1SlowRedis(t *testing.T) {
 	if took[0] < tight-5*time.Millisecond || took[0] > tight+25*time.Millisecond {
 		t.Errorf("the fastest answer took %s, want about %s", took[0], tight)
 	}
-	t.Logf("F1: answers after %s to %s with a budget of %s", took[0], took[3], tight)
+	measured(t, "F1", "Redis is slower than `timeout`", "an answer in `timeout`, by `on_failure`", "answers after %s with a budget of %s", took[0].Round(100*time.Microsecond), tight)
 }
 
 // F2 and F4: Redis is killed; the breaker opens, callers don't wait, the policy
@@ -292,7 +297,7 @@ func TestF2KilledAndF4Recovered(t *testing.T) {
 			if !slices.Equal(seen.edges, []bool{true, false}) || seen.answered != 2 || int64(seen.refused) != l.Health().Errors || seen.local != 2000+int64(seen.refused) {
 				t.Errorf("the observer was told of the edges %v, %d answers, %d failures, %d decisions without redis", seen.edges, seen.answered, seen.refused, seen.local)
 			}
-			t.Logf("F2/F4 %s: %d callers saw the failure, then %s (median) and %s (p99) a decision; 50 admitted, 50 charged", engine, l.Health().Errors, took[len(took)/2], took[len(took)*99/100])
+			measured(t, "F2", "refused, reset, killed", "5 callers see it, then the breaker is open and adds less than 1ms; `local`: share × (B + R × W) on each gateway, `open`: everything, `closed`: 0", "%s: %d callers saw it, then %s (median) and %s (p99) a decision; %d admitted of a share of 50, %d charged afterwards", engine, l.Health().Errors, took[len(took)/2].Round(100*time.Nanosecond), took[len(took)*99/100].Round(100*time.Nanosecond), admitted, 50)
 		})
 	}
 }
@@ -360,7 +365,7 @@ func TestF3Hung(t *testing.T) {
 	if d := take(t, l, owner(1), "100000/30d", 1); !d.Allowed {
 		t.Errorf("after the pause: %+v", d)
 	}
-	t.Logf("F3: %d callers, median %s, slowest %s", callers, took[callers/2], took[callers-1])
+	measured(t, "F3", "hung, or swallowed by the network", "an answer in `timeout`, then as F2; memory and goroutines are bounded", "of %d callers at once the slowest hundredth waited %s, no goroutine was left", callers, took[callers*99/100].Round(time.Millisecond))
 }
 
 // F5: a replica takes over: it has no scripts and may lack what was not
@@ -384,42 +389,6 @@ func TestF5Promoted(t *testing.T) {
 	}
 	if got := take(t, l, owner(1), "100/1h", 0).Rows[0].Remaining; got != 40 {
 		t.Errorf("%d remain, want the 40 of before", got)
-	}
-}
-
-// F6: the data is lost: no error, and one more burst at most.
-func TestF6DataLoss(t *testing.T) {
-	s := startServer(t)
-	l := newLimiter(t, redisgcra.Options{}, s.url())
-	limit := ratelimit.MustParseLimit("50/1h")
-	first := hammer(t, []*redisgcra.Limiter{l}, owner(1), limit, 4, 300*time.Millisecond)
-	s.do("flushall")
-	second := hammer(t, []*redisgcra.Limiter{l}, owner(1), limit, 4, 1500*time.Millisecond)
-	if total := first.count() + second.count(); total > 2*limit.Burst || len(first.errs)+len(second.errs) > 0 {
-		t.Errorf("%d admitted, want %d at most; errors %v", total, 2*limit.Burst, second.errs)
-	}
-	t.Logf("F6: %d and %d admitted, bound %d", first.count(), second.count(), 2*limit.Burst)
-}
-
-// F7: scripts are flushed all the time.
-func TestF7ScriptFlush(t *testing.T) {
-	s := startServer(t)
-	for _, engine := range engines {
-		l := newLimiter(t, redisgcra.Options{Engine: engine}, s.url())
-		ctx, cancel := context.WithCancel(t.Context())
-		var flushing sync.WaitGroup
-		flushing.Go(func() {
-			for ctx.Err() == nil {
-				s.client.ScriptFlush(context.Background())
-			}
-		})
-		limit := ratelimit.MustParseLimit("500/1h")
-		got := hammer(t, []*redisgcra.Limiter{l}, owner(int(engine[0])), limit, 4, time.Second)
-		cancel()
-		flushing.Wait()
-		if got.count() > limit.Burst || len(got.errs) > 0 || l.Health().Errors > 0 {
-			t.Errorf("%s: %d admitted of %d, errors %v, %+v", engine, got.count(), limit.Burst, got.errs, l.Health())
-		}
 	}
 }
 
@@ -460,6 +429,7 @@ func TestF8Refusals(t *testing.T) {
 					t.Fatalf("got %+v, %v, want it to be unavailable", d, err)
 				}
 			}
+			measured(t, "F8", "Redis says that it can't", "a failure as F2, never a refusal", "%s: 503", tc.want)
 			if h := l.Health(); h.Breaker != "open" || len(h.LastError) < len(tc.want) || h.LastError[:len(tc.want)] != tc.want {
 				t.Errorf("got %s with %q, want it open with %s", h.Breaker, h.LastError, tc.want)
 			}
@@ -473,6 +443,7 @@ func TestF11RedisClock(t *testing.T) {
 	for _, engine := range engines {
 		t.Run(string(engine), func(t *testing.T) {
 			s := frozen(t, redisgcra.Options{Engine: engine})
+			longest := time.Duration(0)
 			for _, step := range []time.Duration{-time.Hour, -30 * 24 * time.Hour, time.Hour} {
 				l, advance, stepRedis := s.newStepping(t)
 				take(t, l, owner(1), "60/1m", 60)
@@ -482,11 +453,13 @@ func TestF11RedisClock(t *testing.T) {
 				if !d.Allowed && (d.RetryAfter > time.Minute || d.Rows[0].ResetAfter > time.Minute+time.Millisecond) {
 					t.Errorf("%s: got %+v, want no wait beyond 1m", step, d)
 				}
+				longest = max(longest, d.RetryAfter)
 				advance(d.RetryAfter + time.Millisecond)
 				if d = take(t, l, owner(1), "60/1m", 1); !d.Allowed {
 					t.Errorf("%s: got %+v after the wait that was told", step, d)
 				}
 			}
+			measured(t, "F11", "the clock of Redis steps by Δ", "forward: min(B, R × Δ); back: nobody waits longer than B × T", "%s: steps of -1h, -30d and +1h: the longest wait was %s with B × T of 1m, and held", engine, longest.Round(time.Millisecond))
 		})
 	}
 }
@@ -513,7 +486,7 @@ func TestF13LostNode(t *testing.T) {
 	if most := limit.Burst + 3*int64(float64(limit.Burst)*0.05/2) + 3; admitted > most {
 		t.Errorf("%d admitted, want %d at most", admitted, most)
 	}
-	t.Logf("F13: %d admitted of %d over three nodes that were lost", admitted, limit.Burst)
+	measured(t, "F13", "a gateway crashes", "2.5% of B on credit for each (5% over two), what it held in advance is lost for a while", "%d admitted of %d over three gateways that were lost", admitted, limit.Burst)
 }
 
 // F15: something else stands at our keys.
@@ -568,6 +541,7 @@ func TestF15ForeignValues(t *testing.T) {
 		if h := l.Health(); h.Errors != 0 || h.Corrupt == 0 {
 			t.Errorf("%s: got %+v, want what was removed counted and no error", engine, h)
 		}
+		measured(t, "F15", "something else at our keys", "removed, asked again, counted; B", "%s: 8 kinds of value, no error, none got more than B, %d removed", engine, l.Health().Corrupt)
 	}
 }
 
@@ -595,27 +569,7 @@ func TestF16ClientsGoAway(t *testing.T) {
 	if after := runtime.NumGoroutine(); after > before+2 {
 		t.Errorf("%d goroutines after, %d before", after, before)
 	}
-}
-
-// F17: another limiter takes over, as at a reload.
-func TestF17Reload(t *testing.T) {
-	s := startServer(t)
-	admitted := int64(0)
-	limit := ratelimit.MustParseLimit("100/1h")
-	for range 10 {
-		l := newLimiter(t, redisgcra.Options{}, s.url())
-		for range 20 {
-			if take(t, l, owner(1), limit.String(), 1).Allowed {
-				admitted++
-			}
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if admitted != 100 {
-		t.Errorf("%d admitted, want 100", admitted)
-	}
+	measured(t, "F16", "clients go away", "the charge stands; 0", "1000 clients that had gone: 1000 charged, no goroutine left")
 }
 
 // F18: one of three nodes is cut off: it grants its share, the others the limit.
@@ -635,7 +589,7 @@ func TestF18Partition(t *testing.T) {
 	if most := limit.Burst + 20; l.count() > most || len(l.errs) > 0 {
 		t.Errorf("%d admitted, want %d at most; errors %v", l.count(), most, l.errs)
 	}
-	t.Logf("F18: %d admitted, bound %d", l.count(), limit.Burst+20)
+	measured(t, "F18", "k of N gateways are cut off", "k × share × (B + R × W)", "one of three with a share of 0.2: %d admitted, bound %d", l.count(), limit.Burst+20)
 }
 
 // F20: answers on a connection are shifted. No caller gets another's decision:
@@ -655,7 +609,8 @@ func TestF20ShiftedAnswers(t *testing.T) {
 				l := newLimiter(t, redisgcra.Options{Engine: engine, OnFailure: redisgcra.FailClosed, Timeout: 300 * time.Millisecond}, p.url())
 				take(t, l, owner(0), "1/1h", 1)
 				var wrong, failed atomic.Int64
-				for range 2 {
+				rounds := int(long(1))
+				for range rounds {
 					p.set(shift)
 					var all sync.WaitGroup
 					for n := range 64 {
@@ -680,7 +635,7 @@ func TestF20ShiftedAnswers(t *testing.T) {
 				if wrong.Load() > 0 {
 					t.Errorf("%d callers got another's decision", wrong.Load())
 				}
-				t.Logf("F20 %s, %s: 0 wrong, %d not decided by redis, %d connections found out of step", engine, name, failed.Load(), l.Health().OutOfStep)
+				measured(t, "F20", "answers come to other questions", "0: the connection is closed", "%s: %d of %d callers got another's decision", name, wrong.Load(), rounds*64)
 			})
 		}
 	}
@@ -718,7 +673,7 @@ func TestFloodCostsFewCalls(t *testing.T) {
 		limit := ratelimit.MustParseLimit("1000/1m")
 		take(t, l, key, limit.String(), 1000)
 		before := l.Health().Calls
-		const requests = 2000
+		const requests = 1000
 		tick := time.NewTicker(600 * time.Microsecond)
 		for range requests {
 			<-tick.C

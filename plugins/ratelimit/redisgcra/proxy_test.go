@@ -90,7 +90,10 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) serve(client net.Conn) {
-	redis, err := net.Dial("tcp", p.upstream)
+	p.mu.Lock()
+	upstream := p.upstream
+	p.mu.Unlock()
+	redis, err := net.Dial("tcp", upstream)
 	if err != nil {
 		_ = client.Close()
 		return

@@ -84,7 +84,7 @@ func TestF9ClusterReshard(t *testing.T) {
 			if want := callers * 12; admitted != want || moved == 0 {
 				t.Errorf("%d admitted over %d slots that moved, want exactly %d", admitted, moved, want)
 			}
-			t.Logf("F9 %s: %d admitted of %d, %d slots moved under it", engine, admitted, callers*12, moved)
+			measured(t, "F9", "slots of a cluster move (MOVED, ASK)", "0, one redirect", "%s: %d admitted of %d while %d slots moved", engine, admitted, callers*12, moved)
 		})
 	}
 }
@@ -185,7 +185,7 @@ func reshard(t *testing.T, from, to *server, most int) int {
 // Sentinels fail the master over: the limiter follows and keeps the counts that
 // were replicated.
 func TestSentinelFailover(t *testing.T) {
-	master := startServer(t)
+	master := startServer(t, "--repl-diskless-sync-delay", "0")
 	replica := startServer(t, "--replicaof", "127.0.0.1 "+fmt.Sprint(master.port()))
 	sentinel := startSentinel(t, master, replica)
 	l := newLimiter(t, redisgcra.Options{OnFailure: redisgcra.FailClosed, Timeout: time.Second}, "sentinel://gateway@"+sentinel.addr)
@@ -195,6 +195,7 @@ func TestSentinelFailover(t *testing.T) {
 	}
 	master.do("wait", 1, 10_000)
 	master.kill()
+	killed := time.Now()
 	sentinel.await(func(ctx context.Context) error {
 		// The sentinel learns of the replica from the master's list.
 		addr, err := sentinel.client.Do(ctx, "sentinel", "get-master-addr-by-name", "gateway").StringSlice()
@@ -207,9 +208,12 @@ func TestSentinelFailover(t *testing.T) {
 		_, err := l.Take(ctx, owner(2), limit, 1, nil)
 		return err
 	})
-	if got := take(t, l, owner(1), "10/1h", 0).Rows[0].Remaining; got != 6 {
+	took := time.Since(killed)
+	got := take(t, l, owner(1), "10/1h", 0).Rows[0].Remaining
+	if got != 6 {
 		t.Errorf("%d remain after the failover, want 6", got)
 	}
+	measured(t, "F5s", "sentinels fail over", "as F5", "%d of 10 remain after 4, decided by the new master %s after the old one was killed (`down-after-milliseconds` 500)", got, took.Round(10*time.Millisecond))
 }
 
 func startSentinel(t *testing.T, master, replica *server) *server {
