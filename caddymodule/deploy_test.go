@@ -233,6 +233,7 @@ func TestKubernetes(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("GATEWAY_PEPPER", testSecret)
 	t.Setenv("REDIS_URL", "redis://:secret@redis:6379")
+	t.Setenv("DATABASE_URL", "postgres://gateway:secret@db/gateway?sslmode=verify-full")
 	config, err := caddyharness.Adapt(caddyfile)
 	if err == nil {
 		err = validate(config)
