@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package postgrestest runs a real PostgreSQL server for tests, on a free port of
 // the loopback address, and stops it.
 package postgrestest
