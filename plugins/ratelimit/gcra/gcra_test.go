@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
+	"os"
 	"runtime"
 	"strconv"
 	"sync/atomic"
@@ -101,20 +103,43 @@ func TestTableStaysBounded(t *testing.T) {
 	}
 }
 
+// floodSize is how many new keys a flood has: a few for each change, and what the
+// environment says for the long form, GCRA_FLOOD=10000000.
+func floodSize(t *testing.T) int {
+	text := os.Getenv("GCRA_FLOOD")
+	if text == "" {
+		return 50_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func TestFloodDoesNotFreeWhoIsOverTheLimit(t *testing.T) {
-	for _, limit := range []string{"5/1h", "5/1h window strict"} {
+	flood := floodSize(t)
+	for _, limit := range []string{"5/1h", "5/1h window strict", "50000/30d burst 5"} {
 		l, _ := newManual(t, 10000)
 		const victims = 500
 		for n := range victims {
 			take(t, l, key(n), limit, 5)
 		}
-		for n := range 50_000 {
-			take(t, l, key(1000+n), limit, 1)
+		// Keys of callers that do not exist are hashes, and come in any order.
+		random := rand.New(rand.NewPCG(1, uint64(flood)))
+		for range flood {
+			var k ratelimit.Key
+			binary.LittleEndian.PutUint64(k[:], random.Uint64())
+			binary.LittleEndian.PutUint64(k[8:], 1+random.Uint64()>>1)
+			take(t, l, k, limit, 1)
 		}
 		for n := range victims {
 			if take(t, l, key(n), limit, 1).Allowed {
 				t.Errorf("%s: the flood freed caller %d", limit, n)
 			}
+		}
+		if stats := l.Stats(); stats.Keys > 10000 || stats.EvictedOverLimit != 0 {
+			t.Errorf("%s: got %+v", limit, stats)
 		}
 	}
 }

@@ -142,6 +142,7 @@ func (t *table) insert(hash uint64, e *entry) {
 func (t *table) resize(l *Limiter, size int) {
 	old := t.slots
 	t.slots = make([]entry, size)
+	adviseHuge(t.slots)
 	for i := range old {
 		if e := &old[i]; e.meta != 0 {
 			t.insert(l.hash(&e.key), e)
