@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"sync"
@@ -44,6 +45,25 @@ func TestMigrationsAreNeverChanged(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, released) {
 		t.Errorf("checksums:\n got %q\nwant %q", got, released)
+	}
+}
+
+// Each store has its own tables, and the migrations of both go by the same names:
+// whoever adds one to one of them finds out here, also without a server.
+func TestMigrationsAreThoseOfSQLite(t *testing.T) {
+	names := func(dir string) (list []string) {
+		t.Helper()
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			list = append(list, e.Name())
+		}
+		return list
+	}
+	if got, want := names("migrations"), names("../sqlite/migrations"); !reflect.DeepEqual(got, want) {
+		t.Errorf("migrations are %q, those of SQLite %q: add what is missing", got, want)
 	}
 }
 
