@@ -426,6 +426,8 @@ func TestDenialsSayWhat(t *testing.T) {
 		_, denial, err := s.Authenticate(t.Context(), bearerOf(hs256Claims(t, with(merged(map[string]any{"iss": "me", "aud": "api", "jti": "j"}, tc.claims)))))
 		if err != nil || denial == nil || denial.Value != tc.value || denial.Bound != tc.bound {
 			t.Errorf("%s: got %+v, %v, want %q against %q", tc.name, denial, err, tc.value, tc.bound)
+		} else if known := !strings.HasSuffix(tc.name, "iss"); (denial.Of.Issuer == "main") != known {
+			t.Errorf("%s: got %+v, want the issuer that was chosen", tc.name, denial.Of)
 		}
 	}
 	r.subject, r.before = "alice", testNow

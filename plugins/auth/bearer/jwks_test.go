@@ -1047,6 +1047,30 @@ func TestJWKSKidIsTold(t *testing.T) {
 	})
 }
 
+// The key that signed is named by the set, whatever the token says.
+func TestJWKSSigningKey(t *testing.T) {
+	k := testKeys()
+	for in, want := range map[string]string{"a": "a", "": "b"} {
+		bubble(t, servesKeys(jwkOf(t, in, k.p256)), nil, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+			kid := ""
+			if in == "" {
+				kid = "b"
+			}
+			if got := mustPrincipal(t, s, es256(t, k.p256, kid)).SigningKey; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// Without a set even a token without kid can't be judged.
+func TestJWKSNoSetNoKid(t *testing.T) {
+	k := testKeys()
+	bubble(t, isDown, nil, func(t *testing.T, s *Scheme, _ *provider, _ *events) {
+		expect(t, s, es256(t, k.p256, ""), "503 issuer_keys_unavailable")
+	})
+}
+
 func TestJWKSLocation(t *testing.T) {
 	if got := (&jwks{url: "u"}).location() + " " + (&jwks{discovery: "d"}).location(); got != "u d" {
 		t.Errorf("got %q", got)

@@ -6,7 +6,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -79,15 +78,11 @@ func (s *keySet) candidates(kid string) []*verifyKey {
 	if kid == "" {
 		return nil
 	}
-	// Sets are ordered so that keys of one name are neighbours.
-	is := func(k *verifyKey) bool { return k.id == kid }
-	first := slices.IndexFunc(s.keys, is)
-	if first < 0 {
-		return nil
-	}
-	found := s.keys[first:]
-	if after := slices.IndexFunc(found, func(k *verifyKey) bool { return !is(k) }); after >= 0 {
-		found = found[:after]
+	var found []*verifyKey
+	for _, k := range s.keys {
+		if k.id == kid {
+			found = append(found, k)
+		}
 	}
 	return found
 }

@@ -43,6 +43,18 @@ func TestPublicFamily(t *testing.T) {
 	}
 }
 
+// Ed25519 is the new name of what EdDSA means for these keys: a key that declares
+// one is for both.
+func TestBindEdwards(t *testing.T) {
+	k := testKeys()
+	for _, declared := range []string{"", "EdDSA", "Ed25519"} {
+		bound, err := bind("a", k.ed.Public(), nil, declared)
+		if err != nil || bound.algorithm("EdDSA") == nil || bound.algorithm("Ed25519") == nil {
+			t.Errorf("declared %q: got %+v, %v, want both names", declared, bound, err)
+		}
+	}
+}
+
 func TestCandidates(t *testing.T) {
 	set := func(named bool, ids ...string) *keySet {
 		s := &keySet{named: named}

@@ -33,12 +33,10 @@ func (s *Scheme) Renewable(ctx context.Context, token string, window time.Durati
 		return nil, denial, nil
 	}
 	now := v.clock()
-	expires, present, denial := numericDate(&t.claims, "exp")
-	if denial != nil {
-		return nil, denial, nil
-	}
+	// One that is absent or no number is refused below, whatever the time.
+	expires, _, _ := numericDate(&t.claims, "exp")
 	at := now
-	if present && !now.Before(expires) && now.Before(expires.Add(window)) {
+	if !now.Before(expires) && now.Before(expires.Add(window)) {
 		// Judged as of its last moment. That exp is not verified yet does no harm: the
 		// signature over it is, in the same step, before anything else is believed.
 		at = expires.Add(-time.Nanosecond)

@@ -73,6 +73,7 @@ func TestRenewable(t *testing.T) {
 		{"exp as text", sign(secret, jwt.MapClaims{"exp": "1"}), plugins.ReasonTokenClaimInvalid},
 		{"sid as a list", sign(secret, jwt.MapClaims{"sid": []string{"f1"}}), plugins.ReasonTokenClaimInvalid},
 		{"no token", "abc", plugins.ReasonTokenMalformed},
+		{"not yet valid", sign(secret, jwt.MapClaims{"nbf": now.Add(time.Hour).Unix(), "exp": now.Add(2 * time.Hour).Unix(), "iat": now.Unix()}), plugins.ReasonTokenNotYetValid},
 		{"by a revoked key", lost, plugins.ReasonTokenRevoked},
 		{"without exp", sign(secret, jwt.MapClaims{"exp": nil}), plugins.ReasonTokenClaimInvalid},
 		{"too long", strings.Repeat("a", 9000), plugins.ReasonTokenTooLong},
