@@ -199,4 +199,6 @@ func readLines(path string) (map[string]bool, error) {
 }
 
 // timeout is how long a mutant may take, by how long its tests take without it.
-func timeout(usual time.Duration) time.Duration { return 10*time.Second + 10*usual }
+func timeout(usual time.Duration) time.Duration {
+	return usual + min(10*time.Second+4*usual, 30*time.Second)
+}

@@ -296,22 +296,30 @@ func TestRecordChecks(t *testing.T) {
 		wantValue string
 		wantBound string
 	}{
-		{name: "revoked", change: func(k *plugins.APIKey) { k.ID, k.RevokedAt = "id", at(-time.Minute) }, want: plugins.ReasonKeyRevoked,
-			wantValue: "key id revoked 2026-02-03T09:59:00Z", wantBound: "now 2026-02-03T10:00:00Z"},
+		{
+			name: "revoked", change: func(k *plugins.APIKey) { k.ID, k.RevokedAt = "id", at(-time.Minute) }, want: plugins.ReasonKeyRevoked,
+			wantValue: "key id revoked 2026-02-03T09:59:00Z", wantBound: "now 2026-02-03T10:00:00Z",
+		},
 		{name: "revoked by a clock ahead", change: func(k *plugins.APIKey) { k.RevokedAt = at(time.Minute) }, want: plugins.ReasonKeyRevoked},
 		{name: "revoked and expired", change: func(k *plugins.APIKey) { k.RevokedAt, k.ExpiresAt = at(-1), at(-1) }, want: plugins.ReasonKeyRevoked},
-		{name: "expired", change: func(k *plugins.APIKey) { k.ID, k.ExpiresAt = "id", at(-time.Second) }, want: plugins.ReasonKeyExpired,
-			wantValue: "key id expires 2026-02-03T09:59:59Z", wantBound: "now 2026-02-03T10:00:00Z"},
+		{
+			name: "expired", change: func(k *plugins.APIKey) { k.ID, k.ExpiresAt = "id", at(-time.Second) }, want: plugins.ReasonKeyExpired,
+			wantValue: "key id expires 2026-02-03T09:59:59Z", wantBound: "now 2026-02-03T10:00:00Z",
+		},
 		{name: "expires now", change: func(k *plugins.APIKey) { k.ExpiresAt = at(0) }, want: plugins.ReasonKeyExpired},
 		{name: "expired at the epoch", change: func(k *plugins.APIKey) { k.ExpiresAt = time.Unix(0, 0) }, want: plugins.ReasonKeyExpired},
 		{name: "expires in a moment", change: func(k *plugins.APIKey) { k.ExpiresAt = at(1) }},
 		{name: "no list", client: "203.0.113.9"},
 		{name: "no list and no address"},
 		{name: "on the list", change: allow("198.51.100.0/24", "203.0.113.0/24"), client: "203.0.113.9"},
-		{name: "off the list", change: func(k *plugins.APIKey) { k.ID, k.IPAllow = "id", []string{"203.0.113.0/24", "10.0.0.1"} }, client: "203.0.114.9",
-			want: plugins.ReasonKeyAddress, wantValue: "key id address 203.0.114.9", wantBound: "allowed 203.0.113.0/24 10.0.0.1/32"},
-		{name: "list and no address", change: func(k *plugins.APIKey) { k.ID, k.IPAllow = "id", []string{"0.0.0.0/0"} },
-			want: plugins.ReasonKeyAddress, wantValue: "key id address unknown", wantBound: "allowed 0.0.0.0/0"},
+		{
+			name: "off the list", change: func(k *plugins.APIKey) { k.ID, k.IPAllow = "id", []string{"203.0.113.0/24", "10.0.0.1"} }, client: "203.0.114.9",
+			want: plugins.ReasonKeyAddress, wantValue: "key id address 203.0.114.9", wantBound: "allowed 203.0.113.0/24 10.0.0.1/32",
+		},
+		{
+			name: "list and no address", change: func(k *plugins.APIKey) { k.ID, k.IPAllow = "id", []string{"0.0.0.0/0"} },
+			want: plugins.ReasonKeyAddress, wantValue: "key id address unknown", wantBound: "allowed 0.0.0.0/0",
+		},
 		{name: "everything and no address", change: allow("0.0.0.0/0", "::/0"), want: plugins.ReasonKeyAddress},
 		{name: "single address", change: allow("203.0.113.9"), client: "203.0.113.9"},
 		{name: "mapped client", change: allow("203.0.113.0/24"), client: "::ffff:203.0.113.9"},

@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"context"
-	"crypto"
 	"testing"
 	"time"
 
@@ -73,7 +72,7 @@ func BenchmarkCold(b *testing.B) {
 		{"HS256", secretIssuer(), jwt.SigningMethodHS256, []byte(testSecret), []byte(testSecret)},
 		{"RS256", keyIssuer(b, k.rsa), jwt.SigningMethodRS256, k.rsa, k.rsa.Public()},
 		{"ES256", keyIssuer(b, k.p256), jwt.SigningMethodES256, k.p256, k.p256.Public()},
-		{"EdDSA", keyIssuer(b, k.ed), jwt.SigningMethodEdDSA, k.ed, crypto.PublicKey(k.ed.Public())},
+		{"EdDSA", keyIssuer(b, k.ed), jwt.SigningMethodEdDSA, k.ed, k.ed.Public()},
 	} {
 		claims := mustJSON(b, map[string]any{
 			"sub": "user-1234567890", "role": "USER", "tier": "pro", "jti": "0193f7c2-7b1e-7e55-9a53-6f0f4c6d1a2b",

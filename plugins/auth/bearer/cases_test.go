@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +111,7 @@ func (c *tokenCase) issuerFor(t testing.TB) IssuerConfig {
 			t.Fatal(err)
 		}
 		fitting, _ := publicFamily(key)
-		if contains(fitting, c.Alg) {
+		if slices.Contains(fitting, c.Alg) {
 			cfg.Algorithms = []string{c.Alg}
 		}
 	case "jwk":

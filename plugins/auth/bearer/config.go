@@ -285,15 +285,11 @@ func (c *IssuerConfig) checkClaims() error {
 			return fmt.Errorf("claim path %s: at most %d levels", quote(p), maxDepth)
 		}
 	}
-	for _, a := range c.Audiences {
-		if a == "" {
-			return errors.New("an empty audience matches nothing; leave audience out to accept any")
-		}
+	if slices.Contains(c.Audiences, "") {
+		return errors.New("an empty audience matches nothing; leave audience out to accept any")
 	}
-	for _, t := range c.Types {
-		if t == "" {
-			return errors.New("an empty typ can't be listed; a token without typ is accepted in any case")
-		}
+	if slices.Contains(c.Types, "") {
+		return errors.New("an empty typ can't be listed; a token without typ is accepted in any case")
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func TestRedirectsAllowed(t *testing.T) {
 		"https://idp.example:8443/keys": false,
 		"https://keys.idp.example/keys": false,
 	} {
-		from, next := httptest.NewRequest("GET", providerURL, http.NoBody), httptest.NewRequest("GET", to, http.NoBody)
+		from, next := httptest.NewRequest(http.MethodGet, providerURL, http.NoBody), httptest.NewRequest(http.MethodGet, to, http.NoBody)
 		if got := checkRedirect(next, []*http.Request{from}) == nil; got != want {
 			t.Errorf("to %s: allowed %v, want %v", to, got, want)
 		}
@@ -155,7 +155,7 @@ func TestRedirectsAllowed(t *testing.T) {
 }
 
 func TestRedirectsAreBounded(t *testing.T) {
-	request := httptest.NewRequest("GET", providerURL, http.NoBody)
+	request := httptest.NewRequest(http.MethodGet, providerURL, http.NoBody)
 	via := []*http.Request{request, request, request, request}
 	if err := checkRedirect(request, via[:maxRedirects]); err != nil {
 		t.Errorf("redirect %d: %v", maxRedirects, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,9 +123,10 @@ func FuzzJWKS(f *testing.F) {
 	f.Add([]byte(`{"keys":[]}`))
 	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","use":"enc","key_ops":["sign"],"alg":"RS256","kid":"a\u0000"}]}`))
 	for _, c := range readCases(f) {
-		if c.KeyType == "jwks" {
+		switch c.KeyType {
+		case "jwks":
 			f.Add([]byte(c.Key))
-		} else if c.KeyType == "jwk" {
+		case "jwk":
 			f.Add([]byte(`{"keys":[` + string(c.Key) + `]}`))
 		}
 	}
@@ -145,7 +147,7 @@ func FuzzJWKS(f *testing.F) {
 					t.Fatalf("key %+v", key)
 				}
 				for _, a := range key.algorithms {
-					if a.family == familyHMAC || configured != nil && !contains(configured, a.name) {
+					if a.family == familyHMAC || configured != nil && !slices.Contains(configured, a.name) {
 						t.Fatalf("key %q may be used for %s", key.id, a.name)
 					}
 					// A verification by it must not panic.

@@ -143,11 +143,8 @@ func (is *issuer) checkType(typ string) *plugins.Denial {
 	if typ == "" {
 		return nil
 	}
-	short := shortType(typ)
-	for _, t := range is.types {
-		if short == t {
-			return nil
-		}
+	if slices.Contains(is.types, shortType(typ)) {
+		return nil
 	}
 	return auth.DenyToken(plugins.ReasonTokenType, "typ "+quote(typ), "one of "+strings.Join(is.types, ", "))
 }
@@ -160,7 +157,7 @@ func shortType(typ string) string {
 // which keys work with which algorithms was settled when they were loaded.
 func (is *issuer) checkAlgorithm(alg string) *plugins.Denial {
 	if len(is.algorithms) > 0 {
-		if contains(is.algorithms, alg) {
+		if slices.Contains(is.algorithms, alg) {
 			return nil
 		}
 		return auth.DenyToken(plugins.ReasonTokenAlgorithm, "alg "+quote(alg), "one of "+strings.Join(is.algorithms, ", "))

@@ -553,35 +553,43 @@ func TestJWKSKeySelection(t *testing.T) {
 		want  string
 	}{
 		{
-			"one key, no kid in the token", []string{jwkOf(t, "a", k.p256)},
+			"one key, no kid in the token",
+			[]string{jwkOf(t, "a", k.p256)},
 			func(t testing.TB) string { return es256(t, k.p256, "") }, nil, "ok",
 		},
 		{
-			"one key without kid, kid in the token", []string{jwkOf(t, "", k.p256)},
+			"one key without kid, kid in the token",
+			[]string{jwkOf(t, "", k.p256)},
 			func(t testing.TB) string { return es256(t, k.p256, "a") }, nil, "ok",
 		},
 		{
-			"two keys, no kid in the token", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.rsa)},
+			"two keys, no kid in the token",
+			[]string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.rsa)},
 			func(t testing.TB) string { return es256(t, k.p256, "") }, nil, "token_key_unknown",
 		},
 		{
-			"kid in another case", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.rsa)},
+			"kid in another case",
+			[]string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.rsa)},
 			func(t testing.TB) string { return es256(t, k.p256, "A") }, nil, "token_key_unknown",
 		},
 		{
-			"kid of another key, the first", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)},
+			"kid of another key, the first",
+			[]string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)},
 			func(t testing.TB) string { return es256(t, k.p256b, "a") }, nil, "token_signature_invalid",
 		},
 		{
-			"kid of another key", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)},
+			"kid of another key",
+			[]string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)},
 			func(t testing.TB) string { return es256(t, k.p256, "b") }, nil, "token_signature_invalid",
 		},
 		{
-			"the first of two with one kid", []string{jwkOf(t, "a", k.p256), jwkOf(t, "a", k.p256b)},
+			"the first of two with one kid",
+			[]string{jwkOf(t, "a", k.p256), jwkOf(t, "a", k.p256b)},
 			func(t testing.TB) string { return es256(t, k.p256, "a") }, nil, "ok",
 		},
 		{
-			"the second of two with one kid", []string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.rsa), jwkOf(t, "a", k.p256b)},
+			"the second of two with one kid",
+			[]string{jwkOf(t, "a", k.p256), jwkOf(t, "b", k.rsa), jwkOf(t, "a", k.p256b)},
 			func(t testing.TB) string { return es256(t, k.p256b, "a") }, nil, "ok",
 		},
 		{
@@ -593,47 +601,60 @@ func TestJWKSKeySelection(t *testing.T) {
 			func(t testing.TB) string { return es256(t, k.p256b, "a") }, nil, "token_signature_invalid",
 		},
 		{
-			"a key for encryption", []string{jwkOf(t, "a", k.p256, `{"use":"enc"}`), jwkOf(t, "b", k.rsa)},
+			"a key for encryption",
+			[]string{jwkOf(t, "a", k.p256, `{"use":"enc"}`), jwkOf(t, "b", k.rsa)},
 			func(t testing.TB) string { return es256(t, k.p256, "a") }, nil, "token_key_unknown",
 		},
 		{
-			"key_ops without verify", []string{jwkOf(t, "a", k.p256, `{"key_ops":["encrypt"]}`), jwkOf(t, "b", k.rsa)},
+			"key_ops without verify",
+			[]string{jwkOf(t, "a", k.p256, `{"key_ops":["encrypt"]}`), jwkOf(t, "b", k.rsa)},
 			func(t testing.TB) string { return es256(t, k.p256, "a") }, nil, "token_key_unknown",
 		},
 		{
-			"key_ops with verify", []string{jwkOf(t, "a", k.p256, `{"key_ops":["verify"]}`), jwkOf(t, "b", k.rsa)},
+			"key_ops with verify",
+			[]string{jwkOf(t, "a", k.p256, `{"key_ops":["verify"]}`), jwkOf(t, "b", k.rsa)},
 			func(t testing.TB) string { return es256(t, k.p256, "a") }, nil, "ok",
 		},
 		{
-			"a published private key", []string{jwkOf(t, "a", k.p256, `{"d":"AAAA"}`), jwkOf(t, "b", k.rsa)},
+			"a published private key",
+			[]string{jwkOf(t, "a", k.p256, `{"d":"AAAA"}`), jwkOf(t, "b", k.rsa)},
 			func(t testing.TB) string { return es256(t, k.p256, "a") }, nil, "token_key_unknown",
 		},
 		{
-			"a symmetric key beside a good one", []string{`{"kty":"oct","kid":"a","k":"` + base64.RawURLEncoding.EncodeToString([]byte(testSecret)) + `"}`, jwkOf(t, "b", k.rsa)},
+			"a symmetric key beside a good one",
+			[]string{`{"kty":"oct","kid":"a","k":"` + base64.RawURLEncoding.EncodeToString([]byte(testSecret)) + `"}`, jwkOf(t, "b", k.rsa)},
 			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodHS256, []byte(testSecret), "a") }, nil, "token_algorithm_refused",
 		},
 		{
-			"RS256 by default", []string{jwkOf(t, "a", k.rsa)},
+			"RS256 by default",
+			[]string{jwkOf(t, "a", k.rsa)},
 			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodRS256, k.rsa, "a") }, nil, "ok",
 		},
 		{
-			"PS256 on a key without alg", []string{jwkOf(t, "a", k.rsa)},
+			"PS256 on a key without alg",
+			[]string{jwkOf(t, "a", k.rsa)},
 			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodPS256, k.rsa, "a") }, nil, "token_algorithm_refused",
 		},
 		{
-			"PS256 on a key that declares it", []string{jwkOf(t, "a", k.rsa, `{"alg":"PS256"}`)},
+			"PS256 on a key that declares it",
+			[]string{jwkOf(t, "a", k.rsa, `{"alg":"PS256"}`)},
 			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodPS256, k.rsa, "a") }, nil, "ok",
 		},
 		{
-			"PS256 on a key that declares RS256", []string{jwkOf(t, "a", k.rsa, `{"alg":"RS256"}`)},
+			"PS256 on a key that declares RS256",
+			[]string{jwkOf(t, "a", k.rsa, `{"alg":"RS256"}`)},
 			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodPS256, k.rsa, "a") }, nil, "token_algorithm_refused",
 		},
 		{
-			"PS256 configured, the key declares nothing", []string{jwkOf(t, "a", k.rsa)},
-			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodPS256, k.rsa, "a") }, []string{"PS256"}, "ok",
+			"PS256 configured, the key declares nothing",
+			[]string{jwkOf(t, "a", k.rsa)},
+			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodPS256, k.rsa, "a") },
+			[]string{"PS256"},
+			"ok",
 		},
 		{
-			"a key that declares EdDSA, a token of Ed25519", []string{jwkOf(t, "a", k.ed, `{"alg":"EdDSA"}`)},
+			"a key that declares EdDSA, a token of Ed25519",
+			[]string{jwkOf(t, "a", k.ed, `{"alg":"EdDSA"}`)},
 			func(t testing.TB) string { return tokenNow(t, jwt.SigningMethodEdDSA, k.ed, "a") }, nil, "ok",
 		},
 	} {

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -138,7 +139,7 @@ func bind(id string, key any, configured []string, declared string) (*verifyKey,
 	}
 	k := &verifyKey{id: id, material: key}
 	for _, name := range fitting {
-		if contains(allowed, name) && (declared == "" || sameAlgorithm(declared, name)) {
+		if slices.Contains(allowed, name) && (declared == "" || sameAlgorithm(declared, name)) {
 			k.algorithms = append(k.algorithms, algorithms[name])
 		}
 	}
@@ -156,15 +157,6 @@ var errUnusedAlgorithm = errors.New("the key is for none of the issuer's algorit
 // be used for both names (RFC 9864 section 2.2).
 func sameAlgorithm(declared, name string) bool {
 	return declared == name || algorithms[declared].family == familyEdwards && algorithms[name].family == familyEdwards
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
 
 func checkRSA(k *rsa.PublicKey) error {

@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -43,9 +44,7 @@ func TestRenewable(t *testing.T) {
 	}
 	sign := func(key string, changes jwt.MapClaims) string {
 		claims := jwt.MapClaims{"iss": "me", "sub": "u1", "jti": "j1", "sid": "f1", "iat": now.Add(-8 * time.Hour).Unix(), "exp": now.Unix()}
-		for name, value := range changes {
-			claims[name] = value
-		}
+		maps.Copy(claims, changes)
 		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key))
 		if err != nil {
 			t.Fatal(err)
