@@ -108,6 +108,7 @@ func TestFindExplains(t *testing.T) {
 		{[]string{"X-Api-Key", aKey, "X-Api-Key", aKey + "x"}, "two X-Api-Key headers"},
 		{[]string{"Authorization", "Bearer a", "Authorization", "Bearer b"}, "two Authorization headers"},
 		{[]string{"Authorization", word + " x"}, "Authorization with scheme " + word},
+		{[]string{"Authorization", "Bearer a b"}, "Authorization: Bearer with 4 bytes behind it"},
 		// A long one may be a secret.
 		{[]string{"Authorization", word + "b x"}, "Authorization with scheme an unknown scheme"},
 	} {

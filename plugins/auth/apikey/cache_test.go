@@ -118,6 +118,27 @@ func TestLookupThatIsNotKept(t *testing.T) {
 	}
 }
 
+// A dry run tells what would be and is no use of the key.
+func TestDryRunIsNoUse(t *testing.T) {
+	f := newFixture(t, nil)
+	value := mustGenerate(t, true)
+	key := f.add(t, value, 2, nil)
+	dry := auth.Credential{Source: auth.FromKeyHeader, Value: value, DryRun: true}
+	if p, denial, err := f.Authenticate(t.Context(), dry); p == nil {
+		t.Fatalf("got %+v, %v", denial, err)
+	}
+	if _, used := f.usedAt(key.ID); used {
+		t.Error("it is told as a use")
+	}
+	f.wantGood(t, value)
+	if _, used := f.usedAt(key.ID); !used {
+		t.Error("the use after it is not told")
+	}
+	if got := f.Stats().Hits; got != 1 {
+		t.Errorf("%d hits counted, want 1", got)
+	}
+}
+
 // What another request found meanwhile is not looked up.
 func TestLookFindsWhatCameMeanwhile(t *testing.T) {
 	f := newFixture(t, nil)

@@ -148,3 +148,48 @@ func TestSignerRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Keys are taken in the older forms too.
+func TestSignerReadsOlderForms(t *testing.T) {
+	rsaKey := must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
+	ecKey := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	for kind, der := range map[string][]byte{
+		"RSA PRIVATE KEY": x509.MarshalPKCS1PrivateKey(rsaKey), "EC PRIVATE KEY": must[[]byte](t)(x509.MarshalECPrivateKey(ecKey)),
+	} {
+		text := string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+		if s, err := mint.NewSigner(mint.SignerConfig{PrivateKey: plugins.NewSecret(text)}); err != nil || !s.Asymmetric() {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+// What is not known is left out, not written empty.
+func TestSignedTokensHoldNoMore(t *testing.T) {
+	ed := privateKey(t, ed25519.NewKeyFromSeed(make([]byte, 32)))
+	for name, c := range map[string]mint.SignerConfig{
+		"secret": {Secret: plugins.NewSecret(strings.Repeat("s", 32))}, "key": {PrivateKey: ed},
+	} {
+		s, err := mint.NewSigner(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		token := must[string](t)(s.Sign(mint.AccessToken{Subject: "u1", IssuedAt: now, ExpiresAt: now.Add(time.Hour)}))
+		shown := must[*bearer.Inspection](t)(bearer.Inspect(token))
+		var header, claims map[string]any
+		if err := json.Unmarshal(shown.Header, &header); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(shown.Claims, &claims); err != nil {
+			t.Fatal(err)
+		}
+		for _, left := range []string{"iss", "aud", "role", "tier", "scope", "jti"} {
+			if v, there := claims[left]; there {
+				t.Errorf("%s: got %s %v", name, left, v)
+			}
+		}
+		if _, named := header["kid"]; named != s.Asymmetric() {
+			t.Errorf("%s: got header %v", name, header)
+		}
+	}
+}
