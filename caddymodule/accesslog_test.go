@@ -171,7 +171,8 @@ func TestTraces(t *testing.T) {
 		events  []string
 	}{
 		{
-			"/", []string{"Authorization", token},
+			"/",
+			[]string{"Authorization", token},
 			map[attribute.Key]any{
 				"gateway.decision": "allowed", "gateway.scheme": "bearer", "gateway.issuer": "main", "gateway.tier": "free",
 				"gateway.limit": "free", "gateway.limit.remaining": int64(99),
@@ -179,7 +180,8 @@ func TestTraces(t *testing.T) {
 			[]string{"gateway_auth allowed ", "gateway_limit allowed "},
 		},
 		{
-			"/key", []string{"X-API-Key", key.APIKey},
+			"/key",
+			[]string{"X-API-Key", key.APIKey},
 			map[attribute.Key]any{
 				"gateway.decision": "allowed", "gateway.scheme": "api_key", "gateway.key_id": key.ID, "gateway.tier": "tiny",
 				"gateway.limit": "tiny", "gateway.limit.remaining": int64(0),
@@ -187,7 +189,8 @@ func TestTraces(t *testing.T) {
 			[]string{"gateway_auth allowed ", "gateway_limit allowed "},
 		},
 		{
-			"/admin", []string{"X-API-Key", key.APIKey},
+			"/admin",
+			[]string{"X-API-Key", key.APIKey},
 			map[attribute.Key]any{
 				"gateway.decision": "refused", "gateway.policy": "gateway_roles", "gateway.reason": "role_missing",
 				"gateway.scheme": "api_key", "gateway.key_id": key.ID, "gateway.tier": "tiny",
@@ -195,7 +198,8 @@ func TestTraces(t *testing.T) {
 			[]string{"gateway_auth allowed ", "gateway_roles refused role_missing"},
 		},
 		{
-			"/shadow", []string{"Authorization", token},
+			"/shadow",
+			[]string{"Authorization", token},
 			map[attribute.Key]any{
 				"gateway.decision": "allowed", "gateway.scheme": "bearer", "gateway.issuer": "main", "gateway.tier": "free",
 				"gateway.limit": "free", "gateway.limit.remaining": int64(98),

@@ -188,7 +188,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 		send(path, "Authorization", used.add("key under Basic", "Basic "+base64.StdEncoding.EncodeToString([]byte("user:"+good.APIKey))))
 		send(path, "Authorization", bearers["token"])
 		send(path, "Api-Key", good.APIKey)
-		send(path+"?api_key="+good.APIKey)
+		send(path + "?api_key=" + good.APIKey)
 		send(path + "?access_token=" + url.QueryEscape(bearers["token"]))
 	}
 	if refused < 80 {
