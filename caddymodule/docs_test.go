@@ -157,7 +157,7 @@ func TestDocsCommands(t *testing.T) {
 	page := read(t, "docs/cli.md")
 	for path, flags := range known {
 		name := strings.TrimPrefix(path, "gateway ")
-		if !mentions(page, name) && !regexp.MustCompile(`(?m)^## .*\b`+name+`\b`).MatchString(page) && path != "gateway" && name != "key" && name != "token" && name != "limit" {
+		if !mentions(page, name) && !regexp.MustCompile(`(?m)^## .*\b`+name+`\b`).MatchString(page) && path != "gateway" && name != "key" && name != "token" && name != "limit" && name != "user" {
 			t.Errorf("docs/cli.md does not mention `caddy %s`", path)
 		}
 		for _, flag := range flags {
@@ -203,7 +203,7 @@ func checkShell(t *testing.T, where string, line []string, known map[string][]st
 		for ; at < len(line) && known[path+" "+line[at]] != nil; at++ {
 			path += " " + line[at]
 		}
-		if slices.Contains([]string{"gateway", "gateway key", "gateway token", "gateway limit"}, path) {
+		if slices.Contains([]string{"gateway", "gateway key", "gateway token", "gateway limit", "gateway user"}, path) {
 			t.Errorf("%s: there is no command %v", where, line)
 		}
 		for _, word := range line[at:] {
@@ -302,6 +302,8 @@ func TestDocsAreComplete(t *testing.T) {
 		{"field of an owner", "admin-api.md", api, "%s", quoted(fieldsOf(t, "admin_owners.go", "ownerJSON", "ownerInput")), 6},
 		{"field of a row of usage", "admin-api.md", api, "%s", quoted(fieldsOf(t, "usage.go", "usageRow")), 6},
 		{"field of a decision", "admin-api.md", api, "%s", quoted(fieldsOf(t, "../plugins/decision/decision.go", "Record")), 20},
+		{"field of an account", "admin-api.md", api, "%s", quoted(fieldsOf(t, "accounts_call.go", "userJSON")), 10},
+		{"field of the audit trail", "admin-api.md", api, "%s", quoted(fieldsOf(t, "admin_users.go", "auditJSON")), 7},
 		{"field of health", "admin-api.md", api, "%s", quoted(fieldsOf(t, "admin_health.go", "healthJSON", "storeHealth", "issuerJSON")), 12},
 		{"metric", "observability.md", observability, "| `%s` |", metricNames(t), 28},
 		{"event", "observability.md", observability, "| `%s` |", literals(t, `"(gateway\.[a-z_]+)"`, "events.go"), 8},

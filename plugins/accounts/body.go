@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"mime"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -186,6 +188,16 @@ func (*Body) String() string { return "[body]" }
 // Reject says that a field is wrong.
 func (b *Body) Reject(name, msg, kind string) {
 	b.wrong = append(b.wrong, Field{Loc: []any{"body", name}, Msg: msg, Type: kind})
+}
+
+// Only refuses every field but these: what an operator misspells must not be
+// passed over.
+func (b *Body) Only(names ...string) {
+	for _, name := range slices.Sorted(maps.Keys(b.fields)) {
+		if !slices.Contains(names, name) {
+			b.Reject(clip(name), "extra fields not permitted", "value_error.extra")
+		}
+	}
 }
 
 // Refusal is what is wrong with the fields that were asked for; nil if nothing is.

@@ -42,6 +42,10 @@ func (s *Service) Create(ctx context.Context, o Origin, b *Body, check func(fiel
 	email := b.email("email")
 	u.Email, u.Address, u.FullName = email.Canonical, email.Shown, b.fullName()
 	b.rights(&u, check)
+	if u.Role == "" {
+		b.Reject("role", "field required", "value_error.missing")
+	}
+	b.Only("email", "full_name", "role", "tier", "scopes", "password")
 	password, made := s.passwordOrNew(b)
 	if refusal := b.Refusal(); refusal != nil {
 		return plugins.User{}, plugins.Secret{}, refusal, nil

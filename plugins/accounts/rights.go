@@ -17,6 +17,7 @@ func (s *Service) Update(ctx context.Context, o Origin, id string, b *Body, chec
 	var given plugins.User
 	given.FullName = b.fullName()
 	b.rights(&given, check)
+	b.Only("full_name", "role", "tier", "scopes")
 	if refusal := b.Refusal(); refusal != nil {
 		return plugins.User{}, refusal, nil
 	}
@@ -104,6 +105,7 @@ func (s *Service) Enable(ctx context.Context, o Origin, id string) (plugins.User
 // password is made and returned.
 func (s *Service) ResetPassword(ctx context.Context, o Origin, id string, b *Body) (plugins.User, plugins.Secret, *Refusal, error) {
 	password, made := s.passwordOrNew(b)
+	b.Only("password")
 	if refusal := b.Refusal(); refusal != nil {
 		return plugins.User{}, plugins.Secret{}, refusal, nil
 	}
