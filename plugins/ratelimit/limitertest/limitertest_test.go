@@ -42,7 +42,7 @@ func TestTracesAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(traces) < 9 {
+	if len(traces) < 17 {
 		t.Errorf("%d traces", len(traces))
 	}
 }
