@@ -444,7 +444,7 @@ func (l *RateLimit) known(p *plugins.Principal, kind, subject string) answer {
 	a := answer{policy: source.policy, zone: l.zone, key: ratelimit.NewKey(l.Zone+source.apart, kind, subject), places: places}
 	if places != 0 {
 		a.placesOf = name
-		a.flight = ratelimit.NewKey(l.Zone+"\x00under way by "+from, kind, subject)
+		a.flight = ratelimit.NewKey(l.Zone+"\x00busy "+from, kind, subject)
 	}
 	return a
 }
