@@ -71,6 +71,7 @@ var adminRoutes = []struct {
 	{"GET /gateway/audit", adminHandler(listAudit)},
 	{"POST /gateway/check", appHandler(checkRequest)},
 	{"GET /gateway/health", adminHandler(showHealth)},
+	{"GET /gateway/openapi.json", http.HandlerFunc(serveOpenAPI)},
 }
 
 // Routes returns the one route that leads to all of ours.

@@ -373,7 +373,7 @@ func outageReasons(t *testing.T, c *caddyharness.Caddy, text func(limiter string
 			return c.Get("/open/limit")
 		}, []string{"by gateway_limit", "Failed:  dial tcp 127.0.0.1:1: connect: connection refused."}},
 		{plugins.ReasonStoreUnavailable, 503, func() caddyharness.Response {
-			db, err := sql.Open("sqlite", filepath.Join(c.Dir, "gateway.db"))
+			db, err := sql.Open("sqlite", filepath.Join(c.Dir, "gateway.db")+"?_pragma=busy_timeout(20000)")
 			if err == nil {
 				_, err = db.Exec("DROP TABLE api_keys")
 			}
