@@ -477,7 +477,7 @@ func TestAccountsManyLogIns(t *testing.T) {
 		t.Errorf("got %v, want some refused by password and the others sent away", statuses)
 	}
 	// The middle one: on a busy machine the slowest says nothing of the gateway.
-	if median > time.Second {
+	if median > 3*time.Second {
 		t.Errorf("a request beside log-ins takes %s", median)
 	}
 }
