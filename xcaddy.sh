@@ -335,6 +335,8 @@ missing_packages() {
 	have_postgres || missing+=(postgresql)
 	/usr/bin/python3 -c 'import fastapi' 2>/dev/null || missing+=(python3-fastapi)
 	/usr/bin/python3 -c 'import uvicorn' 2>/dev/null || missing+=(python3-uvicorn)
+	/usr/bin/python3 -c 'import requests' 2>/dev/null || missing+=(python3-requests)
+	/usr/bin/python3 -c 'import aiohttp' 2>/dev/null || missing+=(python3-aiohttp)
 	have node || missing+=(nodejs)
 	have npm || missing+=(npm)
 	printf '%s\n' ${missing[@]+"${missing[@]}"}
@@ -386,8 +388,8 @@ install_test_needs() {
 	have nginx || missing+=("nginx (macOS: brew install nginx)")
 	have_postgres || missing+=("PostgreSQL's server and client (macOS: brew install postgresql@17, and its bin directory in PATH)")
 	have node && have npm || missing+=("Node.js with npm (macOS: brew install node)")
-	python3 -c 'import fastapi, uvicorn' 2>/dev/null ||
-		missing+=("Python with FastAPI and uvicorn (python3 -m pip install fastapi uvicorn)")
+	python3 -c 'import fastapi, uvicorn, requests, aiohttp' 2>/dev/null ||
+		missing+=("Python with FastAPI, uvicorn, requests and aiohttp (python3 -m pip install fastapi uvicorn requests aiohttp)")
 	[ ${#missing[@]} -eq 0 ] || die "the tests need, and this machine lacks:" "${missing[@]}"
 }
 
