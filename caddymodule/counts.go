@@ -24,11 +24,6 @@ const (
 	// keepEvery is how often counts are written: what was used since is lost where
 	// the process is killed.
 	keepEvery = 2 * time.Second
-	// keptLonger is how long counts are kept that say nothing any more. A machine
-	// that starts with its clock wrong must not throw away what it reads as old.
-	keptLonger = 24 * time.Hour
-	// sweepCountsEvery is how often those are removed.
-	sweepCountsEvery = time.Hour
 	// countsPerSave bounds what is gathered for one write.
 	countsPerSave = 4096
 )
@@ -198,7 +193,6 @@ func (r *records) saveCounts(ctx context.Context, s store.Store) error {
 func (r *records) keepCounts(ctx context.Context, s store.Store) {
 	ticker := time.NewTicker(keepEvery)
 	defer ticker.Stop()
-	swept := time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -207,12 +201,6 @@ func (r *records) keepCounts(ctx context.Context, s store.Store) {
 		}
 		if err := r.saveCounts(ctx, s); err != nil && ctx.Err() == nil {
 			poolLog("store").Warn("writing the counts of limits", zap.Error(err))
-		}
-		if now := time.Now(); now.Sub(swept) > sweepCountsEvery {
-			swept = now
-			if _, err := s.SweepCounts(ctx, now.Add(-keptLonger)); err != nil && ctx.Err() == nil {
-				poolLog("store").Warn("sweeping the counts of limits", zap.Error(err))
-			}
 		}
 	}
 }

@@ -122,6 +122,7 @@ func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords,
 	o.stop = stop
 	o.done.Go(func() { poller.Run(background) })
 	o.done.Go(func() { r.keepCounts(background, opened) })
+	o.done.Go(func() { keepSwept(background, opened) })
 	o.done.Go(func() {
 		o.lastUsed.Run(background, lastUsedEvery, func(err error) {
 			poolLog("store").Warn("writing the last uses of API keys", zap.Error(err))
