@@ -378,7 +378,7 @@ func TestF5Promoted(t *testing.T) {
 	for range 60 {
 		take(t, l, owner(1), "100/1h", 1)
 	}
-	master.do("wait", 1, 10_000)
+	master.replicate()
 	master.kill()
 	replica.do("replicaof", "no", "one")
 	p.set(func(p *proxy) { p.upstream = replica.addr })

@@ -130,6 +130,24 @@ func (s *server) do(args ...any) any {
 	return v
 }
 
+// replicate returns when a replica has everything that was written so far. WAIT
+// speaks of the writes of its own connection, so that one must be among them.
+func (s *server) replicate() {
+	s.t.Helper()
+	var waited *redis.Cmd
+	_, err := s.client.Pipelined(context.Background(), func(p redis.Pipeliner) error {
+		p.Set(context.Background(), "replicate", 1, time.Minute)
+		waited = p.Do(context.Background(), "wait", 1, 10_000)
+		return nil
+	})
+	if err != nil {
+		s.t.Fatalf("replicating: %v", err)
+	}
+	if n, err := waited.Int(); err != nil || n < 1 {
+		s.t.Fatalf("replicating: %d replicas have it, %v", n, err)
+	}
+}
+
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(sig); err != nil {

@@ -193,7 +193,7 @@ func TestSentinelFailover(t *testing.T) {
 	for range 4 {
 		take(t, l, owner(1), "10/1h", 1)
 	}
-	master.do("wait", 1, 10_000)
+	master.replicate()
 	master.kill()
 	killed := time.Now()
 	sentinel.await(func(ctx context.Context) error {
