@@ -27,8 +27,10 @@ func inStore[T any](ctx context.Context, s accountStore, ask func(store.Store) (
 	}
 	found, err := ask(o.store)
 	for _, pair := range [][2]error{
-		{store.ErrNotFound, accounts.ErrNotFound}, {store.ErrExists, accounts.ErrExists},
-		{store.ErrConflict, accounts.ErrConflict}, {store.ErrReplayed, accounts.ErrReplayed},
+		{store.ErrNotFound, accounts.ErrNotFound},
+		{store.ErrExists, accounts.ErrExists},
+		{store.ErrConflict, accounts.ErrConflict},
+		{store.ErrReplayed, accounts.ErrReplayed},
 	} {
 		if errors.Is(err, pair[0]) {
 			return found, fmt.Errorf("%w: %w", pair[1], err)

@@ -190,8 +190,12 @@ func TestAccountsPaths(t *testing.T) {
 	}
 	up.forget()
 	for _, tc := range []struct{ method, path, allow string }{
-		{"GET", "/v1/auth/login-json", "POST"}, {"PUT", "/v1/auth/me", "GET, HEAD"}, {"DELETE", "/v1/api-keys", "GET, POST, HEAD"},
-		{"PUT", "/v1/api-keys/x", "DELETE, GET, PATCH, HEAD"}, {"GET", "/v1/api-keys/x/rotate/", "POST"}, {"GET", "/v1/auth/refresh/", "POST"},
+		{"GET", "/v1/auth/login-json", "POST"},
+		{"PUT", "/v1/auth/me", "GET, HEAD"},
+		{"DELETE", "/v1/api-keys", "GET, POST, HEAD"},
+		{"PUT", "/v1/api-keys/x", "DELETE, GET, PATCH, HEAD"},
+		{"GET", "/v1/api-keys/x/rotate/", "POST"},
+		{"GET", "/v1/auth/refresh/", "POST"},
 	} {
 		got := c.Do(tc.method, tc.path, "", auth...)
 		wantError(t, got, 405, "Method Not Allowed")
@@ -225,10 +229,14 @@ func TestAccountsBodies(t *testing.T) {
 		status                  int
 		want                    string
 	}{
-		{"as the document shows it", "application/json", `{"email":"x","password":"SecurePass123!","full_name":"J"}`, 422,
-			`{"detail":[{"loc":["body","email"],"msg":"value is not a valid email address","type":"value_error.email"}]}`},
-		{"nothing in it", "application/json", `{}`, 422,
-			`{"detail":[{"loc":["body","email"],"msg":"field required","type":"value_error.missing"},{"loc":["body","password"],"msg":"field required","type":"value_error.missing"}]}`},
+		{
+			"as the document shows it", "application/json", `{"email":"x","password":"SecurePass123!","full_name":"J"}`, 422,
+			`{"detail":[{"loc":["body","email"],"msg":"value is not a valid email address","type":"value_error.email"}]}`,
+		},
+		{
+			"nothing in it", "application/json", `{}`, 422,
+			`{"detail":[{"loc":["body","email"],"msg":"field required","type":"value_error.missing"},{"loc":["body","password"],"msg":"field required","type":"value_error.missing"}]}`,
+		},
 		{"no body", "application/json", ``, 422, `{"detail":[{"loc":["body"],"msg":"field required","type":"value_error.missing"}]}`},
 		{"broken", "application/json", `{"email":`, 422, `{"detail":[{"loc":["body"],"msg":"malformed JSON","type":"value_error.jsondecode"}]}`},
 		{"wrong type", "text/plain", `{}`, 422, `{"detail":[{"loc":["body"],"msg":"value is not a valid dict","type":"type_error.dict"}]}`},

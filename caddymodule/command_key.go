@@ -164,10 +164,20 @@ func (c *adminClient) printKey(k keyJSON) error {
 		return c.printJSON(k)
 	}
 	for _, line := range [][2]string{
-		{"id", k.ID}, {"owner", k.Owner}, {"name", k.Name}, {"prefix", k.Prefix}, {"role", textOr(k.Role)}, {"tier", textOr(k.Tier)},
-		{"scopes", strings.Join(k.Scopes, ", ")}, {"ip_allow", strings.Join(k.IPAllow, ", ")}, {"limits", strings.Join(k.Limits, ", ")},
-		{"created_at", textOr(k.CreatedAt)}, {"expires_at", textOr(k.ExpiresAt)}, {"last_used_at", textOr(k.LastUsedAt)},
-		{"revoked_at", textOr(k.RevokedAt)}, {"replaced_by", textOr(k.ReplacedBy)},
+		{"id", k.ID},
+		{"owner", k.Owner},
+		{"name", k.Name},
+		{"prefix", k.Prefix},
+		{"role", textOr(k.Role)},
+		{"tier", textOr(k.Tier)},
+		{"scopes", strings.Join(k.Scopes, ", ")},
+		{"ip_allow", strings.Join(k.IPAllow, ", ")},
+		{"limits", strings.Join(k.Limits, ", ")},
+		{"created_at", textOr(k.CreatedAt)},
+		{"expires_at", textOr(k.ExpiresAt)},
+		{"last_used_at", textOr(k.LastUsedAt)},
+		{"revoked_at", textOr(k.RevokedAt)},
+		{"replaced_by", textOr(k.ReplacedBy)},
 	} {
 		if _, err := fmt.Fprintf(c.out, "%-13s %s\n", line[0], line[1]); err != nil {
 			return err

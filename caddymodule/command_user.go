@@ -172,8 +172,15 @@ func userShowCommand() *cobra.Command {
 				return c.printJSON(u)
 			}
 			for _, line := range [][2]string{
-				{"id", u.ID}, {"email", u.Email}, {"full_name", u.FullName}, {"role", u.Role}, {"tier", u.Tier}, {"scopes", strings.Join(u.Scopes, ", ")},
-				{"created_at", textOr(u.CreatedAt)}, {"password_set_at", textOr(u.PasswordSetAt)}, {"disabled_at", textOr(u.DisabledAt)},
+				{"id", u.ID},
+				{"email", u.Email},
+				{"full_name", u.FullName},
+				{"role", u.Role},
+				{"tier", u.Tier},
+				{"scopes", strings.Join(u.Scopes, ", ")},
+				{"created_at", textOr(u.CreatedAt)},
+				{"password_set_at", textOr(u.PasswordSetAt)},
+				{"disabled_at", textOr(u.DisabledAt)},
 			} {
 				if _, err := fmt.Fprintf(c.out, "%-15s %s\n", line[0], line[1]); err != nil {
 					return err

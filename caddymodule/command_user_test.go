@@ -103,8 +103,12 @@ func TestUserCommands(t *testing.T) {
 	logIn("root@example.com", "ChosenPass1")
 
 	for _, mistake := range [][]string{
-		{"user", "create", "--email", "root@example.com"}, {"user", "create", "--email", "x"}, {"user", "create", "--email", "a@example.com", "--role", "ROOT"},
-		{"user", "set-tier", "root@example.com", "gold"}, {"user", "disable", "nobody@example.com"}, {"user", "show", "x"},
+		{"user", "create", "--email", "root@example.com"},
+		{"user", "create", "--email", "x"},
+		{"user", "create", "--email", "a@example.com", "--role", "ROOT"},
+		{"user", "set-tier", "root@example.com", "gold"},
+		{"user", "disable", "nobody@example.com"},
+		{"user", "show", "x"},
 	} {
 		if _, errOut, err := command(t, append([]string{"gateway", "--address", c.Admin}, mistake...)...); err == nil || errOut == "" {
 			t.Errorf("%v: got %v %s", mistake, err, errOut)

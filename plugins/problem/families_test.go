@@ -16,8 +16,10 @@ var families = []struct {
 	reader string
 }{
 	// Python
-	{"drf fields", 400, `{"email":["Enter a valid email address."],"profile":{"age":["A valid integer is required."]},"non_field_errors":["Passwords differ."]}`,
-		`{"detail":[{"loc":["email"],"msg":"Enter a valid email address.","type":"value_error"},{"loc":["profile","age"],"msg":"A valid integer is required.","type":"value_error"},{"loc":["body"],"msg":"Passwords differ.","type":"value_error"}]}`, "drf"},
+	{
+		"drf fields", 400, `{"email":["Enter a valid email address."],"profile":{"age":["A valid integer is required."]},"non_field_errors":["Passwords differ."]}`,
+		`{"detail":[{"loc":["email"],"msg":"Enter a valid email address.","type":"value_error"},{"loc":["profile","age"],"msg":"A valid integer is required.","type":"value_error"},{"loc":["body"],"msg":"Passwords differ.","type":"value_error"}]}`, "drf",
+	},
 	{"drf non field only", 400, `{"non_field_errors":["Unable to log in with provided credentials."]}`, `{"detail":"Unable to log in with provided credentials."}`, "drf"},
 	{"drf many", 400, `[{},{"qty":["A valid integer is required."]}]`, `{"detail":[{"loc":[1,"qty"],"msg":"A valid integer is required.","type":"value_error"}]}`, "drf"},
 	{"drf nested many", 400, `{"items":[{},{"qty":["Too big."]}]}`, `{"detail":[{"loc":["items",1,"qty"],"msg":"Too big.","type":"value_error"}]}`, "drf"},
@@ -25,8 +27,10 @@ var families = []struct {
 	{"marshmallow", 422, `{"name":["Missing data for required field."]}`, `{"detail":[{"loc":["name"],"msg":"Missing data for required field.","type":"value_error"}]}`, "drf"},
 	{"webargs", 422, `{"code":422,"status":"Unprocessable Entity","errors":{"json":{"name":["Missing data for required field."]}}}`, `{"detail":[{"loc":["body","name"],"msg":"Missing data for required field.","type":"value_error"}]}`, ""},
 	{"flask-restful", 400, `{"message":{"rate":"Rate cannot be converted"}}`, `{"detail":[{"loc":["rate"],"msg":"Rate cannot be converted","type":"value_error"}]}`, "flask"},
-	{"werkzeug page", 404, "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.</p>\n",
-		`{"detail":"Not Found: The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."}`, "server-page"},
+	{
+		"werkzeug page", 404, "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.</p>\n",
+		`{"detail":"Not Found: The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."}`, "server-page",
+	},
 	{"werkzeug json", 403, `{"code":403,"name":"Forbidden","description":"You may not see this order."}`, `{"detail":"You may not see this order."}`, "flask"},
 	{"django 404", 404, "<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Not Found</title>\n</head>\n<body>\n  <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n", `{"detail":"Not Found: The requested resource was not found on this server."}`, "server-page"},
 	{"django debug 404", 404, "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Page not found at /x</title></head><body><div id=\"summary\"><h1>Page not found <span>(404)</span></h1><table><tr><th>Request Method:</th><td>GET</td></tr></table></div><div id=\"info\"><p>Using the URLconf defined in <code>shop.urls</code>, Django tried these URL patterns</p></div><p>You're seeing this error because you have <code>DEBUG = True</code></p></body></html>", `{"detail":"Page not found"}`, "django"},
@@ -58,8 +62,10 @@ var families = []struct {
 	{"quarkus", 400, `{"title":"Constraint Violation","status":400,"violations":[{"field":"create.dto.name","message":"must not be blank"}]}`, `{"detail":[{"loc":["create","dto","name"],"msg":"must not be blank","type":"value_error"}]}`, "symfony"},
 	{"micronaut", 400, `{"_links":{"self":[{"href":"/x"}]},"_embedded":{"errors":[{"message":"name: must not be blank"}]},"message":"Bad Request"}`, `{"detail":"name: must not be blank"}`, "json"},
 	{"dropwizard", 404, `{"code":404,"message":"HTTP 404 Not Found"}`, `{"detail":"Not Found"}`, "json"},
-	{"tomcat", 404, `<!doctype html><html lang="en"><head><title>HTTP Status 404 – Not Found</title><style type="text/css">body {}</style></head><body><h1>HTTP Status 404 – Not Found</h1><hr class="line" /><p><b>Type</b> Status Report</p><p><b>Message</b> The requested resource [&#47;x] is not available</p><p><b>Description</b> The origin server did not find a current representation for the target resource.</p><hr class="line" /><h3>Apache Tomcat/9.0.70</h3></body></html>`,
-		`{"detail":"Not Found: The requested resource [/x] is not available"}`, "tomcat"},
+	{
+		"tomcat", 404, `<!doctype html><html lang="en"><head><title>HTTP Status 404 – Not Found</title><style type="text/css">body {}</style></head><body><h1>HTTP Status 404 – Not Found</h1><hr class="line" /><p><b>Type</b> Status Report</p><p><b>Message</b> The requested resource [&#47;x] is not available</p><p><b>Description</b> The origin server did not find a current representation for the target resource.</p><hr class="line" /><h3>Apache Tomcat/9.0.70</h3></body></html>`,
+		`{"detail":"Not Found: The requested resource [/x] is not available"}`, "tomcat",
+	},
 	{"jetty", 404, `<html><head><meta http-equiv="Content-Type" content="text/html;charset=utf-8"/><title>Error 404 Not Found</title></head><body><h2>HTTP ERROR 404 Not Found</h2><table><tr><th>URI:</th><td>/x</td></tr><tr><th>STATUS:</th><td>404</td></tr></table><hr/><a href="https://eclipse.org/jetty">Powered by Jetty:// 9.4.48</a><hr/></body></html>`, `{"detail":"Not Found"}`, "server-page"},
 	// .NET
 	{"aspnet modelstate", 400, `{"Message":"The request is invalid.","ModelState":{"model.Name":["The Name field is required."]}}`, `{"detail":[{"loc":["model","Name"],"msg":"The Name field is required.","type":"value_error"}]}`, "aspnet"},

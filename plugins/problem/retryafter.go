@@ -116,10 +116,31 @@ var retryMembers = []struct {
 	name string
 	unit float64
 }{
-	{"retry_after", 1}, {"retryAfter", 1}, {"retry-after", 1}, {"retry_after_seconds", 1}, {"retryAfterSeconds", 1}, {"retryDelay", 1}, {"retry_in", 1},
-	{"retryIn", 1}, {"retry_after_ms", 0.001}, {"retryAfterMs", 0.001}, {"retry_after_secs", 1}, {"reset_after", 1}, {"resetAfter", 1}, {"reset_in", 1},
-	{"wait_seconds", 1}, {"waitSeconds", 1}, {"wait", 1}, {"retry_at", 1}, {"retryAt", 1}, {"reset_at", 1}, {"resetAt", 1}, {"ratelimitReset", 1}, {"reset", 1},
-	{"msBeforeNext", 0.001}, {"ttl", 1},
+	{"retry_after", 1},
+	{"retryAfter", 1},
+	{"retry-after", 1},
+	{"retry_after_seconds", 1},
+	{"retryAfterSeconds", 1},
+	{"retryDelay", 1},
+	{"retry_in", 1},
+	{"retryIn", 1},
+	{"retry_after_ms", 0.001},
+	{"retryAfterMs", 0.001},
+	{"retry_after_secs", 1},
+	{"reset_after", 1},
+	{"resetAfter", 1},
+	{"reset_in", 1},
+	{"wait_seconds", 1},
+	{"waitSeconds", 1},
+	{"wait", 1},
+	{"retry_at", 1},
+	{"retryAt", 1},
+	{"reset_at", 1},
+	{"resetAt", 1},
+	{"ratelimitReset", 1},
+	{"reset", 1},
+	{"msBeforeNext", 0.001},
+	{"ttl", 1},
 }
 
 // bodyDelay reads a delay from a body: a member, or the words of its message.

@@ -32,52 +32,80 @@ func TestSetHeaders(t *testing.T) {
 		mode     HeaderMode
 		want     map[string]string
 	}{
-		{"first request of the free tier", free,
+		{
+			"first request of the free tier", free,
 			Decision{Allowed: true, Blocking: -1, Rows: []Row{
-				{Limit: free.Limits[0], Remaining: 59, ResetAfter: time.Second, NextAfter: time.Second}}},
-			HeadersAll, map[string]string{
+				{Limit: free.Limits[0], Remaining: 59, ResetAfter: time.Second, NextAfter: time.Second},
+			}},
+			HeadersAll,
+			map[string]string{
 				HeaderPolicy:    `"free";q=60;w=60`,
 				HeaderRateLimit: `"free";r=59;t=1`,
 				HeaderLimit:     "60", HeaderRemaining: "59", HeaderReset: "1",
-			}},
-		{"refused: the next unit, the full bucket and the wait", free,
+			},
+		},
+		{
+			"refused: the next unit, the full bucket and the wait", free,
 			Decision{RetryAfter: 400 * time.Millisecond, Blocking: 0, Rows: []Row{
-				{Limit: free.Limits[0], ResetAfter: 59400 * time.Millisecond, NextAfter: 400 * time.Millisecond, RetryAfter: 400 * time.Millisecond}}},
-			HeadersAll, map[string]string{
+				{Limit: free.Limits[0], ResetAfter: 59400 * time.Millisecond, NextAfter: 400 * time.Millisecond, RetryAfter: 400 * time.Millisecond},
+			}},
+			HeadersAll,
+			map[string]string{
 				HeaderPolicy:    `"free";q=60;w=60`,
 				HeaderRateLimit: `"free";r=0;t=1`,
 				HeaderLimit:     "60", HeaderRemaining: "0", HeaderReset: "60", HeaderRetryAfter: "1",
-			}},
-		{"allowed: the limit with the smallest share", pro,
+			},
+		},
+		{
+			"allowed: the limit with the smallest share", pro,
 			Decision{Allowed: true, Blocking: -1, Rows: []Row{
 				{Limit: pro.Limits[0], Remaining: 19, ResetAfter: 200 * time.Millisecond, NextAfter: 200 * time.Millisecond},
 				{Limit: pro.Limits[1], Remaining: 500, ResetAfter: 23 * time.Hour, NextAfter: time.Millisecond},
-				{Limit: pro.Limits[2], Remaining: 9, ResetAfter: 24 * time.Hour, NextAfter: 24 * time.Hour}}},
-			HeadersAll, map[string]string{
+				{Limit: pro.Limits[2], Remaining: 9, ResetAfter: 24 * time.Hour, NextAfter: 24 * time.Hour},
+			}},
+			HeadersAll,
+			map[string]string{
 				HeaderPolicy:    `"pro";q=300;w=60, "pro-1d";q=100000;w=86400, "pro-1d-strict";q=10;w=86400`,
 				HeaderRateLimit: `"pro";r=19;t=1, "pro-1d";r=500;t=1, "pro-1d-strict";r=9;t=86400`,
 				HeaderLimit:     "100000", HeaderRemaining: "500", HeaderReset: "82800",
-			}},
-		{"refused: the limit that blocks", pro,
+			},
+		},
+		{
+			"refused: the limit that blocks", pro,
 			Decision{RetryAfter: time.Hour, Blocking: 1, Rows: []Row{
-				{Limit: pro.Limits[0]}, {Limit: pro.Limits[1], Remaining: 3, ResetAfter: time.Hour, NextAfter: time.Minute}, {Limit: pro.Limits[2], Remaining: 1}}},
-			HeadersAll, map[string]string{
+				{Limit: pro.Limits[0]}, {Limit: pro.Limits[1], Remaining: 3, ResetAfter: time.Hour, NextAfter: time.Minute}, {Limit: pro.Limits[2], Remaining: 1},
+			}},
+			HeadersAll,
+			map[string]string{
 				HeaderPolicy:    `"pro";q=300;w=60, "pro-1d";q=100000;w=86400, "pro-1d-strict";q=10;w=86400`,
 				HeaderRateLimit: `"pro";r=0;t=0, "pro-1d";r=3;t=60, "pro-1d-strict";r=1;t=0`,
 				HeaderLimit:     "100000", HeaderRemaining: "3", HeaderReset: "3600", HeaderRetryAfter: "3600",
-			}},
-		{"only retry_after", free,
+			},
+		},
+		{
+			"only retry_after", free,
 			Decision{RetryAfter: 2*time.Second + 1, Blocking: 0, Rows: []Row{{Limit: free.Limits[0]}}},
-			HeadersRetryAfter, map[string]string{HeaderRetryAfter: "3"}},
-		{"only retry_after, allowed", free,
+			HeadersRetryAfter,
+			map[string]string{HeaderRetryAfter: "3"},
+		},
+		{
+			"only retry_after, allowed", free,
 			Decision{Allowed: true, Blocking: -1, Rows: []Row{{Limit: free.Limits[0]}}},
-			HeadersRetryAfter, map[string]string{}},
-		{"never: waiting does not help", free,
+			HeadersRetryAfter,
+			map[string]string{},
+		},
+		{
+			"never: waiting does not help", free,
 			Decision{RetryAfter: -1, Blocking: 0, Rows: []Row{{Limit: free.Limits[0], RetryAfter: -1}}},
-			HeadersRetryAfter, map[string]string{}},
-		{"none", free,
+			HeadersRetryAfter,
+			map[string]string{},
+		},
+		{
+			"none", free,
 			Decision{RetryAfter: time.Second, Blocking: 0, Rows: []Row{{Limit: free.Limits[0]}}},
-			HeadersNone, map[string]string{}},
+			HeadersNone,
+			map[string]string{},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := http.Header{}
@@ -128,8 +156,14 @@ func TestRetrySeconds(t *testing.T) {
 		wait time.Duration
 		want int
 	}{
-		{-1, 1}, {0, 1}, {1, 1}, {time.Second, 1}, {time.Second + 1, 2}, {1500 * time.Millisecond, 2},
-		{30 * time.Second, 30}, {1<<63 - 1, 9223372037},
+		{-1, 1},
+		{0, 1},
+		{1, 1},
+		{time.Second, 1},
+		{time.Second + 1, 2},
+		{1500 * time.Millisecond, 2},
+		{30 * time.Second, 30},
+		{1<<63 - 1, 9223372037},
 	} {
 		if got := RetrySeconds(tc.wait); got != tc.want {
 			t.Errorf("%d: got %d, want %d", tc.wait, got, tc.want)

@@ -19,8 +19,10 @@ func testAudit(t *testing.T, open func(t *testing.T) store.Store) {
 		// Newest first, as it is read.
 		var want []store.AuditEntry
 		for i := range 6 {
-			e := store.AuditEntry{At: base.Add(time.Duration(i) * time.Minute), Actor: []string{"cli", "ops"}[i%2], Action: []string{"key.create", "key.revoke", "token.revoke"}[i%3],
-				Target: fmt.Sprint("id", i/2), From: "127.0.0.1", Result: "ok"}
+			e := store.AuditEntry{
+				At: base.Add(time.Duration(i) * time.Minute), Actor: []string{"cli", "ops"}[i%2], Action: []string{"key.create", "key.revoke", "token.revoke"}[i%3],
+				Target: fmt.Sprint("id", i/2), From: "127.0.0.1", Result: "ok",
+			}
 			must(t, s.AppendAudit(ctx(), e))
 			want = append([]store.AuditEntry{e}, want...)
 		}

@@ -13,8 +13,10 @@ import (
 func NewRevocation(t testing.TB) plugins.Revocation {
 	t.Helper()
 	id := NewID(t)
-	return plugins.Revocation{ID: id, Kind: plugins.RevokeTokenID, Issuer: "main", Value: "jti-" + id,
-		CreatedAt: base, ExpiresAt: base.Add(8 * time.Hour), Note: "lost laptop"}
+	return plugins.Revocation{
+		ID: id, Kind: plugins.RevokeTokenID, Issuer: "main", Value: "jti-" + id,
+		CreatedAt: base, ExpiresAt: base.Add(8 * time.Hour), Note: "lost laptop",
+	}
 }
 
 func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
@@ -94,8 +96,10 @@ func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 			{name: "second without end", firstEnds: at(1), firstBefore: at(0), seconBefore: at(0), wantBefore: at(0), wantNote: "first"},
 		} {
 			s := open(t)
-			first := plugins.Revocation{ID: NewID(t), Kind: plugins.RevokeSubject, Issuer: "main", Value: "u1",
-				IssuedBefore: c.firstBefore, CreatedAt: base, ExpiresAt: c.firstEnds, Note: "first"}
+			first := plugins.Revocation{
+				ID: NewID(t), Kind: plugins.RevokeSubject, Issuer: "main", Value: "u1",
+				IssuedBefore: c.firstBefore, CreatedAt: base, ExpiresAt: c.firstEnds, Note: "first",
+			}
 			second := first
 			second.ID, second.IssuedBefore, second.ExpiresAt, second.Note, second.CreatedAt = NewID(t), c.seconBefore, c.secondEnds, c.secondNote, at(1)
 			must(t, s.Revoke(ctx(), first))

@@ -224,7 +224,10 @@ func (s *Signer) Sign(t AccessToken) (string, error) {
 	for _, c := range []struct {
 		path, standard, value string
 	}{
-		{paths.Subject, "sub", t.Subject}, {paths.TokenID, "jti", t.ID}, {paths.Role, "role", t.Role}, {paths.Tier, "tier", t.Tier},
+		{paths.Subject, "sub", t.Subject},
+		{paths.TokenID, "jti", t.ID},
+		{paths.Role, "role", t.Role},
+		{paths.Tier, "tier", t.Tier},
 		{paths.Scope, "scope", strings.Join(t.Scopes, " ")},
 	} {
 		if c.path == "" {
