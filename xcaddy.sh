@@ -268,6 +268,10 @@ GREETING
   # 403: the key's role is USER, the route wants ADMIN
   curl -i $url/v1/admin/users $key
 
+  # 201 and 200: an account, and a log-in that gives it a token
+  curl -i $url/v1/auth/register -H 'Content-Type: application/json' -d '{"email":"user@example.com","password":"SecurePass123!","full_name":"John Doe"}'
+  curl -i $url/v1/auth/login-json -H 'Content-Type: application/json' -d '{"username":"user@example.com","password":"SecurePass123!"}'
+
   # 429: tier free allows 60 a minute
   for i in \$(seq 70); do curl -s -o /dev/null -w '%{http_code}\n' $url/v1/items $key; done | sort | uniq -c
 GREETING

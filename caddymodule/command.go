@@ -35,7 +35,26 @@ With --json every subcommand prints JSON.`,
 		cmd.PersistentFlags().String("address", defaultAdminAddress, "Address of the admin endpoint")
 		cmd.PersistentFlags().Bool("json", false, "Print JSON")
 		cmd.AddCommand(keyCommand(), tokenCommand(), limitCommand(), explainCommand(), checkCommand(), userCommand(), auditCommand(), tailCommand(), shadowCommand(), healthCommand())
+		refuseUnknown(cmd)
 	},
+}
+
+// refuseUnknown makes commands that only hold others fail where the one that was
+// asked for is not there: cobra would print the help and exit with 0, and a script
+// would go on.
+func refuseUnknown(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		refuseUnknown(sub)
+	}
+	if cmd.Runnable() {
+		return
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return fmt.Errorf("there is no command %q of %q: see `%s --help`", args[0], cmd.CommandPath(), cmd.CommandPath())
+	}
 }
 
 const defaultAdminAddress = "localhost:2019"
@@ -150,11 +169,12 @@ func (c *adminClient) table(head string, rows []string) error {
 
 // pathTo joins escaped segments behind /gateway/.
 func pathTo(segments ...string) string {
-	path := "/gateway"
+	var path strings.Builder
+	path.WriteString("/gateway")
 	for _, s := range segments {
-		path += "/" + url.PathEscape(s)
+		path.WriteString("/" + url.PathEscape(s))
 	}
-	return path
+	return path.String()
 }
 
 // textOr prints a pointer's value, or a dash.

@@ -114,7 +114,7 @@ the same store.`,
 // period, whether it is quoted or not.
 func limitsOf(args []string) []string {
 	limits := []string{}
-	for _, word := range strings.Fields(strings.Join(args, " ")) {
+	for word := range strings.FieldsSeq(strings.Join(args, " ")) {
 		if last := len(limits) - 1; last < 0 || strings.Contains(word, "/") {
 			limits = append(limits, word)
 		} else {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,10 +65,10 @@ func (c *adminClient) tail(cmd *cobra.Command) error {
 		if err := c.ask(http.MethodGet, pathTo("decisions")+"?"+query.Encode(), nil, &records); err != nil {
 			return err
 		}
-		for i := len(records) - 1; i >= 0; i-- {
-			seen = max(seen, records[i].Seq)
+		for _, record := range slices.Backward(records) {
+			seen = max(seen, record.Seq)
 			if last > 0 {
-				if err := c.printTail(tailLine{Record: records[i]}); err != nil {
+				if err := c.printTail(tailLine{Record: record}); err != nil {
 					return err
 				}
 			}

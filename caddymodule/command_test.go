@@ -209,3 +209,20 @@ func TestAdminAPIWithoutGateway(t *testing.T) {
 		t.Errorf("got %d %s", got.Status, got.Body)
 	}
 }
+
+// A word that is no command fails: with the help and exit code 0 a script would
+// go on.
+func TestUnknownCommands(t *testing.T) {
+	for _, args := range [][]string{{"gateway", "nonsense"}, {"gateway", "limit", "nonsense"}, {"gateway", "key", "delete", "id"}} {
+		out, errOut, err := command(t, args...)
+		if err == nil || !strings.Contains(errOut, "there is no command") {
+			t.Errorf("%v: got error %v, output %q and %q; want a refusal", args, err, out, errOut)
+		}
+	}
+	for _, args := range [][]string{{"gateway"}, {"gateway", "limit"}} {
+		out, errOut, err := command(t, args...)
+		if err != nil || !strings.Contains(out+errOut, "Available Commands") {
+			t.Errorf("%v: got error %v and %q, want the help", args, err, out)
+		}
+	}
+}

@@ -171,7 +171,7 @@ func (p *process) spend(n int, auth string) (remaining int) {
 			p.t.Fatalf("%v\n%s", err, p.log.String())
 		}
 		_ = answer.Body.Close()
-		if answer.StatusCode != 200 {
+		if answer.StatusCode != http.StatusOK {
 			p.t.Fatalf("got %d\n%s", answer.StatusCode, p.log.String())
 		}
 		remaining, err = strconv.Atoi(answer.Header.Get("X-RateLimit-Remaining"))

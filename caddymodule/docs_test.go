@@ -222,12 +222,7 @@ func checkShell(t *testing.T, where string, line []string, known map[string][]st
 func mentions(page, word string) bool {
 	inCode := regexp.MustCompile("(?s)```.*?```|`[^`\n]+`")
 	whole := regexp.MustCompile(`(^|[^a-z_])` + regexp.QuoteMeta(word) + `($|[^a-z_])`)
-	for _, code := range inCode.FindAllString(page, -1) {
-		if whole.MatchString(code) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(inCode.FindAllString(page, -1), whole.MatchString)
 }
 
 // Each parser is asked what it takes, by a word that it does not know. All of it

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -144,9 +145,7 @@ func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
 	data := map[string]any{
 		"id": key.ID, "owner": key.Owner, "name": key.Name, "prefix": key.Prefix, "role": key.Role, "tier": key.Tier,
 	}
-	for field, value := range more {
-		data[field] = value
-	}
+	maps.Copy(data, more)
 	a.events.emit(name, data)
 }
 

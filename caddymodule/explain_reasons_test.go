@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -204,9 +205,7 @@ func TestExplainEveryReason(t *testing.T) {
 func tokenOf(t *testing.T, header map[string]any, c jwt.MapClaims) string {
 	t.Helper()
 	made := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
-	for name, value := range header {
-		made.Header[name] = value
-	}
+	maps.Copy(made.Header, header)
 	signed, err := made.SignedString([]byte(testSecret))
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -109,9 +110,7 @@ func (a *App) ownerOf(owner string) *ownerPolicy {
 // the configuration has them.
 func (a *App) mergeOwners(set *ownerSet) *mergedOwners {
 	merged := &mergedOwners{from: set, owners: map[string]*ownerPolicy{}}
-	for owner, policy := range a.ownerPolicies {
-		merged.owners[owner] = policy
-	}
+	maps.Copy(merged.owners, a.ownerPolicies)
 	if set != nil {
 		for _, o := range set.list {
 			policy, err := a.ownerPolicy(Owner{o.Owner, o.Tier, o.Limits, o.Concurrency})

@@ -29,7 +29,7 @@ func follow(t *testing.T, c *caddyharness.Caddy, query string) <-chan string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if contentType := answer.Header.Get("Content-Type"); answer.StatusCode != 200 || contentType != "application/x-ndjson" {
+	if contentType := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || contentType != "application/x-ndjson" {
 		t.Fatalf("got %d %s", answer.StatusCode, contentType)
 	}
 	lines := make(chan string)

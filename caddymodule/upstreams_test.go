@@ -353,7 +353,7 @@ func TestNginx(t *testing.T) {
 	}
 	t.Run("too large", func(t *testing.T) {
 		got := c.Do(http.MethodPost, "/file.txt", strings.Repeat("x", 4096), auth...)
-		wantError(t, got, 413, http.StatusText(413))
+		wantError(t, got, 413, http.StatusText(http.StatusRequestEntityTooLarge))
 	})
 	t.Run("its own limit", func(t *testing.T) {
 		first, second := c.Get("/limited", auth...), c.Get("/limited", auth...)
@@ -376,7 +376,7 @@ func TestNginx(t *testing.T) {
 		if same := c.Get("/file.txt", append(auth, "If-None-Match", whole.Header.Get("Etag"))...); same.Status != 304 {
 			t.Errorf("conditional: got %d", same.Status)
 		}
-		wantError(t, c.Get("/file.txt", append(auth, "Range", "bytes=99-")...), 416, http.StatusText(416))
+		wantError(t, c.Get("/file.txt", append(auth, "Range", "bytes=99-")...), 416, http.StatusText(http.StatusRequestedRangeNotSatisfiable))
 		if moved := c.Get("/redirect", auth...); moved.Status != 301 || moved.Header.Get("Location") == "" {
 			t.Errorf("redirect: got %d", moved.Status)
 		}

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -170,8 +171,8 @@ func (j *Journal) Follow(f Filter, after uint64) (*Follower, bool) {
 		// Not ended at the first old one: a replaced record is newer than its place.
 		return true
 	})
-	for i := len(missed) - 1; i >= 0; i-- {
-		made.tell(missed[i])
+	for _, m := range slices.Backward(missed) {
+		made.tell(m)
 	}
 	j.followers[made] = struct{}{}
 	return made, true

@@ -1,5 +1,7 @@
 package decision
 
+import "slices"
+
 // DefaultSize is how many records are kept unless asked otherwise.
 const DefaultSize = 10_000
 
@@ -73,8 +75,8 @@ func (r *ring) resized(size int) *ring {
 		kept = append(kept, record)
 		return true
 	})
-	for i := len(kept) - 1; i >= 0; i-- {
-		made.add(kept[i])
+	for _, k := range slices.Backward(kept) {
+		made.add(k)
 	}
 	return made
 }

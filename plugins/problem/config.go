@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
@@ -94,12 +95,8 @@ func New(c Config) (*Translator, error) {
 	if t.maxBody == 0 {
 		t.maxBody = DefaultMaxBody
 	}
-	for coding, open := range builtinDecoders {
-		t.decoders[coding] = open
-	}
-	for coding, open := range c.Decoders {
-		t.decoders[coding] = open
-	}
+	maps.Copy(t.decoders, builtinDecoders)
+	maps.Copy(t.decoders, c.Decoders)
 	if t.now == nil {
 		t.now = time.Now
 	}

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -234,7 +235,7 @@ func fieldMap(n *Node, at []any, out []FieldError) []FieldError {
 			// webargs: {"json": {"name": [...]}} and {"json": ["Invalid JSON body."]}
 			loc = []any{places[lower]}
 		default:
-			loc = append(loc[:len(loc):len(loc)], parseLoc(key)...)
+			loc = append(slices.Clip(loc), parseLoc(key)...)
 		}
 		out = fieldValue(n.vals[i], loc, out)
 	}
@@ -260,7 +261,7 @@ func fieldValue(v *Node, loc []any, out []FieldError) []FieldError {
 				out = append(out, fieldItem(e, loc))
 			case e.isObject():
 				// Many objects, an error map for each (DRF with many=True).
-				out = fieldMap(e, append(loc[:len(loc):len(loc)], int64(i)), out)
+				out = fieldMap(e, append(slices.Clip(loc), int64(i)), out)
 			}
 		}
 	case jsonObject:
@@ -288,7 +289,7 @@ func fieldList(n *Node, at []any) []FieldError {
 		if !v.isObject() {
 			continue
 		}
-		loc := append(at[:len(at):len(at)], itemLoc(v)...)
+		loc := append(slices.Clip(at), itemLoc(v)...)
 		if children := v.get("children"); len(children.items()) > 0 {
 			// class-validator nests the errors of nested objects.
 			out = append(out, fieldList(children, loc)...)
@@ -316,7 +317,7 @@ func fieldList(n *Node, at []any) []FieldError {
 			}
 			for _, name := range many.items() {
 				if s := name.string(); s != "" {
-					out = append(out, fieldItem(v, append(at[:len(at):len(at)], parseLoc(s)...)))
+					out = append(out, fieldItem(v, append(slices.Clip(at), parseLoc(s)...)))
 				}
 			}
 			if len(many.items()) > 0 {

@@ -83,7 +83,7 @@ func index(s string) (int64, bool) {
 	if len(s) > 18 || s == "" || len(s) > 1 && s[0] == '0' {
 		return 0, false
 	}
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
 			return 0, false
 		}

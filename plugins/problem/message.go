@@ -46,7 +46,7 @@ func cleanLine(s string, limit int) string {
 
 // plainLine reports whether cleanLine has nothing to do but cut.
 func plainLine(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c < 0x20 || c >= 0x7f || c == ' ' && i+1 < len(s) && s[i+1] == ' ' {
 			return false

@@ -1,5 +1,7 @@
 package problem
 
+import "slices"
+
 import "strings"
 
 // symfonyReader reads Symfony, API Platform and FOSRestBundle: violations with
@@ -45,7 +47,7 @@ func formTree(n *Node, at []any, out []FieldError) []FieldError {
 	}
 	if children := n.get("children"); children.isObject() {
 		for i, key := range children.keys {
-			out = formTree(children.vals[i], appendLoc(at[:len(at):len(at)], key), out)
+			out = formTree(children.vals[i], appendLoc(slices.Clip(at), key), out)
 		}
 	}
 	return out

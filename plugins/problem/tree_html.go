@@ -2,6 +2,7 @@ package problem
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -140,10 +141,8 @@ func trimBlock(s string) string {
 // first returns the first block of one of the tags.
 func (p *Page) first(tags ...string) string {
 	for _, b := range p.Blocks {
-		for _, tag := range tags {
-			if b.Tag == tag {
-				return b.Text
-			}
+		if slices.Contains(tags, b.Tag) {
+			return b.Text
 		}
 	}
 	return ""

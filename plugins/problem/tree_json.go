@@ -2,6 +2,7 @@ package problem
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -324,11 +325,11 @@ func (n *Node) get(key string) *Node {
 		return nil
 	}
 	var other *Node
-	for i := len(n.keys) - 1; i >= 0; i-- {
-		if n.keys[i] == key {
+	for i, v := range slices.Backward(n.keys) {
+		if v == key {
 			return n.vals[i]
 		}
-		if other == nil && strings.EqualFold(n.keys[i], key) {
+		if other == nil && strings.EqualFold(v, key) {
 			other = n.vals[i]
 		}
 	}
@@ -380,13 +381,7 @@ func (n *Node) has(keys ...string) bool {
 		return false
 	}
 	for _, key := range keys {
-		found := false
-		for _, k := range n.keys {
-			if k == key {
-				found = true
-				break
-			}
-		}
+		found := slices.Contains(n.keys, key)
 		if !found {
 			return false
 		}

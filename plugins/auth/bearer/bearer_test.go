@@ -23,7 +23,8 @@ var testNow = time.Date(2026, 2, 3, 10, 0, 0, 0, time.UTC)
 
 func fixedClock() time.Time { return testNow }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 // goodClaims are accepted by every issuer of these tests.
 func goodClaims() map[string]any {

@@ -43,10 +43,7 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64, fo
 	var clamped []int
 	for i, l := range ls {
 		t := r.interval(l)
-		debt := r.full[name(l)] - r.now
-		if debt < 0 {
-			debt = 0
-		}
+		debt := max(r.full[name(l)]-r.now, 0)
 		most := l.Burst * t
 		if r.overdrawn[name(l)] {
 			most *= 2

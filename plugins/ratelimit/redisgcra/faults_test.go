@@ -424,8 +424,7 @@ func TestF8Refusals(t *testing.T) {
 			l := newLimiter(t, redisgcra.Options{OnFailure: redisgcra.FailClosed, Timeout: time.Second}, s.url())
 			for range 7 {
 				d, err := l.Take(t.Context(), owner(1), []ratelimit.Limit{ratelimit.MustParseLimit("60/1m")}, 1, nil)
-				var gone *plugins.Unavailable
-				if !errors.As(err, &gone) {
+				if _, ok := errors.AsType[*plugins.Unavailable](err); !ok {
 					t.Fatalf("got %+v, %v, want it to be unavailable", d, err)
 				}
 			}

@@ -84,8 +84,7 @@ func (s *server) start() {
 	}
 	s.await(func(ctx context.Context) error {
 		err := s.client.Ping(ctx).Err()
-		var answered redis.Error
-		if errors.As(err, &answered) {
+		if _, ok := errors.AsType[redis.Error](err); ok {
 			return nil // it wants a password, so it is there
 		}
 		return err

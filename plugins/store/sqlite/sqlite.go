@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"runtime"
@@ -252,9 +253,7 @@ func dsn(path, mode string, more url.Values) string {
 		"_dqs":          {"0"},
 		"_pragma":       {"trusted_schema(0)"},
 	}
-	for k, v := range more {
-		query[k] = v
-	}
+	maps.Copy(query, more)
 	name := filepath.ToSlash(path)
 	if name[0] != '/' {
 		// A drive letter: file:///C:/...
@@ -265,8 +264,7 @@ func dsn(path, mode string, more url.Values) string {
 
 // codeOf returns SQLite's extended result code, where the error has one.
 func codeOf(err error) (int, bool) {
-	var e *driver.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*driver.Error](err); ok {
 		return e.Code(), true
 	}
 	return 0, false
