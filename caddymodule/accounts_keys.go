@@ -124,19 +124,9 @@ func inputOf(order accounts.KeyOrder) keyInput {
 
 // createOwn is create for an owner who asks for it.
 func (s *keyService) createOwn(ctx context.Context, owner accounts.Owner, in keyInput, most int) (plugins.APIKey, plugins.Secret, error) {
-	key := plugins.APIKey{Owner: owner.Principal.Subject, CreatedAt: s.now().UTC().Truncate(time.Second)}
-	if err := s.apply(in, &key); err != nil {
-		return key, plugins.Secret{}, err
-	}
-	secret, err := s.generate(&key, true)
-	if err != nil {
-		return key, secret, err
-	}
-	if err := s.records.store.CreateOwnKey(ctx, key, owner.User.Epoch, most); err != nil {
-		return key, plugins.Secret{}, err
-	}
-	s.app.records.invalidate(key.ID)
-	return key, secret, nil
+	return s.add(owner.Principal.Subject, in, func(key plugins.APIKey) error {
+		return s.records.store.CreateOwnKey(ctx, key, owner.User.Epoch, most)
+	})
 }
 
 func (c *accountCall) showKey() error {

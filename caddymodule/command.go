@@ -167,6 +167,18 @@ func (c *adminClient) table(head string, rows []string) error {
 	return w.Flush()
 }
 
+// printList prints records: as JSON, or one a row, in columns.
+func printList[T any](c *adminClient, list []T, head string, row func(T) []string) error {
+	if c.json {
+		return c.printJSON(list)
+	}
+	rows := make([]string, 0, len(list))
+	for _, record := range list {
+		rows = append(rows, strings.Join(row(record), "\t"))
+	}
+	return c.table(head, rows)
+}
+
 // pathTo joins escaped segments behind /gateway/.
 func pathTo(segments ...string) string {
 	var path strings.Builder

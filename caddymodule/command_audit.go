@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -28,14 +27,9 @@ func auditCommand() *cobra.Command {
 			if err := c.ask(http.MethodGet, pathTo("audit")+"?"+query.Encode(), nil, &entries); err != nil {
 				return err
 			}
-			if c.json {
-				return c.printJSON(entries)
-			}
-			var rows []string
-			for _, e := range entries {
-				rows = append(rows, strings.Join([]string{textOr(e.At), e.Actor, e.Action, e.Target, e.From, e.Result}, "\t"))
-			}
-			return c.table("AT\tACTOR\tACTION\tTARGET\tFROM\tRESULT", rows)
+			return printList(c, entries, "AT\tACTOR\tACTION\tTARGET\tFROM\tRESULT", func(e auditJSON) []string {
+				return []string{textOr(e.At), e.Actor, e.Action, e.Target, e.From, e.Result}
+			})
 		}),
 	}
 	cmd.Flags().String("actor", "", "Only what this one did: the id of an account, an address, or admin")

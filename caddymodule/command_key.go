@@ -88,16 +88,9 @@ func keyListCommand() *cobra.Command {
 			if err := c.ask(http.MethodGet, path, nil, &keys); err != nil {
 				return err
 			}
-			if c.json {
-				return c.printJSON(keys)
-			}
-			var rows []string
-			for _, k := range keys {
-				rows = append(rows, strings.Join([]string{
-					k.ID, k.Owner, k.Name, k.Prefix, textOr(k.Role), textOr(k.Tier), textOr(k.ExpiresAt), textOr(k.LastUsedAt), textOr(k.RevokedAt),
-				}, "\t"))
-			}
-			return c.table("ID\tOWNER\tNAME\tPREFIX\tROLE\tTIER\tEXPIRES\tLAST USED\tREVOKED", rows)
+			return printList(c, keys, "ID\tOWNER\tNAME\tPREFIX\tROLE\tTIER\tEXPIRES\tLAST USED\tREVOKED", func(k keyJSON) []string {
+				return []string{k.ID, k.Owner, k.Name, k.Prefix, textOr(k.Role), textOr(k.Tier), textOr(k.ExpiresAt), textOr(k.LastUsedAt), textOr(k.RevokedAt)}
+			})
 		}),
 	}
 	cmd.Flags().String("owner", "", "Only the keys of this owner")

@@ -95,14 +95,9 @@ func tokenRevocationsCommand() *cobra.Command {
 			if err := c.ask(http.MethodGet, pathTo("revocations"), nil, &list); err != nil {
 				return err
 			}
-			if c.json {
-				return c.printJSON(list)
-			}
-			var rows []string
-			for _, r := range list {
-				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", r.ID, r.Kind, r.Value, textOr(r.Issuer), textOr(r.IssuedBefore), textOr(r.ExpiresAt)))
-			}
-			return c.table("ID\tKIND\tVALUE\tISSUER\tISSUED BEFORE\tKEPT UNTIL", rows)
+			return printList(c, list, "ID\tKIND\tVALUE\tISSUER\tISSUED BEFORE\tKEPT UNTIL", func(r revocationJSON) []string {
+				return []string{r.ID, r.Kind, r.Value, textOr(r.Issuer), textOr(r.IssuedBefore), textOr(r.ExpiresAt)}
+			})
 		}),
 	}
 }

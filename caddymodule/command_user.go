@@ -146,14 +146,9 @@ func userListCommand() *cobra.Command {
 			if err := c.ask(http.MethodGet, pathTo("users"), nil, &users); err != nil {
 				return err
 			}
-			if c.json {
-				return c.printJSON(users)
-			}
-			var rows []string
-			for _, u := range users {
-				rows = append(rows, strings.Join([]string{u.ID, u.Email, u.FullName, u.Role, u.Tier, textOr(u.CreatedAt), textOr(u.DisabledAt)}, "\t"))
-			}
-			return c.table("ID\tEMAIL\tNAME\tROLE\tTIER\tCREATED\tDISABLED", rows)
+			return printList(c, users, "ID\tEMAIL\tNAME\tROLE\tTIER\tCREATED\tDISABLED", func(u userJSON) []string {
+				return []string{u.ID, u.Email, u.FullName, u.Role, u.Tier, textOr(u.CreatedAt), textOr(u.DisabledAt)}
+			})
 		}),
 	}
 }

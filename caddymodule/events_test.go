@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -124,6 +125,40 @@ func TestKeyEvents(t *testing.T) {
 				t.Errorf("%s holds a key in %s", e.Name(), field)
 			}
 		}
+	}
+}
+
+// A key that an owner makes for itself is one like any other.
+func TestOwnKeyEvent(t *testing.T) {
+	forgetEvents()
+	c := start(t, listeningOptions(""), `
+	gateway_errors
+	gateway_accounts /v1 {
+		issuer main
+		registration open
+	}
+	respond 204`)
+	post := func(path, body string, headers ...string) string {
+		t.Helper()
+		got := c.Do(http.MethodPost, path, body, append(headers, "Content-Type", "application/json")...)
+		if got.Status >= 300 {
+			t.Fatalf("%s: got %d %s", path, got.Status, got.Body)
+		}
+		return got.Body
+	}
+	post("/v1/auth/register", `{"email":"own@example.com","password":"SecurePass123!","full_name":"Own"}`)
+	var session struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal([]byte(post("/v1/auth/login-json", `{"username":"own@example.com","password":"SecurePass123!"}`)), &session); err != nil {
+		t.Fatal(err)
+	}
+	var key madeKey
+	if err := json.Unmarshal([]byte(post("/v1/api-keys", `{"name":"mine"}`, "Authorization", "Bearer "+session.Token)), &key); err != nil {
+		t.Fatal(err)
+	}
+	if created := awaitEvents(t, "gateway.key_created", 1)[0]; created.Data["id"] != key.ID || created.Data["owner"] != key.Owner {
+		t.Errorf("got %v, want the key %s of %s", created.Data, key.ID, key.Owner)
 	}
 }
 

@@ -104,14 +104,18 @@ type keyService struct {
 
 // create makes a key and returns it with its record, which never shows it again.
 func (s *keyService) create(ctx context.Context, in keyInput) (plugins.APIKey, plugins.Secret, error) {
-	key := plugins.APIKey{CreatedAt: s.now().UTC().Truncate(time.Second)}
 	if in.Owner == nil {
-		return key, plugins.Secret{}, &inputError{"owner", "field required"}
+		return plugins.APIKey{}, plugins.Secret{}, &inputError{"owner", "field required"}
 	}
 	if err := checkText("owner", *in.Owner, 1, 256); err != nil {
-		return key, plugins.Secret{}, err
+		return plugins.APIKey{}, plugins.Secret{}, err
 	}
-	key.Owner = *in.Owner
+	return s.add(*in.Owner, in, func(key plugins.APIKey) error { return s.records.store.CreateKey(ctx, key) })
+}
+
+// add makes a key of an owner and lets keep write its record.
+func (s *keyService) add(owner string, in keyInput, keep func(plugins.APIKey) error) (plugins.APIKey, plugins.Secret, error) {
+	key := plugins.APIKey{Owner: owner, CreatedAt: s.now().UTC().Truncate(time.Second)}
 	if err := s.apply(in, &key); err != nil {
 		return key, plugins.Secret{}, err
 	}
@@ -119,7 +123,7 @@ func (s *keyService) create(ctx context.Context, in keyInput) (plugins.APIKey, p
 	if err != nil {
 		return key, secret, err
 	}
-	if err := s.records.store.CreateKey(ctx, key); err != nil {
+	if err := keep(key); err != nil {
 		return key, plugins.Secret{}, err
 	}
 	s.app.records.invalidate(key.ID)
