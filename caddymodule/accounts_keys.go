@@ -164,7 +164,7 @@ func (c *accountCall) changeKey() error {
 		if err == nil {
 			refusal, err = c.held(ctx, k, changed)
 		}
-		c.audited(k, "key.update", key.ID, resultOf(err))
+		c.audited(k, "key.update", key.ID, heldResult(refusal, err))
 		switch {
 		case err != nil:
 			return c.keyError(err)
@@ -193,6 +193,15 @@ func (c *accountCall) held(ctx context.Context, k ownKeys, key plugins.APIKey) (
 		return nil, err
 	}
 	return accounts.Changed(), nil
+}
+
+// heldResult is what the audit trail says of a key that was written: that it was
+// revoked again is not ok.
+func heldResult(refusal *accounts.Refusal, err error) string {
+	if err == nil && refusal != nil {
+		return string(refusal.Denial.Reason)
+	}
+	return resultOf(err)
 }
 
 func (c *accountCall) revokeKey() error {
@@ -248,7 +257,7 @@ func (c *accountCall) rotateKey() error {
 		if err == nil {
 			refusal, err = c.held(ctx, k, next)
 		}
-		c.audited(k, "key.rotate", key.ID, resultOf(err))
+		c.audited(k, "key.rotate", key.ID, heldResult(refusal, err))
 		switch {
 		case err != nil:
 			return c.keyError(err)
