@@ -286,7 +286,6 @@ func (a *Accounts) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		return next.ServeHTTP(w, r)
 	}
 	c := &accountCall{Accounts: a, w: w, r: r, x: exchangeOf(r), id: id}
-	c.x.stripIdentity(r)
 	serve := path[r.Method]
 	if serve == nil && r.Method == http.MethodHead {
 		serve = path[http.MethodGet]

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
@@ -99,6 +100,9 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 	}
 	if slices.Contains(a.schemes(a.app), plugins.SchemeAPIKey) {
 		a.headers.Key = textproto.CanonicalMIMEHeaderKey(a.keyHeader())
+	}
+	if err := sitehandler.Join(ctx, a.judge.member("gateway_auth")); err != nil {
+		return err
 	}
 	if a.IdentityToken != nil {
 		if a.minter, err = a.IdentityToken.minter(); err != nil {
@@ -197,8 +201,7 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return a.IdentityToken.serveKeys(w, a.minter)
 	}
 	x := exchangeOf(r)
-	x.stripIdentity(r)
-	if d := ambiguous(r); d != nil {
+	if d := sitehandler.CheckRewritten(r); d != nil {
 		if !a.Shadow {
 			return a.judge.refuse(w, r, x, d)
 		}
@@ -232,18 +235,6 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return a.judge.undecided(w, r, x, failure)
 	}
 	return a.deny(w, r, x, denial)
-}
-
-// ambiguous refuses a request that the upstream could read in another way than
-// the matchers of our policies did.
-func ambiguous(r *http.Request) *plugins.Denial {
-	switch {
-	case auth.AmbiguousPath(r.URL):
-		return &plugins.Denial{Status: http.StatusBadRequest, Reason: plugins.ReasonAmbiguousPath, Value: r.URL.EscapedPath(), Bound: "a path without dot segments"}
-	case auth.AmbiguousMethod(r.Method):
-		return &plugins.Denial{Status: http.StatusBadRequest, Reason: plugins.ReasonAmbiguousMethod, Value: clip(r.Method, 16), Bound: "a method in capitals"}
-	}
-	return nil
 }
 
 // identify finds the caller: exactly one of a principal, a denial and a failure.
@@ -327,14 +318,6 @@ func (a *Auth) countFailure(r *http.Request, x *exchange) *plugins.Denial {
 	d.Value = "too many failed attempts from this address"
 	d.Bound = a.Failures
 	return d
-}
-
-// stripIdentity removes the client's copies of our headers, once.
-func (x *exchange) stripIdentity(r *http.Request) {
-	if !x.stripped {
-		auth.StripIdentity(r)
-		x.stripped = true
-	}
 }
 
 // Interface guards.

@@ -43,7 +43,7 @@ func TestConcurrencyIsReleased(t *testing.T) {
 			}
 		case "/upgrade":
 			conn := hijack()
-			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 			line, _ := bufio.NewReader(conn).ReadString('\n')
 			fmt.Fprint(conn, line)
 			_ = conn.Close()
@@ -131,7 +131,7 @@ func TestConcurrencyIsReleased(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			fmt.Fprintf(conn, "GET /upgrade HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n", auth[1])
+			fmt.Fprintf(conn, "GET /upgrade HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", auth[1])
 			reader := bufio.NewReader(conn)
 			answer, err := http.ReadResponse(reader, nil)
 			if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
@@ -194,6 +195,7 @@ var harmless = map[caddy.ModuleID]bool{
 	"http.handlers.headers": true, "http.handlers.request_body": true,
 	"http.handlers.gateway_errors": true, "http.handlers.gateway_auth": true,
 	"http.handlers.gateway_roles": true, "http.handlers.gateway_limit": true,
+	"http.handlers.gateway_site": true, "http.handlers.gateway_page": true,
 }
 
 // later are the handlers that do something to the response only, or to the log,
@@ -207,6 +209,9 @@ var later = map[caddy.ModuleID]bool{
 func (d *dryRun) handler(handler caddyhttp.MiddlewareHandler, next caddyhttp.Handler) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		switch h := handler.(type) {
+		case *sitehandler.Guard:
+			end := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.End(w, r, next) })
+			return h.Serve(w, r, d.routes(h.Routes(), end))
 		case *caddyhttp.Subroute:
 			err := d.routes(h.Routes, next).ServeHTTP(w, r)
 			if err != nil && h.Errors != nil {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
@@ -94,6 +95,11 @@ func (e *Errors) Provision(ctx caddy.Context) error {
 	if e.journal, e.acquired, err = acquireJournal(); err != nil {
 		return err
 	}
+	member := (&judge{policySite, e.logger, e.journal}).member("gateway_errors")
+	member.Errors = e
+	if err := sitehandler.Join(ctx, member); err != nil {
+		return err
+	}
 	return registerMetrics(ctx)
 }
 
@@ -138,7 +144,6 @@ func (e *Errors) check(*App) error {
 // ServeHTTP calls the next handler and translates what becomes an error.
 func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := identified(r)
-	x.stripIdentity(r)
 	if x.span != nil {
 		x.span.SetAttributes(attrRequestID.String(x.requestID))
 	}

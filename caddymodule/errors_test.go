@@ -391,7 +391,7 @@ func TestUntouchedBelow400(t *testing.T) {
 				panic(err)
 			}
 			defer conn.Close()
-			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 			_ = rw.Flush()
 			line, _ := rw.ReadString('\n')
 			fmt.Fprint(rw, "echo "+line)
@@ -403,7 +403,7 @@ func TestUntouchedBelow400(t *testing.T) {
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		reader := bufio.NewReader(conn)
 		answer, err := http.ReadResponse(reader, nil)
 		if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {

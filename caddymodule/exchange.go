@@ -25,8 +25,6 @@ type exchange struct {
 	idLine    []string
 	// principal is who gateway_auth found; nil is nobody.
 	principal *plugins.Principal
-	// stripped says that the client's copies of our identity headers are gone.
-	stripped bool
 	// writer is the response writer of gateway_errors, or of the first gateway_limit
 	// where that does not run; its ResponseWriter is nil where neither does.
 	writer responseWriter

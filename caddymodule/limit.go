@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
@@ -106,6 +107,9 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	}
 	l.judge = judge{policyLimit, ctx.Logger(), l.app.journal}
 	if err := l.check(l.app); err != nil {
+		return err
+	}
+	if err := sitehandler.Join(ctx, l.judge.member("gateway_limit")); err != nil {
 		return err
 	}
 	if l.route != nil {
@@ -235,7 +239,9 @@ func (l *RateLimit) Cleanup() error {
 // ServeHTTP calls the next handler for callers who have not come too often.
 func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := exchangeOf(r)
-	x.stripIdentity(r)
+	if d := sitehandler.CheckRewritten(r); d != nil && !l.Shadow {
+		return l.judge.refuse(w, r, x, d)
+	}
 	begun := meters[policyLimit].begin()
 	decided, denial, failure := l.decide(r, x)
 	meters[policyLimit].end(begun)

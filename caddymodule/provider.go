@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 )
 
@@ -39,8 +40,7 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 // not be checked.
 func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
 	x := exchangeOf(r)
-	x.stripIdentity(r)
-	if denial := ambiguous(r); denial != nil {
+	if denial := sitehandler.CheckRewritten(r); denial != nil {
 		x.step(policyAuth, stepRefused, denial)
 		return caddyauth.User{}, false, nil
 	}

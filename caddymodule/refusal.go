@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/decision"
@@ -58,12 +59,28 @@ const (
 	policyRoles
 	policyLimit
 	policyAccounts
+	policySite
 )
 
-var policyNames = [...]string{"gateway_errors", "gateway_auth", "gateway_roles", "gateway_limit", "gateway_accounts"}
+var policyNames = [...]string{"gateway_errors", "gateway_auth", "gateway_roles", "gateway_limit", "gateway_accounts", "gateway_site"}
 
 // String is the name as in the Caddyfile.
 func (p policyName) String() string { return policyNames[p] }
+
+// member is what a handler joins its site as. What the guard refuses is the
+// site's own decision, not the handler's.
+func (j *judge) member(name string) sitehandler.Member {
+	site := &judge{policySite, j.logger, j.journal}
+	return sitehandler.Member{
+		Name: name,
+		Refuse: func(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
+			return site.refuse(w, r, exchangeOf(r), d)
+		},
+	}
+}
+
+// Denial is what the refusal carries.
+func (e *refusal) Denial() *plugins.Denial { return e.denial }
 
 // refuse says no: it sets the headers that belong to the denial and returns the
 // error that ends the chain. The headers reach the client by whichever way the

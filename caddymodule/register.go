@@ -38,7 +38,9 @@ func init() {
 
 	// Inside `header`, so that the site's CORS headers are on refusals too, and
 	// outside everything that can fail.
-	httpcaddyfile.RegisterDirectiveOrder("gateway_errors", httpcaddyfile.Before, "redir")
+	// `request_body`, which refuses what is too long, included.
+	httpcaddyfile.RegisterDirectiveOrder("gateway_site", httpcaddyfile.Before, "tracing")
+	httpcaddyfile.RegisterDirectiveOrder("gateway_errors", httpcaddyfile.Before, "request_body")
 	// After rewrites, so that policies see the path that the upstream sees; accounts
 	// before authentication, which would refuse who wants to log in.
 	httpcaddyfile.RegisterDirectiveOrder("gateway_accounts", httpcaddyfile.Before, "basicauth")

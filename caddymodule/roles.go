@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/roles"
@@ -57,6 +58,9 @@ func (h *Roles) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.judge = judge{policyRoles, ctx.Logger(), app.journal}
+	if err := sitehandler.Join(ctx, h.judge.member("gateway_roles")); err != nil {
+		return err
+	}
 	return h.check(app)
 }
 
@@ -79,7 +83,9 @@ func (h *Roles) check(app *App) error {
 // ServeHTTP calls the next handler for callers who may.
 func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := exchangeOf(r)
-	x.stripIdentity(r)
+	if d := sitehandler.CheckRewritten(r); d != nil && !h.Shadow {
+		return h.judge.refuse(w, r, x, d)
+	}
 	owner := ""
 	if h.policy.Owner {
 		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {

@@ -57,9 +57,16 @@ func KeyHeaderUsable(name string) error {
 // spellings of it go.
 func StripIdentity(r *http.Request) {
 	stripNames(r.Header)
-	stripNames(r.Trailer)
-	delete(r.Trailer, HeaderRequestID)
+	StripTrailers(r.Trailer)
 	protectConnection(r.Header, r.Header["Connection"])
+}
+
+// StripTrailers removes from request trailers what StripIdentity removes from
+// headers, and X-Request-Id. A server adds trailers that were not announced when
+// the body ends.
+func StripTrailers(h http.Header) {
+	stripNames(h)
+	delete(h, HeaderRequestID)
 }
 
 func stripNames(h http.Header) {

@@ -1,0 +1,269 @@
+package sitehandler
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/edge"
+)
+
+// Guard stands around all routes of a server. A request is refused by it, or the
+// routes get it in the one form that matchers, policies and the upstream read
+// alike.
+type Guard struct {
+	routes caddyhttp.RouteList
+	sites  []*site
+	// inSubroute says that the routes are those of a site block, which what comes
+	// next differs for with each request.
+	inSubroute bool
+
+	compile sync.Once
+	chain   caddyhttp.Handler
+}
+
+// site is one or more routes of the server for the same hosts.
+type site struct {
+	// route is the index of the server's route, or everyHost.
+	route int
+	// hosts are the host matchers of the route, one of which has to match; nil
+	// matches every host.
+	hosts []caddyhttp.RequestMatcherWithError
+	// settings are the defaults unless the site has a gateway_site.
+	settings settings
+	explicit bool
+	refuse   func(http.ResponseWriter, *http.Request, *plugins.Denial) error
+	errors   caddyhttp.MiddlewareHandler
+}
+
+// join adds a member of the route at an index.
+func (g *Guard) join(at int, m Member) {
+	var s *site
+	for _, known := range g.sites {
+		if known.route == at {
+			s = known
+		}
+	}
+	if s == nil {
+		s = &site{route: at}
+		if at != everyHost {
+			s.hosts = hostsOf(g.routes[at])
+		}
+		g.sites = append(g.sites, s)
+	}
+	if m.settings != nil {
+		s.settings, s.explicit = *m.settings, true
+	}
+	if s.refuse == nil {
+		s.refuse = m.Refuse
+	}
+	if s.errors == nil {
+		s.errors = m.Errors
+	}
+}
+
+// everyHost stands for a route that may answer for every host of the server.
+const everyHost = -1
+
+// hostsOf returns the host matchers of a route, nil if it may match any host.
+func hostsOf(route caddyhttp.Route) []caddyhttp.RequestMatcherWithError {
+	var hosts []caddyhttp.RequestMatcherWithError
+	for _, set := range route.MatcherSets {
+		found := false
+		for _, matcher := range set {
+			switch host := matcher.(type) {
+			case *caddyhttp.MatchHost:
+				hosts, found = append(hosts, host), true
+			case caddyhttp.MatchHost:
+				hosts, found = append(hosts, host), true
+			}
+		}
+		if !found {
+			return nil
+		}
+	}
+	return hosts
+}
+
+// CaddyModule returns the module's information. The guard is no module that can
+// be configured; the id names it in traces.
+func (*Guard) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.gateway_site", New: func() caddy.Module { return new(Site) }}
+}
+
+// Routes are the routes that the guard stands around.
+func (g *Guard) Routes() caddyhttp.RouteList { return g.routes }
+
+// ServeHTTP guards a request and passes it to the routes.
+func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if g.inSubroute {
+		return g.Serve(w, r, g.routes.Compile(next))
+	}
+	g.compile.Do(func() {
+		g.chain = g.routes.Compile(caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			return g.End(w, r, next)
+		}))
+	})
+	return g.Serve(w, r, g.chain)
+}
+
+// End is what comes after the last route: no site answers for the host, or the
+// routes of one whose hosts are not named did not answer. Next is Caddy's end.
+func (g *Guard) End(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if g.siteOf(r) != nil || g.passesUnknown() {
+		return next.ServeHTTP(w, r)
+	}
+	return refuseHost(w, r)
+}
+
+func (g *Guard) passesUnknown() bool {
+	for _, s := range g.sites {
+		if s.settings.passUnknown {
+			return true
+		}
+	}
+	return false
+}
+
+// siteOf returns the guarded site that a request is for, or nil. Where several
+// have its host, one with settings of its own is asked first, and among those the
+// strictest path policy holds.
+func (g *Guard) siteOf(r *http.Request) *site {
+	var found *site
+	for _, s := range g.sites {
+		if !s.has(r) {
+			continue
+		}
+		if found == nil || s.explicit && !found.explicit ||
+			s.explicit == found.explicit && s.settings.path.Mode < found.settings.path.Mode {
+			if found != nil && s.errors == nil && found.errors != nil {
+				joined := *s
+				joined.errors = found.errors
+				s = &joined
+			}
+			found = s
+		}
+	}
+	return found
+}
+
+func (s *site) has(r *http.Request) bool {
+	if s.hosts == nil {
+		return true
+	}
+	for _, host := range s.hosts {
+		if ok, err := host.MatchWithError(r); ok || err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Serve guards a request and passes it to inner.
+func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Handler) error {
+	s := g.siteOf(r)
+	if s == nil {
+		return inner.ServeHTTP(w, r)
+	}
+	if d := s.sanitize(r); d != nil {
+		return s.deny(w, r, d)
+	}
+	body, _ := r.Body.(*edge.Body)
+	var gw *writer
+	if s.errors == nil || expects(r, body) {
+		gw = &writer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+		if expects(r, body) {
+			gw.expected = body
+		}
+		w = gw
+	}
+	err := inner.ServeHTTP(w, r)
+	if gw == nil {
+		return err
+	}
+	gw.closeUnread()
+	if err == nil && !gw.wrote {
+		return s.unanswered(r)
+	}
+	return err
+}
+
+// expects reports whether the client waits for a go-ahead before it sends its body.
+func expects(r *http.Request, body *edge.Body) bool {
+	return body != nil && r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0
+}
+
+// sanitize refuses a request, or brings it into the form that everything after it
+// reads.
+func (s *site) sanitize(r *http.Request) *plugins.Denial {
+	acceptExtendedConnect(r)
+	if d := edge.CheckMethod(r.Method); d != nil {
+		return d
+	}
+	if d := s.settings.path.Apply(r.URL); d != nil {
+		return d
+	}
+	auth.StripIdentity(r)
+	if !s.settings.allowOverride {
+		edge.StripOverrides(r.Header)
+	}
+	s.settings.upgrades.Strip(r)
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = edge.NewBody(r, auth.StripTrailers)
+	}
+	caddyhttp.SetVar(r.Context(), siteVar, s)
+	return nil
+}
+
+// deny answers for a request that the guard refuses, in the site's format.
+func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
+	refuse := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if s.refuse == nil {
+			return caddyhttp.HandlerError{StatusCode: d.Status, Err: errors.New(string(d.Reason))}
+		}
+		return s.refuse(w, r, d)
+	})
+	if r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0 {
+		w.Header().Set("Connection", "close")
+	}
+	if s.errors != nil {
+		return s.errors.ServeHTTP(w, r, refuse)
+	}
+	return refuse(w, r)
+}
+
+// unanswered is the error for a request that nothing answered: no route of the
+// site is for it, or its handler gave up without a word, as Caddy's proxy does
+// when an upstream switches protocols unasked.
+func (s *site) unanswered(r *http.Request) error {
+	if unhandled, _ := caddyhttp.GetVar(r.Context(), "unhandled").(bool); unhandled {
+		return caddyhttp.HandlerError{StatusCode: http.StatusNotFound, Err: errors.New("no route of the configuration answers this request")}
+	}
+	return caddyhttp.HandlerError{StatusCode: http.StatusBadGateway, Err: errors.New("the handler gave no answer")}
+}
+
+// siteVar is the name of the guarded site in the request's vars.
+const siteVar = "gateway.site"
+
+// CheckRewritten refuses a request that was rewritten since the guard read it, to
+// a path that matchers and the upstream could read differently. Policies call it:
+// a rewrite can put what a client sent into a path.
+func CheckRewritten(r *http.Request) *plugins.Denial {
+	s, ok := caddyhttp.GetVar(r.Context(), siteVar).(*site)
+	if !ok {
+		return nil
+	}
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || original.URL.Path == r.URL.Path && r.URL.Opaque == "" {
+		return nil
+	}
+	return s.settings.path.CheckRewritten(original.URL, r.URL)
+}
+
+// Interface guards.
+var _ caddyhttp.MiddlewareHandler = (*Guard)(nil)

@@ -1,0 +1,127 @@
+package sitehandler
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ainative/portcullis/plugins"
+)
+
+// Member is a handler of the gateway that puts its site under guard.
+type Member struct {
+	// Name of the directive, for messages.
+	Name string
+	// Refuse answers a request that the guard refuses, and records it. It returns
+	// the error that ends Caddy's chain.
+	Refuse func(http.ResponseWriter, *http.Request, *plugins.Denial) error
+	// Errors is gateway_errors, in whose format the site refuses; nil for others.
+	Errors caddyhttp.MiddlewareHandler
+
+	settings *settings
+}
+
+// Join puts the site that is being provisioned under guard. Handlers of the
+// gateway call it in Provision with the context that they were given.
+//
+// The site is the route of the server that holds the handler: in a Caddyfile the
+// site block. All requests for its hosts are guarded, whichever route answers
+// them.
+func Join(ctx caddy.Context, m Member) error {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		// Not in a server's routes: provisioned alone, to be checked.
+		return nil
+	}
+	g := installed(server)
+	at := provisioning(server, g)
+	if at < 0 {
+		return joinLate(ctx, g, server, m)
+	}
+	if g == nil {
+		var err error
+		if g, err = install(ctx, server); err != nil {
+			return err
+		}
+	}
+	g.join(at, m)
+	return nil
+}
+
+// joinLate is Join when the server's routes are complete: from handle_errors, or
+// from a named route, which any route may invoke.
+func joinLate(ctx caddy.Context, g *Guard, server *caddyhttp.Server, m Member) error {
+	if server.Errors != nil && rawRoute(server.Errors.Routes) >= 0 {
+		if g == nil && m.Errors == nil {
+			return fmt.Errorf("%s stands in handle_errors, and no site of this server has a directive of the gateway: add `gateway_site` to the site", m.Name)
+		}
+		// The guard has seen the request before it failed.
+		return nil
+	}
+	if g == nil {
+		return joinNamed(ctx, server, m)
+	}
+	g.join(everyHost, m)
+	return nil
+}
+
+// installed returns the guard of a server, or nil.
+func installed(server *caddyhttp.Server) *Guard {
+	g, _ := soleGuard(server.Routes)
+	return g
+}
+
+// soleGuard returns the guard that stands around all routes of a list.
+func soleGuard(routes caddyhttp.RouteList) (*Guard, bool) {
+	if len(routes) != 1 || len(routes[0].Handlers) != 1 {
+		return nil, false
+	}
+	g, ok := routes[0].Handlers[0].(*Guard)
+	return g, ok
+}
+
+// provisioning returns which of a server's routes is being provisioned, -1 when
+// all are complete.
+func provisioning(server *caddyhttp.Server, g *Guard) int {
+	if g != nil {
+		return rawRoute(g.routes)
+	}
+	return rawRoute(server.Routes)
+}
+
+// rawRoute returns the first route whose handlers are raw still: Caddy clears them
+// when all handlers of the route are provisioned.
+func rawRoute(routes caddyhttp.RouteList) int {
+	return slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return len(r.HandlersRaw) != 0 })
+}
+
+// install puts a guard around all routes of a server that is being provisioned.
+// Caddy provisions the routes in place and compiles server.Routes afterwards, so
+// that what is compiled is the guard alone; it holds the same routes and compiles
+// them itself.
+func install(ctx caddy.Context, server *caddyhttp.Server) (*Guard, error) {
+	g := &Guard{routes: server.Routes}
+	around, err := g.route(ctx)
+	if err != nil {
+		return nil, err
+	}
+	server.Routes = around
+	if server.Errors != nil {
+		if err := guardErrorRoutes(server.Errors.Routes); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// route is the one route that stands in the place of those that are guarded.
+func (g *Guard) route(ctx caddy.Context) (caddyhttp.RouteList, error) {
+	around := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{g}}
+	if err := around.ProvisionHandlers(ctx, nil); err != nil {
+		return nil, err
+	}
+	return caddyhttp.RouteList{around}, nil
+}

@@ -1,0 +1,49 @@
+package edge
+
+import "net/http"
+
+// overrides are headers by which frameworks and servers read another path or
+// method than the request line has, as [fold] spells them.
+var overrides = map[string]bool{
+	// Symfony, Zend, IIS URL Rewrite (CVE-2018-14773).
+	"xoriginalurl": true, "xoriginaluri": true, "xrewriteurl": true, "xrewriteuri": true, "xoverrideurl": true,
+	"xforwardeduri": true, "xforwardedurl": true, "xforwardedpath": true, "xoriginalpath": true, "xrewritepath": true,
+	"xrequesturi": true, "xrequesturl": true, "xoriginalmethod": true, "xforwardedmethod": true, "xaccelredirect": true,
+	// What a proxy says of the path that it took away.
+	"xforwardedprefix": true, "xscriptname": true, "scriptname": true, "xenvoyoriginalpath": true, "requesturi": true, "pathinfo": true,
+	// Express method-override, Rails, Laravel, ASP.NET, Google's APIs.
+	"xhttpmethodoverride": true, "xhttpmethod": true, "xmethodoverride": true, "xmethod": true, "httpmethodoverride": true, "methodoverride": true,
+}
+
+// longestOverride is the length of the longest name in overrides.
+const longestOverride = len("xhttpmethodoverride")
+
+// StripOverrides removes, in every spelling of case and punctuation, the headers
+// by which an upstream would read another path or method than the one that the
+// policies read.
+func StripOverrides(h http.Header) {
+	var buf [longestOverride]byte
+	for name := range h {
+		if overrides[string(fold(buf[:0], name))] {
+			delete(h, name)
+		}
+	}
+}
+
+// fold appends to out the letters and digits of a header's name in lower case;
+// nothing if they do not fit.
+func fold(out []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			if len(out) == cap(out) {
+				return out[:0]
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
