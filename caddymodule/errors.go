@@ -203,17 +203,15 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 	case rw.mode == holding:
 		e.answerUpstream(rw, r)
 	default:
-		// Nothing matched and nothing was written: not Caddy's empty 200.
-		p := e.translator.FromStatus(http.StatusNotFound)
+		// Nothing was written: not Caddy's empty 200.
+		status, cause := sitehandler.Unanswered(r)
+		p := e.translator.FromStatus(status)
 		rw.x.countErrorResponse(p.Status, sourceRouter)
-		e.recordError(rw.x, r, p, errUnrouted)
+		e.recordError(rw.x, r, p, cause)
 		e.write(rw, r, p, nil)
 	}
 	return nil
 }
-
-// errUnrouted is why a request was answered by nobody.
-var errUnrouted = errors.New("no route of the configuration answers this request")
 
 // handled is the error that led to handle_errors; nil elsewhere.
 func handled(r *http.Request) error {

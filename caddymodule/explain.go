@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
@@ -175,7 +176,7 @@ func (x *exchange) blame(rec *decision.Record, err error) {
 		if ok {
 			rec.Reason = unavailable.Reason
 		}
-	case errors.Is(err, errUnrouted):
+	case errors.Is(err, sitehandler.ErrUnrouted):
 		rec.Outcome, rec.Failure = decision.Unrouted, err.Error()
 		return
 	default:

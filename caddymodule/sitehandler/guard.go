@@ -188,7 +188,8 @@ func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Ha
 	}
 	gw.closeUnread()
 	if err == nil && !gw.wrote {
-		return s.unanswered(r)
+		status, cause := Unanswered(r)
+		return caddyhttp.HandlerError{StatusCode: status, Err: cause}
 	}
 	return err
 }
@@ -237,14 +238,20 @@ func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) e
 	return refuse(w, r)
 }
 
-// unanswered is the error for a request that nothing answered: no route of the
-// site is for it, or its handler gave up without a word, as Caddy's proxy does
-// when an upstream switches protocols unasked.
-func (s *site) unanswered(r *http.Request) error {
+// Why a request was not answered.
+var (
+	ErrUnrouted = errors.New("no route of the configuration answers this request")
+	errSilent   = errors.New("the handler gave no answer")
+)
+
+// Unanswered says what a request gets that no handler has answered: 404 where no
+// route is for it, and 502 where a handler gave up without a word, as Caddy's
+// proxy does when an upstream switches protocols unasked.
+func Unanswered(r *http.Request) (status int, cause error) {
 	if unhandled, _ := caddyhttp.GetVar(r.Context(), "unhandled").(bool); unhandled {
-		return caddyhttp.HandlerError{StatusCode: http.StatusNotFound, Err: errors.New("no route of the configuration answers this request")}
+		return http.StatusNotFound, ErrUnrouted
 	}
-	return caddyhttp.HandlerError{StatusCode: http.StatusBadGateway, Err: errors.New("the handler gave no answer")}
+	return http.StatusBadGateway, errSilent
 }
 
 // siteVar is the name of the guarded site in the request's vars.
