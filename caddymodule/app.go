@@ -69,6 +69,12 @@ type App struct {
 	// How many decisions are kept for `explain`. Default: 10000.
 	Decisions int `json:"decisions,omitempty"`
 
+	// How far the heap may grow before the garbage collector runs, such as `64MiB`,
+	// or `off` for Go's default, twice of what is alive. It is no limit: with more
+	// than half of it alive Go's default holds. The environment variables GOGC and
+	// GOMEMLIMIT take its place. Default: `64MiB`.
+	MemoryTarget string `json:"memory_target,omitempty"`
+
 	logger    *zap.Logger
 	ctx       caddy.Context
 	bus       *caddyevents.App
@@ -250,6 +256,9 @@ func (a *App) definePolicies() error {
 	for _, tier := range a.tiers {
 		a.tierSources[tier] = newLimitSource("", tier)
 	}
+	if _, err := a.memoryTarget(); err != nil {
+		return err
+	}
 	if a.Decisions == 0 {
 		a.Decisions = decision.DefaultSize
 	}
@@ -283,6 +292,7 @@ func parseLimits(lines []string) ([]ratelimit.Limit, error) {
 func (a *App) Start() error {
 	// Not earlier: until now the configuration before this one was in force.
 	a.journal.Resize(a.Decisions)
+	a.useMemoryTarget()
 	if _, err := a.keys.open(context.Background()); err != nil {
 		return err
 	}

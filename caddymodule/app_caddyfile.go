@@ -46,6 +46,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    previous_pepper <secret>
 //	    foreign_keys
 //	    decisions       <count>
+//	    memory_target   <size>|off
 //	    limiter         memory|redis ...
 //	    role            <name> [includes <name>...]
 //	    tier            <name> <limit>
@@ -90,6 +91,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"previous_pepper": func() error { return secretWord(d, &a.PreviousPepper) },
 		"foreign_keys":    func() error { return flag(d, &a.ForeignKeys) },
 		"decisions":       func() error { return number(d, &a.Decisions) },
+		"memory_target":   func() error { return word(d, &a.MemoryTarget) },
 		"role":            func() error { return a.roleLine(d) },
 		"tier":            func() error { return a.tierLine(d) },
 		"owner":           func() error { return a.ownerBlock(d) },
