@@ -9,13 +9,12 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// DefaultRetryAfter is what a 429 or 503 asks for, in seconds, when nothing
-// says how long to wait.
-const DefaultRetryAfter = 5
+// DefaultRetryAfter is plugins.DefaultRetryAfter in seconds.
+const DefaultRetryAfter = int(plugins.DefaultRetryAfter / time.Second)
 
-// maxRetryAfter bounds what is believed, in seconds: a week. Monthly quotas
-// exist, but no client waits for one, and an epoch read as a delay is larger.
-const maxRetryAfter = 7 * 24 * 60 * 60
+// maxRetryAfter is plugins.MaxRetryAfter in seconds. An epoch that is read as a
+// delay is larger.
+const maxRetryAfter = int(plugins.MaxRetryAfter / time.Second)
 
 // Problem is an error as the client gets it, and what the log needs beside it.
 type Problem struct {
@@ -90,7 +89,10 @@ func (t *Translator) FromStatus(status int) Problem {
 // {retry_after} for them.
 func (t *Translator) FromDenial(d *plugins.Denial) Problem {
 	p := Problem{Status: saneStatus(d.Status), Reader: "gateway"}
-	p.RetryAfter = floorRetryAfter(p.Status, ceilSeconds(d.RetryAfter))
+	if d.RetryAfter > 0 {
+		p.RetryAfter = plugins.RetrySeconds(d.RetryAfter)
+	}
+	p.RetryAfter = floorRetryAfter(p.Status, p.RetryAfter)
 	_, configured := t.texts[p.Status]
 	switch {
 	case configured && (d.Detail == "" || d.Detail == Text(p.Status) || p.Status == http.StatusTooManyRequests):
@@ -109,8 +111,8 @@ func (t *Translator) FromDenial(d *plugins.Denial) Problem {
 // made: 503 with Retry-After.
 func (t *Translator) FromUnavailable(u *plugins.Unavailable) Problem {
 	p := t.FromStatus(http.StatusServiceUnavailable)
-	if s := ceilSeconds(u.RetryAfter); s > 0 {
-		p.RetryAfter = s
+	if u.RetryAfter > 0 {
+		p.RetryAfter = plugins.RetrySeconds(u.RetryAfter)
 	}
 	return p
 }
@@ -126,18 +128,9 @@ func RateLimitText(seconds int) string {
 	return string(append(buf, " seconds."...))
 }
 
-// ceilSeconds rounds up: a client that waits the answer's time must pass.
-func ceilSeconds(d time.Duration) int {
-	if d <= 0 {
-		return 0
-	}
-	s := int64((d-1)/time.Second) + 1
-	return int(min(s, maxRetryAfter))
-}
-
 // floorRetryAfter gives every 429 and 503 a delay.
 func floorRetryAfter(status, seconds int) int {
-	if seconds <= 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+	if seconds <= 0 && plugins.NeedsRetryAfter(status) {
 		return DefaultRetryAfter
 	}
 	return seconds

@@ -3,6 +3,8 @@ package problem
 import (
 	"strings"
 	"time"
+
+	"github.com/ainative/portcullis/plugins"
 )
 
 // googleReader reads google.rpc.Status: bare as grpc-gateway writes it, and
@@ -56,8 +58,8 @@ func goDuration(s string) int {
 		return 0
 	}
 	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 || d > maxRetryAfter*time.Second {
+	if err != nil || d <= 0 || d > plugins.MaxRetryAfter {
 		return 0
 	}
-	return ceilSeconds(d)
+	return plugins.RetrySeconds(d)
 }

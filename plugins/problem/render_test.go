@@ -184,7 +184,7 @@ func TestOwnProblems(t *testing.T) {
 		{"limited", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: 29100 * time.Millisecond}), 429, "Rate limit exceeded. Try again in 30 seconds.", 30},
 		{"limited for a second", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: time.Millisecond}), 429, "Rate limit exceeded. Try again in 1 second.", 1},
 		{"limited for exactly one", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: time.Second}), 429, "Rate limit exceeded. Try again in 1 second.", 1},
-		{"limited for ever", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: math.MaxInt64}), 429, "Rate limit exceeded. Try again in 604800 seconds.", maxRetryAfter},
+		{"limited for ever", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: math.MaxInt64}), 429, "Rate limit exceeded. Try again in 9223372037 seconds.", 9223372037},
 		{"unavailable", tr.FromUnavailable(&plugins.Unavailable{RetryAfter: 2 * time.Second}), 503, "Service unavailable", 2},
 		{"configured", german.FromStatus(401), 401, "Anmeldung nötig", 0},
 		{"configured denial", german.FromDenial(&plugins.Denial{Status: 401, Detail: Text(401)}), 401, "Anmeldung nötig", 0},

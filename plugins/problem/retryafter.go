@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ainative/portcullis/plugins"
 )
 
 // RetryAfter reads Retry-After and its kin as upstreams write them, in whole
@@ -36,7 +38,7 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 			}
 		}
 	}
-	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
+	if !plugins.NeedsRetryAfter(status) {
 		return 0
 	}
 	for _, name := range []string{
@@ -97,7 +99,7 @@ func delay(v string, now time.Time) (int, bool) {
 // once, which is a second here: zero would say that there is no delay to know.
 func until(epoch float64, now time.Time) (int, bool) {
 	d := epoch - float64(now.UnixMilli())/1000
-	if d < -maxRetryAfter {
+	if d < -float64(maxRetryAfter) {
 		return 0, false
 	}
 	return sane(max(d, 0))
@@ -105,7 +107,7 @@ func until(epoch float64, now time.Time) (int, bool) {
 
 // sane rounds a delay up and refuses what no client should be told.
 func sane(seconds float64) (int, bool) {
-	if math.IsNaN(seconds) || seconds < 0 || seconds > maxRetryAfter {
+	if math.IsNaN(seconds) || seconds < 0 || seconds > float64(maxRetryAfter) {
 		return 0, false
 	}
 	return max(1, int(math.Ceil(seconds))), true
@@ -219,7 +221,7 @@ func (t *Translator) retryAfter(status int, r Response, f Finding, d *Document) 
 	if s := RetryAfter(status, r.Header, now); s > 0 {
 		return s
 	}
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+	if plugins.NeedsRetryAfter(status) {
 		if s, ok := sane(float64(f.RetryAfter)); ok && f.RetryAfter > 0 {
 			return s
 		}

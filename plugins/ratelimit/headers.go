@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/ainative/portcullis/plugins"
 )
 
 // The headers, in the canonical form of net/http, so that they can index an
@@ -103,7 +105,7 @@ func SetHeaders(h http.Header, p *Policy, d *Decision, mode HeaderMode) {
 	}
 	ends[3] = len(b)
 	if retry {
-		b = strconv.AppendInt(b, int64(RetrySeconds(d.RetryAfter)), 10)
+		b = strconv.AppendInt(b, int64(plugins.RetrySeconds(d.RetryAfter)), 10)
 	}
 	ends[4] = len(b)
 
@@ -175,11 +177,8 @@ func (d *Decision) Shown() (Row, bool) {
 	return d.Rows[d.shown()], true
 }
 
-// RetrySeconds is a wait in whole seconds as Retry-After and the body have it:
-// rounded up, at least 1.
-func RetrySeconds(d time.Duration) int {
-	return int(max(1, seconds(d)))
-}
+// RetrySeconds is plugins.RetrySeconds.
+func RetrySeconds(d time.Duration) int { return plugins.RetrySeconds(d) }
 
 // ResetSeconds is a time until a limit is full in whole seconds, as X-RateLimit-Reset
 // has it: rounded up, 0 for a full one.
