@@ -11,7 +11,7 @@ var credentialLeaks = []leakRule{
 	pattern(`(?i)\b[a-z][a-z0-9+.-]{1,30}://[^\s/@:"'<>]{0,200}:[^\s/@"'<>]{1,200}@`, "://"),
 	// Connection URLs of stores and brokers, whoever they are for.
 	pattern(`(?i)\b(?:postgres|postgresql|mysql|mariadb|mongodb|mongodb\+srv|rediss?|amqps?|mssql|sqlserver|oracle|sqlite3?|cockroachdb|clickhouse|cassandra|memcached|kafka|nats|ldaps?|bolt|neo4j|couchbase|zookeeper|etcd|consul|mysqlx|pulsar|stomp)(?:\+\w+)?://`, "://"),
-	pattern(`(?i)\b(?:\w+[_-])?(?:password|passwd|passphrase|pwd|secret|secret[_-]?key|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|private[_-]?key|credentials?)(?:=[^\s=&;,)'"]{2,}|\s?=\s?['"][^'"]+['"]|["']\s*(?::|=>)\s*["'][^"']+["'])`,
+	pattern(`(?i)\b(?:\w+[_-])?(?:password|passwd|passphrase|pwd|secret|secret[_-]?key|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|(?:private|encryption|signing|master)[_-]?key|pass|credentials?)(?:=[^\s=&;,)'"]{2,}|\s?=\s?['"][^'"]+['"]|["']\s*(?::|=>)\s*["'][^"']+["'])`,
 		"pass", "pwd", "secret", "key", "token", "credential"),
 	pattern(`(?i)\b(?:token|sig|signature|session_?id|auth)=[\w.~+/%-]{8,}`, "="),
 	pattern(`\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*`, "eyj"),

@@ -303,6 +303,73 @@ func TestParseLoc(t *testing.T) {
 	}
 }
 
+// TestRedactBySecretName: a value goes by the name it stands under, however the
+// two are written.
+func TestRedactBySecretName(t *testing.T) {
+	names := []string{
+		"SECRET_KEY", "DB_PASS", "DB_PASSWORD", "private_key", "X-Auth-Token", "encryption_key", "ENCRYPTION_KEY", "encryptionKey", "API_KEY",
+		"api-key", "apikey", "smtpPass", "smtp.pass", "AWS_SECRET_ACCESS_KEY", "clientSecret", "JWT_SIGNING_KEY", "signing_key", "credentials_file",
+		"db.credential", "session_token", "refreshToken", "privateKey", "PRIVATE_KEY", "MASTER_KEY", "pass_phrase", "DJANGO_SECRET_KEY", "mypasswd",
+		"DATABASE_PASSWORD_2", "hmac_key", "account_key", "TOKEN", "PASSWORD",
+	}
+	forms := []struct{ name, text string }{
+		{"Python assignment", `NAME = "VALUE"`},
+		{"Python single quotes", `NAME='VALUE'`},
+		{"Python bytes", `NAME = b'VALUE'`},
+		{"Python dict", `{'NAME': 'VALUE', 'debug': True}`},
+		{"Python bytes in a dict", `{'NAME': b'VALUE'}`},
+		{"Python keyword", `Settings(debug=True, NAME='VALUE')`},
+		{"env", "A=1\nNAME=VALUE\nB=2"},
+		{"exported", `export NAME=VALUE`},
+		{"exported in quotes", `export NAME="VALUE"`},
+		{"JSON", `{"a":1,"NAME":"VALUE"}`},
+		{"JSON with space", `{"NAME" : "VALUE"}`},
+		{"JSON in a string", `{"message":"settings {\"NAME\": \"VALUE\"}"}`},
+		{"assignment in a string", `{"detail":"NAME = \"VALUE\""}`},
+		{"env in a string", `{"detail":"A=1\nNAME=VALUE"}`},
+		{"YAML", "a: 1\nNAME: VALUE\nb: 2"},
+		{"YAML in quotes", `NAME: "VALUE"`},
+		{"YAML in a list", `  - NAME: VALUE`},
+		{"YAML with spaces", "NAME: one VALUE two"},
+		{"YAML block", "NAME: |\n  VALUE\n  VALUE\nb: 2"},
+		{"header", "Host: x\r\nNAME: VALUE\r\n"},
+		{"in a sentence", `could not connect with NAME: VALUE at startup`},
+		{"Ruby", `{"NAME"=>"VALUE"}`},
+		{"Ruby symbol", `{:NAME=>"VALUE"}`},
+		{"Go", `{A:1 NAME:VALUE}`},
+		{"query", `/x?a=1&NAME=VALUE&b=2`},
+		{"connection string", `Server=x;NAME=VALUE;Timeout=3`},
+		{"XML", `<NAME>VALUE</NAME>`},
+		{"cut off", `NAME = "VALUE`},
+	}
+	const value = "hunter2-xyzzy"
+	for _, form := range forms {
+		for _, name := range names {
+			text := strings.NewReplacer("NAME", name, "VALUE", value).Replace(form.text)
+			if got := redact(text); strings.Contains(got, value) {
+				t.Errorf("%s: redact(%q) = %q", form.name, text, got)
+			}
+		}
+	}
+}
+
+// TestRedactKeepsWhatSaysSomething: a log line without the cause is of no use.
+func TestRedactKeepsWhatSaysSomething(t *testing.T) {
+	for _, text := range []string{
+		"reading token: unexpected EOF",
+		"verifying signature: crypto/rsa: verification error",
+		"loading the private key: no such file",
+		`{"message":"bypass: off","passenger":"Ana","compass":"north"}`,
+		"bypass=on passenger=Ana passed=3",
+		"monkey: banana, turkey=2, key=7",
+		"the primary_key: 12",
+	} {
+		if got := redact(text); got != text {
+			t.Errorf("redact(%q) = %q, want it as it was", text, got)
+		}
+	}
+}
+
 func TestRedact(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`{"email":"a@b.c","password":"hunter2","n":1}`, `{"email":"a@b.c","password":"[redacted]","n":1}`},
