@@ -74,6 +74,8 @@ type ErrorRule struct {
 	RetryAfter int `json:"retry_after,omitempty"`
 	// Detail for the client. Default: the fixed text of the status.
 	Detail string `json:"detail,omitempty"`
+	// KeepDetail shows the upstream's own message also under a 5xx, unless it leaks.
+	KeepDetail bool `json:"keep_detail,omitempty"`
 }
 
 // defaultMaxBody bounds an upstream's error body, in bytes.

@@ -26,7 +26,7 @@ import (
 //	    rule [status <status>] [contains <text>] {
 //	        status      <status>
 //	        retry_after <seconds or duration>
-//	        detail      <text>
+//	        detail      <text>|keep
 //	    }
 //	}
 //
@@ -143,7 +143,11 @@ func (rule *ErrorRule) set(d *caddyfile.Dispenser, name, value string) (err erro
 	case "retry_after":
 		rule.RetryAfter, err = secondsOf(d, value)
 	case "detail":
-		rule.Detail = value
+		if value == "keep" {
+			rule.KeepDetail = true
+		} else {
+			rule.Detail = value
+		}
 	default:
 		err = d.Errf("rule: unknown subdirective %s: write status, retry_after or detail", name)
 	}

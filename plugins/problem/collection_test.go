@@ -96,6 +96,10 @@ var differsByDesign = map[string]string{
 	"pydantic2-422-password-echo": "",
 }
 
+// overruled are cases whose status a later issue has changed: an upstream that is
+// out of connections is a 503 to wait out, not a 500.
+var overruled = map[string]int{"fastapi-500-pool-detail": http.StatusServiceUnavailable}
+
 func testClock() time.Time { return time.Date(2026, 2, 18, 8, 48, 30, 0, time.UTC) }
 
 func newTranslator(t testing.TB, c Config) *Translator {
@@ -126,6 +130,9 @@ func TestCollection(t *testing.T) {
 					t.Fatal("a firm case can't differ by design")
 				}
 				c.Expect.DetailContains = nil
+			}
+			if status, ok := overruled[c.ID]; ok {
+				c.Expect.Status = status
 			}
 			for _, problem := range judge(tr, c) {
 				t.Error(problem)

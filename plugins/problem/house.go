@@ -2,6 +2,7 @@ package problem
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -86,9 +87,59 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 	}
 	if class := restLeak(d); class != "" {
 		p.Leak = class
+		if class == "stack" && p.Status >= 500 {
+			// The detail is then the text of the exception that the stack is of.
+			p.Fields, p.Title, p.Detail, p.Message = nil, "", t.text(p.Status), FateLeak
+		}
 		return false
 	}
 	return true
+}
+
+// withRetryAfter puts a delay into a body in the fastapi format, which a 429 has to
+// have, and leaves every other byte as it was. It reports false where the body has
+// that delay already.
+func withRetryAfter(text string, seconds int) (body []byte, changed bool) {
+	const member = "retry_after"
+	number := strconv.Itoa(seconds)
+	p := jsonParser{s: text, i: 1} // behind the brace that inHouse saw
+	found, copied := false, 0
+	for {
+		p.space()
+		key, ok := p.string()
+		if !ok {
+			return nil, false
+		}
+		p.space()
+		p.i++ // the colon
+		p.space()
+		start := p.i
+		if _, ok := p.value(1); !ok {
+			return nil, false
+		}
+		if key == member {
+			found = true
+			if text[start:p.i] != number {
+				body = append(append(body, text[copied:start]...), number...)
+				copied, changed = p.i, true
+			}
+		}
+		end := p.i
+		if p.space(); p.i >= len(text) {
+			return nil, false
+		}
+		if text[p.i] == ',' {
+			p.i++
+			continue
+		}
+		if !found {
+			body = append(body, text[:end]...)
+			body = append(body, `,"`+member+`":`...)
+			body = append(body, number...)
+			copied, changed = end, true
+		}
+		return append(body, text[copied:]...), changed
+	}
 }
 
 // submitted are members that hold the caller's own input, or the framework's
@@ -122,7 +173,7 @@ func restLeak(d *Document) string {
 // it looks like, and so is a password.
 func memberLeak(key string, v *Node, depth int) string {
 	switch lower := strings.ToLower(key); {
-	case lower == "stack" || lower == "stacktrace" || lower == "stack_trace" || lower == "traceback" || lower == "backtrace" || lower == "trace" || lower == "traces":
+	case namesStack(lower):
 		if v.is(jsonArray) && len(v.vals) > 0 || v.is(jsonString) && strings.ContainsAny(v.str, "\n(") {
 			return "stack"
 		}
@@ -132,6 +183,18 @@ func memberLeak(key string, v *Node, depth int) string {
 		}
 	}
 	return walkLeak(v, depth)
+}
+
+// namesStack reports whether a member is called as a stack is: stackTrace,
+// error_traceback, exc_info. The ids of distributed tracing are something else.
+func namesStack(lower string) bool {
+	switch {
+	case strings.Contains(lower, "stack"), lower == "exc_info", lower == "frames":
+		return true
+	case !strings.Contains(lower, "trace"):
+		return false
+	}
+	return !strings.HasSuffix(lower, "id") && lower != "traceparent" && lower != "tracestate"
 }
 
 func walkLeak(n *Node, depth int) string {

@@ -31,6 +31,10 @@ type Problem struct {
 	// the status phrase and about:blank.
 	Title, Type string
 
+	// Body is what leaves in place of the upstream's where that passes, but for a
+	// retry_after that a 429 needs; nil where it passes byte for byte.
+	Body []byte
+
 	// Reader names the reader that understood the body, for logs and metrics.
 	Reader string
 	// Message is what became of the upstream's message.

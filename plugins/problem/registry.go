@@ -23,6 +23,9 @@ type Finding struct {
 	// ClientFault says that the message is for the caller although the status is
 	// 5xx: SOAP 1.1 sends every fault with 500.
 	ClientFault bool
+	// SafeSQL says that the message is a database's and yet safe: it is about the
+	// caller's own input.
+	SafeSQL bool
 	// Instead is a document within the body that is the answer: JSON behind the
 	// warnings of PHP, or shown in a page. It is read in the body's place.
 	Instead *Document

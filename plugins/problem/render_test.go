@@ -136,6 +136,27 @@ func TestTemplateMistakes(t *testing.T) {
 	}
 }
 
+func TestTextBesideDefaultPhrase(t *testing.T) {
+	tr := newTranslator(t, Config{Texts: map[int]string{404: "Not found", 403: "Members only"}})
+	for _, c := range []struct {
+		name, body, want string
+		status           int
+	}{
+		{"a phrase gives way to the operator's text", `{"error":"Not Found"}`, `{"detail":"Not found"}`, 404},
+		{"of a page", `<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center><hr><center>nginx</center></body></html>`, `{"detail":"Not found"}`, 404},
+		{"a message stays", `{"error":"No such order"}`, `{"detail":"No such order"}`, 404},
+		{"in the format it passes", `{"detail":"Not Found"}`, `{"detail":"Not Found"}`, 404},
+		{"another status", `{"error":"Forbidden"}`, `{"detail":"Members only"}`, 403},
+		{"without a text of the operator's it is kept", `{"error":"Gone"}`, `{"detail":"Gone"}`, 410},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, _, got := answer(t, tr, Response{Status: c.status, Body: []byte(c.body)}); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestConfigMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		config Config
@@ -143,6 +164,7 @@ func TestConfigMistakes(t *testing.T) {
 	}{
 		"rule matches everything": {Config{Rules: []Rule{{NewStatus: 503}}}, "rule 1: matches everything"},
 		"rule changes nothing":    {Config{Rules: []Rule{{Status: 500}}}, "changes nothing"},
+		"rule keeps and replaces": {Config{Rules: []Rule{{Status: 500, Detail: "x", KeepDetail: true}}}, "choose one"},
 		"rule on 200":             {Config{Rules: []Rule{{Status: 200, Detail: "x"}}}, "status 200 to match"},
 		"rule to 200":             {Config{Rules: []Rule{{Status: 500, NewStatus: 200}}}, "status 200 is not"},
 		"rule waits a year":       {Config{Rules: []Rule{{Status: 500, RetryAfter: 31536000}}}, "retry_after"},

@@ -25,10 +25,8 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 		now = date
 	}
 	for _, name := range []string{"Retry-After", "X-Retry-After"} {
-		if v := header(h, name); v != "" {
-			if s, ok := delay(v, now); ok {
-				return s
-			}
+		if s := longestDelay(h, name, now); s > 0 {
+			return s
 		}
 	}
 	for _, name := range []string{"Retry-After-Ms", "X-Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
@@ -61,6 +59,29 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 }
 
 var ratelimitT = regexp.MustCompile(`(?:^|[;,\s])(?:t|reset)\s*=\s*(\d{1,10})`)
+
+// longestDelay reads a header that may be there more than once, in lines of its
+// own or joined by a comma. Waiting for the longest is right for all of them.
+func longestDelay(h http.Header, canonical string, now time.Time) (longest int) {
+	for name, lines := range h {
+		if !strings.EqualFold(name, canonical) {
+			continue
+		}
+		for _, line := range lines {
+			// A date has a comma inside.
+			if s, ok := delay(line, now); ok {
+				longest = max(longest, s)
+				continue
+			}
+			for one := range strings.SplitSeq(line, ",") {
+				if s, ok := delay(one, now); ok {
+					longest = max(longest, s)
+				}
+			}
+		}
+	}
+	return longest
+}
 
 // delay reads one value of any form.
 func delay(v string, now time.Time) (int, bool) {

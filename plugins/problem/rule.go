@@ -24,6 +24,9 @@ type Rule struct {
 	// Detail replaces the text. Empty leaves it to the rest of the contract,
 	// under the new status.
 	Detail string
+	// KeepDetail shows the upstream's own message also where the status is 5xx, unless it
+	// leaks.
+	KeepDetail bool
 }
 
 // validate refuses a rule that can't match, changes nothing or answers nonsense.
@@ -41,8 +44,11 @@ func (r Rule) validate() error {
 	if r.Status == 0 && r.Contains == "" {
 		errs = append(errs, errors.New("matches everything: give a status or a text"))
 	}
-	if r.NewStatus == 0 && r.RetryAfter == 0 && r.Detail == "" {
+	if r.NewStatus == 0 && r.RetryAfter == 0 && r.Detail == "" && !r.KeepDetail {
 		errs = append(errs, errors.New("changes nothing: give a status, retry_after or detail"))
+	}
+	if r.Detail != "" && r.KeepDetail {
+		errs = append(errs, errors.New("has a detail of its own and keeps the upstream's: choose one"))
 	}
 	return errors.Join(errs...)
 }

@@ -6,9 +6,10 @@ import (
 )
 
 // Translate reads an upstream's answer of status 400 or above. Pass means that
-// the body is in the fastapi format already and may leave byte for byte; p then
-// describes it, for who answers in another format. The status to send is
-// p.Status either way, and Retry-After p.RetryAfter where that is not zero.
+// the body is in the fastapi format already and may leave as it is: byte for byte,
+// or as p.Body where that is set. Then p describes it, for an answer in another
+// format. The status to send is p.Status either way, and Retry-After is
+// p.RetryAfter where that is not zero.
 //
 // Translate never fails: what can't be read gets the status text.
 func (t *Translator) Translate(r Response) (p Problem, pass bool) {
@@ -40,6 +41,9 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 		}
 		d := &Document{Status: p.Status, Header: r.Header, Text: text}
 		rule := t.apply(&p, r.Status, d)
+		if p.Rule == 0 && overloaded(p.Status, text) {
+			return t.overload(r, text), false
+		}
 		p.Original = redact(text)
 		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
 		rule.finish(&p)
@@ -47,6 +51,9 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 	}
 	d := newDocument(p.Status, r.Header, text)
 	rule := t.apply(&p, r.Status, d)
+	if p.Rule == 0 && overloaded(p.Status, d.Text) {
+		return t.overload(r, d.Text), false
+	}
 	d.Status = p.Status
 	if inHouse(d) {
 		pass = t.house(&p, d) && asSent && rule.Detail == ""
@@ -57,7 +64,7 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 	} else {
 		f, name := read(d)
 		p.Reader = name
-		t.public(&p, d, f)
+		t.public(&p, d, f, rule)
 		p.RetryAfter = t.retryAfter(p.Status, r, f, d)
 	}
 	if p.Detail == "" {
@@ -67,6 +74,11 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 		p.Original = redact(d.Text)
 	}
 	rule.finish(&p)
+	if pass && p.Status == http.StatusTooManyRequests {
+		if body, changed := withRetryAfter(d.Text, p.RetryAfter); changed {
+			p.Body, p.Message = body, FateKept
+		}
+	}
 	return p, pass
 }
 
@@ -96,9 +108,10 @@ func (r Rule) finish(p *Problem) {
 }
 
 // public makes p's text of a finding: the message of a 4xx, cleaned and guarded,
-// and the status text of a 5xx unless its messages are shown.
-func (t *Translator) public(p *Problem, d *Document, f Finding) {
-	if p.Status >= 500 && !t.show && !f.ClientFault {
+// and the status text of a 5xx unless its messages are shown, all of them or those
+// of this rule.
+func (t *Translator) public(p *Problem, d *Document, f Finding, rule Rule) {
+	if p.Status >= 500 && !t.show && !f.ClientFault && !rule.KeepDetail {
 		// Nothing of it is shown, so the guard has nothing to find.
 		if d.Text != "" {
 			p.Message = FateHidden
@@ -116,12 +129,16 @@ func (t *Translator) public(p *Problem, d *Document, f Finding) {
 	}
 	message := humanize(p.Status, f.Message, maxMessage)
 	message = withoutGoTypes(message)
-	if class := leakOf(message); class != "" {
+	if class := leakOf(message); class != "" && !(class == "sql" && f.SafeSQL) {
 		p.Leak, message = class, ""
 	} else if message == "" && f.Message != "" && p.Leak == "" {
 		p.Leak = leakOf(f.Message)
 	}
+	_, configured := t.texts[p.Status]
 	switch {
+	case message != "" && configured && isPhrase(p.Status, message):
+		// The status in words is no message beside a text that the operator wrote.
+		p.Message = FateNone
 	case message != "":
 		p.Detail, p.Message = message, FateKept
 	case len(p.Fields) > 0:
