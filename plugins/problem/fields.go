@@ -418,6 +418,12 @@ func itemLoc(v *Node) []any {
 			}
 		}
 		if loc = locOf(m); len(loc) > 0 {
+			if key == "location" && len(loc) > 1 {
+				// huma: "headers.x-tenant"
+				if first, ok := loc[0].(string); ok && places[strings.ToLower(first)] != "" {
+					loc[0] = places[strings.ToLower(first)]
+				}
+			}
 			break
 		}
 		if m.is(jsonString) && m.str == "" {
@@ -510,6 +516,10 @@ func (t *Translator) tidy(status int, fields []FieldError) (out []FieldError, le
 					leak, clean = class, false
 				}
 			}
+		}
+		if clean && len(loc) > 1 && leakOf(locText(loc)) == "type" {
+			// com.acme.UserDto.name
+			leak, loc = "type", loc[len(loc)-1:]
 		}
 		if len(loc) == 0 || !clean {
 			loc = []any{"body"}

@@ -41,6 +41,12 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 					p.Detail, p.Message = message, FateKept
 				}
 			}
+			if p.Message == FateLeak && takesFields(p.Status) {
+				// The detail may only put into one text what stands in a list beside it.
+				if fields, _ := t.tidy(p.Status, fieldsBeside(d.JSON)); located(fields) {
+					p.Fields, p.Detail, p.Message = fields, phrase(p.Status), FateKept
+				}
+			}
 			return false
 		}
 		p.Detail = cleanLine(detail.str, maxMessage)
@@ -142,9 +148,22 @@ func withRetryAfter(text string, seconds int) (body []byte, changed bool) {
 	}
 }
 
+// fieldsBeside finds field errors beside a `detail` that is a text.
+func fieldsBeside(n *Node) []FieldError {
+	rest := &Node{kind: jsonObject}
+	for i, key := range n.keys {
+		if key != "detail" {
+			rest.keys, rest.vals = append(rest.keys, key), append(rest.vals, n.vals[i])
+		}
+	}
+	return fieldsOf(rest)
+}
+
 // submitted are members that hold the caller's own input, or the framework's
 // public links: what looks like a leak there is none.
 var submitted = map[string]bool{
+	"rejectedValue": true, "rejected_value": true, "invalidValue": true, "invalid_value": true, "attemptedValue": true, "actualValue": true,
+	"received": true, "given": true, "parameters": true,
 	"input": true, "ctx": true, "body": true, "url": true, "loc": true, "type": true, "value": true, "instance": true, "path": true,
 	"documentation_url": true, "more_info": true, "pattern": true,
 }

@@ -96,3 +96,24 @@ func TestExceptionBesideItsStack(t *testing.T) {
 		}
 	}
 }
+
+// TestViolationsBesideDetail: a problem document whose detail puts its violations
+// into one text passes, and where that text has to go the list is kept.
+func TestViolationsBesideDetail(t *testing.T) {
+	tr := newTranslator(t, Config{})
+	for _, c := range []struct{ name, body, want string }{
+		{"passes", `{"title":"Constraint Violation","status":400,"detail":"name: must not be blank","violations":[{"field":"name","message":"must not be blank"}]}`, ""},
+		{"passes with what was submitted", `{"status":400,"detail":"file: unknown","violations":[{"field":"file","message":"unknown","rejectedValue":"/etc/passwd"}]}`, ""},
+		{"a class in the detail", `{"title":"Constraint Violation","status":400,"detail":"com.acme.shop.api.UserDto.name: must not be blank","violations":[{"field":"com.acme.shop.api.UserDto.name","message":"must not be blank"}]}`, `{"detail":[{"loc":["name"],"msg":"must not be blank","type":"value_error"}]}`},
+		{"a field that looks like a host", `{"status":400,"detail":"address.local: must not be blank","violations":[{"field":"address.local","message":"must not be blank"}]}`, `{"detail":[{"loc":["address","local"],"msg":"must not be blank","type":"value_error"}]}`},
+		{"a leak in a violation too", `{"status":400,"detail":"com.acme.UserDto.name: must not be blank","violations":[{"field":"name","message":"dial tcp 10.0.0.1:5432"}]}`, `{"detail":[{"loc":["name"],"msg":"Invalid value","type":"value_error"}]}`},
+		{"no list beside it", `{"status":400,"detail":"com.acme.UserDto.name: must not be blank"}`, `{"detail":"Bad Request"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, pass, got := answer(t, tr, Response{Status: 400, Body: []byte(c.body)})
+			if pass != (c.want == "") || !pass && got != c.want {
+				t.Errorf("got %s (pass %v, leak %q), want %s", got, pass, p.Leak, c.want)
+			}
+		})
+	}
+}

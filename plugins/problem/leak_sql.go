@@ -48,6 +48,7 @@ var sqlLeaks = []leakRule{
 	// without the article.
 	pattern(`(?i)(?:\brelation|(?:^|[:;(\n]\s*|[^ae\s] )(?:column|table|function|schema|constraint|database|role|type|index)) "[^"]{1,128}"[^.]{0,80}does not exist`, "does not exist"),
 	pattern(`(?i)\b(?:table|view|column) '[^']{1,128}' (?:doesn't exist|already exists)`, "doesn't exist", "already exists"),
+	pattern(`(?i)\bcolumn \w+\.\w+ does not exist\b`, "does not exist"),
 	pattern(`(?i)\bnull value in column "`, "null value in"),
 	pattern(`(?i)\bcolumn '[^']{1,128}' (?:cannot be null|specified twice|in \S+ is ambiguous)`, "column '"),
 	pattern(`(?i)\b(?:fatal|error|panic|detail|hint|statement):\s+(?:role|relation|column|database|schema|key|failing row|remaining connection|permission denied for)\b`, "fatal:", "error:", "detail:", "hint:", "statement:", "panic:"),

@@ -8,7 +8,7 @@ import (
 // fastifyReader reads {"statusCode", "code": "FST_ERR_VALIDATION", "error", "message"}.
 // The message carries ajv's errors: "body/user/age must be integer, body must have required property 'name'".
 var fastifyReader = reader{"fastify", func(d *Document) (Finding, bool) {
-	if !d.JSON.has("statusCode", "message") || !d.JSON.get("code").is(jsonString) && !strings.HasPrefix(d.JSON.text("message"), "body") {
+	if !d.JSON.has("statusCode", "message") || !d.JSON.get("code").is(jsonString) && !ajvText.MatchString(d.JSON.text("message")) {
 		return Finding{}, false
 	}
 	message := d.JSON.text("message")
@@ -39,7 +39,12 @@ var fastifyReader = reader{"fastify", func(d *Document) (Finding, bool) {
 		if name := ajvRequired.FindStringSubmatch(m[3]); name != nil {
 			loc = appendLoc(loc, name[1])
 		}
-		f.Fields = append(f.Fields, FieldError{Loc: loc, Msg: m[3], Type: defaultType})
+		msg := m[3]
+		if place != "body" {
+			// The text names the place in its own word, which is not that of loc.
+			msg = part
+		}
+		f.Fields = append(f.Fields, FieldError{Loc: loc, Msg: msg, Type: defaultType})
 	}
 	return f, true
 }}

@@ -41,10 +41,14 @@ var genericXMLReader = reader{"xml", func(d *Document) (Finding, bool) {
 		return Finding{}, false
 	}
 	for _, name := range []string{"detail", "message", "error_description", "errorMessage", "error-message", "faultstring", "description", "reason", "text", "msg", "title", "error", "summary", "h1", "value", "ExceptionText", "code"} {
-		for _, e := range findAll(d.XML, name, nil) {
+		var msgs []string
+		for _, e := range siblings(d.XML, name) {
 			if s := e.value(); !isBlank(s) {
-				return Finding{Message: s}, true
+				msgs = append(msgs, s)
 			}
+		}
+		if len(msgs) > 0 {
+			return Finding{Message: joinMessages(humanizeAll(d.Status, msgs))}, true
 		}
 	}
 	for _, name := range []string{"message", "msg", "description", "detail", "error", "reason", "text"} {
@@ -54,18 +58,30 @@ var genericXMLReader = reader{"xml", func(d *Document) (Finding, bool) {
 			}
 		}
 	}
-	return Finding{Message: d.XML.content()}, true
+	if s := d.XML.content(); !isBlank(s) || len(d.XML.children) == 0 {
+		return Finding{Message: s}, true
+	}
+	// No element is called a message: they may be called as the fields are.
+	return Finding{Instead: d.asJSON()}, true
 }}
 
-func findAll(e *Element, name string, out []*Element) []*Element {
-	if strings.EqualFold(e.name, name) {
-		out = append(out, e)
+// siblings returns the elements of a name that say something and stand under one
+// parent, the first such in document order.
+func siblings(e *Element, name string) []*Element {
+	if strings.EqualFold(e.name, name) && !isBlank(e.value()) {
+		return []*Element{e}
+	}
+	var out []*Element
+	for _, c := range e.children {
+		if strings.EqualFold(c.name, name) && !isBlank(c.value()) && len(out) < maxMessages {
+			out = append(out, c)
+		}
 	}
 	for _, c := range e.children {
-		if len(out) >= maxMessages {
+		if len(out) > 0 {
 			break
 		}
-		out = findAll(c, name, out)
+		out = siblings(c, name)
 	}
 	return out
 }

@@ -45,6 +45,7 @@ func (r reader) Read(d *Document) (Finding, bool) { return r.read(d) }
 var readers = []Reader{
 	emptyReader,
 	// JSON with a signature of its own
+	sqlStateReader,
 	googleReader,
 	connectReader,
 	twirpReader,
@@ -63,6 +64,7 @@ var readers = []Reader{
 	postgRESTReader,
 	twilioReader,
 	githubReader,
+	jiraReader,
 	springReader,
 	symfonyReader,
 	aspNetReader,
@@ -82,6 +84,7 @@ var readers = []Reader{
 	// XML
 	soapReader,
 	problemXMLReader,
+	xmlDictReader,
 	awsXMLReader,
 	// pages
 	djangoPageReader,

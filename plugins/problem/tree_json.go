@@ -33,8 +33,10 @@ type Node struct {
 	kind jsonKind
 	str  string // string value, digits of a number, source of a skipped value
 	yes  bool
-	keys []string
-	vals []*Node
+	// repeated says that an array was made of elements of one name.
+	repeated bool
+	keys     []string
+	vals     []*Node
 }
 
 // parseJSON reads one JSON value (RFC 8259) that makes up all of text. It is

@@ -122,13 +122,21 @@ func (e *Element) content() string {
 
 // value returns the `value` attribute (FHIR), or the text.
 func (e *Element) value() string {
+	if s := e.attr("value"); s != "" {
+		return s
+	}
+	return e.content()
+}
+
+// attr returns an attribute, or "".
+func (e *Element) attr(name string) string {
 	if e == nil {
 		return ""
 	}
 	for _, a := range e.attrs {
-		if a.Name.Local == "value" {
+		if a.Name.Local == name {
 			return strings.TrimSpace(a.Value)
 		}
 	}
-	return e.content()
+	return ""
 }
