@@ -37,6 +37,14 @@ type Errors struct {
 	// replaced whole. Default: 1 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
+	// How long to wait for the next byte of an upstream's error body before it is
+	// answered for without. Default: 1s.
+	BodyIdleTimeout caddy.Duration `json:"body_idle_timeout,omitempty"`
+
+	// How long to wait for an upstream's error body in all. Default: 5s, or the idle
+	// timeout if that is longer.
+	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
+
 	// Whether the text of a 5xx body that is not in the format already is shown:
 	// `hide` or `show`. Default: `hide`; the text goes to the log.
 	ServerMessages string `json:"server_messages,omitempty"`
@@ -130,6 +138,15 @@ func (e *Errors) check(*App) error {
 	if e.MaxBody == 0 {
 		e.MaxBody = defaultMaxBody
 	}
+	if e.BodyIdleTimeout < 0 || e.BodyTimeout < 0 {
+		errs = append(errs, errors.New("body_timeout is negative: write two durations like `body_timeout 1s 5s`"))
+	}
+	if e.BodyIdleTimeout == 0 {
+		e.BodyIdleTimeout = caddy.Duration(defaultBodyIdle)
+	}
+	if e.BodyTimeout == 0 {
+		e.BodyTimeout = max(e.BodyIdleTimeout, caddy.Duration(defaultBodyTotal))
+	}
 	var err error
 	if e.translator, err = problem.New(cfg); err != nil {
 		errs = append(errs, err)
@@ -149,6 +166,11 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	rw := x.wrap(w, e.MaxBody)
 	rw.shadow, rw.errors, rw.request = e.Shadow, e, r
+	if !e.Shadow {
+		if disarm := rw.watch.arm(r, time.Duration(e.BodyIdleTimeout), time.Duration(e.BodyTimeout)); disarm != nil {
+			defer disarm(r)
+		}
+	}
 	defer rw.release(r)
 	defer e.answerBroken(rw, r)
 	outer := x.watched
@@ -184,13 +206,20 @@ func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
 
 // finish answers for what the handlers left: an error, a held body, or nothing.
 func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
+	rw.watch.stop()
 	switch {
+	case rw.mode == draining && rw.watch.spent():
+		// The answer is out, and did not say that it is the last on this connection.
+		panic(http.ErrAbortHandler)
 	case rw.mode == draining:
 		// The client has its answer; that the rest was given up is no news.
 		return nil
 	case rw.mode == hijacked || rw.mode == passing:
 		// Too late to change anything; the server logs the error.
 		return err
+	case err != nil && rw.mode == holding && rw.watch.over.Load():
+		rw.truncated = true
+		e.answerUpstream(rw, r)
 	case err != nil:
 		e.answerError(rw, r, err)
 	case handled(r) != nil && len(rw.heldBody()) == 0 && !rw.truncated:
@@ -264,7 +293,18 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	pass = pass && e.leavesAsItIs(h, r, p)
 	rw.x.countErrorBody(p, pass)
 	e.recordUpstream(rw.x, r, rw.status, p, pass)
-	if pass {
+	switch {
+	case pass && r.Method == http.MethodHead:
+		e.write(rw, r, p, h)
+		return
+	case pass:
+		if p.Body != nil {
+			contentType := h["Content-Type"]
+			problem.StripEntityHeaders(h)
+			h["Content-Type"], h["Content-Length"] = contentType, []string{strconv.Itoa(len(p.Body))}
+			body = p.Body
+		}
+		rw.finalHeader(h)
 		rw.mode, rw.x.answered = passing, true
 		rw.ResponseWriter.WriteHeader(p.Status)
 		_, _ = rw.ResponseWriter.Write(body)
@@ -279,18 +319,19 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 }
 
 // leavesAsItIs readies the header of a body that is in the format already and
-// reports whether it may leave byte for byte: not if the client asks for another
-// format. A response to HEAD has no body, and keeps its header if that announces
-// the format.
+// reports whether it may leave: not if the client asks for another format, or
+// speaks gRPC.
 func (e *Errors) leavesAsItIs(h http.Header, r *http.Request, p problem.Problem) bool {
-	isProblem := hasMediaType(h.Get("Content-Type"), problem.FormatProblem.ContentType())
+	if grpcContentType(r) != "" {
+		return false
+	}
 	if format := e.translator.Negotiate(r.Header["Accept"]); format != problem.FormatFastAPI {
-		return format == problem.FormatProblem && isProblem
+		if format != problem.FormatProblem || !hasMediaType(h.Get("Content-Type"), format.ContentType()) {
+			return false
+		}
+	} else {
+		problem.PassedContentType(h)
 	}
-	if r.Method == http.MethodHead && !isProblem && !hasMediaType(h.Get("Content-Type"), problem.FormatFastAPI.ContentType()) {
-		problem.StripEntityHeaders(h)
-	}
-	problem.PassedContentType(h)
 	setRetryAfter(h, p)
 	return true
 }
@@ -317,28 +358,47 @@ func upstreamLevel(p problem.Problem) zapcore.Level {
 	return zap.DebugLevel
 }
 
-// write sends a problem in the format that the client asks for.
+// write sends a problem in the format that the client asks for, or as gRPC does.
 func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, upstream http.Header) {
 	h := rw.Header()
 	if rw.mode == nothingYet {
 		rw.status = p.Status
-		rw.finalHeader(h)
 	}
+	rw.finalHeader(h)
 	if upstream != nil {
 		problem.StripEntityHeaders(h)
 	} else if h["Cache-Control"] == nil {
 		noStore(h)
 	}
+	setRetryAfter(h, p)
+	rw.mode, rw.x.answered = passing, true
+	if contentType := grpcContentType(r); contentType != "" {
+		h["Content-Type"] = []string{contentType}
+		h["Grpc-Status"] = []string{strconv.Itoa(problem.GRPCStatus(p.Status))}
+		h["Grpc-Message"] = []string{problem.GRPCMessage(p.GRPCText())}
+		rw.ResponseWriter.WriteHeader(http.StatusOK)
+		return
+	}
 	format := e.translator.Negotiate(r.Header["Accept"])
 	contentType, body := e.translator.Render(p, format, problem.Env{RequestID: rw.x.requestID, Lookup: lookup(r)})
-	setRetryAfter(h, p)
 	h["Content-Type"] = []string{contentType}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	rw.mode, rw.x.answered = passing, true
+	if r.Method != http.MethodHead || upstream == nil {
+		// How long the answer to a GET would be is not known of an upstream's HEAD.
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	rw.ResponseWriter.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
 		_, _ = rw.ResponseWriter.Write(body)
 	}
+}
+
+// grpcContentType is the content type to answer a gRPC or gRPC-Web call with; empty
+// for any other request.
+func grpcContentType(r *http.Request) string {
+	if r.Method != http.MethodPost {
+		return ""
+	}
+	return problem.GRPCContentType(r.Header.Get("Content-Type"))
 }
 
 // lookup resolves the placeholders of a custom template.

@@ -63,7 +63,7 @@ func (e *Errors) shadowUpstream(rw *responseWriter, r *http.Request) {
 	p, pass := e.translator.Translate(problem.Response{
 		Status: rw.status, Header: rw.Header(), Body: rw.heldBody(), Truncated: rw.truncated, Method: r.Method,
 	})
-	if !pass || p.Status != rw.status {
+	if !pass || p.Body != nil || p.Status != rw.status {
 		would := &wouldBecome{"body_translated", "status " + strconv.Itoa(rw.status) + ", read as " + p.Reader, p}
 		if p.Original != "" {
 			would.what = "body_replaced"

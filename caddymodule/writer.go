@@ -42,6 +42,8 @@ type responseWriter struct {
 	// was more.
 	body      *bytes.Buffer
 	truncated bool
+	// watch bounds how long a body is held back.
+	watch bodyWatch
 	// drained is how much of a body was read that nobody gets, in bytes.
 	drained int64
 }
@@ -96,6 +98,7 @@ func (x *exchange) wrapped() bool { return x.writer.ResponseWriter != nil }
 // release gives the buffer back and lets go of the response. The writer must not
 // be used after it.
 func (w *responseWriter) release(r *http.Request) {
+	w.watch.stop()
 	if w.mode != hijacked && r.Method != http.MethodConnect {
 		// The exchange may be kept by its neighbours; the connection must not be. What
 		// takes a connection over may still copy.
@@ -135,13 +138,17 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	h := w.Header()
-	w.finalHeader(h)
 	if status < 400 || w.shadow || w.maxBody == passAll || w.x.answered || untouchable(h) {
+		w.finalHeader(h)
 		w.mode = passing
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
+	// The final header is set with the answer: what the upstream says of its limits is
+	// read before.
 	w.mode = holding
+	w.x.timing.header(h)
+	w.watch.start(w.ResponseWriter)
 }
 
 // finalHeader sets what every final response carries, in place of what the
@@ -157,6 +164,27 @@ func (w *responseWriter) finalHeader(h http.Header) {
 	}
 	w.x.finalHeaders(h)
 	w.x.timing.header(h)
+	oneOrigin(h)
+	if w.watch.spent() {
+		h["Connection"] = []string{"close"}
+	}
+}
+
+// singleCORS are the CORS headers that browsers take one value of; more than one is
+// refused as if there were none (https://fetch.spec.whatwg.org/#cors-check).
+var singleCORS = []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Max-Age"}
+
+// oneOrigin settles what the site's `header` and the upstream both say: the first
+// holds, which is the site's.
+func oneOrigin(h http.Header) {
+	if len(h[singleCORS[0]]) < 2 {
+		return
+	}
+	for _, name := range singleCORS {
+		if v := h[name]; len(v) > 1 {
+			h[name] = v[:1:1]
+		}
+	}
 }
 
 // untouchable reports whether a response is a stream that must not be held back
@@ -179,9 +207,11 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	}
 	switch w.mode {
 	case holding:
+		w.watch.more()
 		w.hold(p)
 		return len(p), nil
 	case draining:
+		w.watch.more()
 		if w.drained += int64(len(p)); w.drained > maxDrain {
 			return 0, errDrained
 		}
