@@ -70,7 +70,10 @@ func TestErrorBodyIsWaitedForAWhile(t *testing.T) {
 			func(w http.ResponseWriter, r *http.Request) error {
 				for r.Context().Err() == nil {
 					_, _ = io.WriteString(w, "x")
-					time.Sleep(500 * time.Millisecond)
+					select {
+					case <-time.After(500 * time.Millisecond):
+					case <-r.Context().Done():
+					}
 				}
 				return aborts(r)
 			}, `{"detail":"Not found"}`, 5 * time.Second,
