@@ -93,3 +93,16 @@ func looksLikeMarkup(body string) bool {
 	}
 	return false
 }
+
+// header returns the first value of a header in any spelling.
+func header(h http.Header, canonical string) string {
+	if v := h[canonical]; len(v) > 0 {
+		return strings.TrimSpace(v[0])
+	}
+	for name, v := range h {
+		if len(v) > 0 && strings.EqualFold(name, canonical) {
+			return strings.TrimSpace(v[0])
+		}
+	}
+	return ""
+}

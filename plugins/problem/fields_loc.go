@@ -125,10 +125,3 @@ func firstText(n *Node, keys ...string) string {
 	}
 	return ""
 }
-
-// places are where input comes from, with FastAPI's word for each.
-var places = map[string]string{
-	"body": "body", "query": "query", "querystring": "query", "path": "path", "params": "path", "header": "header",
-	"headers": "header", "cookie": "cookie", "cookies": "cookie", "payload": "body", "json": "body", "form": "body",
-	"url": "path", "uri": "path", "param": "path", "formdata": "body", "requestbody": "body",
-}

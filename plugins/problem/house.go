@@ -43,7 +43,7 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 			}
 			if p.Message == FateLeak && takesFields(p.Status) {
 				// The detail may only put into one text what stands in a list beside it.
-				if fields, _ := t.tidy(p.Status, fieldsBeside(d.JSON)); located(fields) {
+				if fields, _ := tidy(p.Status, fieldsBeside(d.JSON)); located(fields) {
 					p.Fields, p.Detail, p.Message = fields, phrase(p.Status), FateKept
 				}
 			}
@@ -59,7 +59,7 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 			}
 		}
 		var leak string
-		p.Fields, leak = t.tidy(p.Status, p.Fields)
+		p.Fields, leak = tidy(p.Status, p.Fields)
 		p.Detail = phrase(p.Status)
 		if !located(p.Fields) {
 			if s := summary(p.Fields); s != "" {
@@ -106,46 +106,7 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 // have, and leaves every other byte as it was. It reports false where the body has
 // that delay already.
 func withRetryAfter(text string, seconds int) (body []byte, changed bool) {
-	const member = "retry_after"
-	number := strconv.Itoa(seconds)
-	p := jsonParser{s: text, i: 1} // behind the brace that inHouse saw
-	found, copied := false, 0
-	for {
-		p.space()
-		key, ok := p.string()
-		if !ok {
-			return nil, false
-		}
-		p.space()
-		p.i++ // the colon
-		p.space()
-		start := p.i
-		if _, ok := p.value(1); !ok {
-			return nil, false
-		}
-		if key == member {
-			found = true
-			if text[start:p.i] != number {
-				body = append(append(body, text[copied:start]...), number...)
-				copied, changed = p.i, true
-			}
-		}
-		end := p.i
-		if p.space(); p.i >= len(text) {
-			return nil, false
-		}
-		if text[p.i] == ',' {
-			p.i++
-			continue
-		}
-		if !found {
-			body = append(body, text[:end]...)
-			body = append(body, `,"`+member+`":`...)
-			body = append(body, number...)
-			copied, changed = end, true
-		}
-		return append(body, text[copied:]...), changed
-	}
+	return setNumber(text, "retry_after", strconv.Itoa(seconds))
 }
 
 // fieldsBeside finds field errors beside a `detail` that is a text.

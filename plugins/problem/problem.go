@@ -68,18 +68,6 @@ const (
 	FateNone Fate = "none"
 )
 
-// FieldError is one wrong field, in the shape FastAPI's clients know.
-type FieldError struct {
-	// Loc leads to the field. Elements are strings, and int64 for an index. It is
-	// the path as the upstream gave it, headed by `query`, `header`, `path`,
-	// `cookie` or `body` where the upstream said so; ["body"] is the whole input.
-	Loc []any
-	// Msg is for people.
-	Msg string
-	// Type is for programs; `value_error` where the upstream gave none.
-	Type string
-}
-
 // FromStatus is the gateway's own Problem of a status, with the configured text.
 func (t *Translator) FromStatus(status int) Problem {
 	p := Problem{Status: saneStatus(status), Reader: "gateway"}

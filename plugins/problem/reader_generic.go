@@ -94,31 +94,3 @@ var genericPageReader = reader{"html", func(d *Document) (Finding, bool) {
 	}
 	return Finding{Message: pageMessage(d.Status, d.Page)}, true
 }}
-
-// pageMessage is the message of a page: the headline, and the first sentence
-// below it.
-func pageMessage(status int, page *Page) string {
-	headline := page.first("h1")
-	if isBlank(headline) {
-		headline = page.first("h2", "h3")
-	}
-	if isBlank(headline) {
-		headline = page.Title
-	}
-	if pre := page.first("pre"); !isBlank(pre) && (isBlank(headline) || isPhrase(status, headline)) {
-		// Express puts the message there.
-		return pre
-	}
-	after := isBlank(page.first("h1", "h2", "h3"))
-	for _, b := range page.Blocks {
-		if b.Text == headline {
-			after = true
-			continue
-		}
-		if after && (b.Tag == "p" || b.Tag == "" || b.Tag == "body" || b.Tag == "center" || b.Tag == "h2" || after && b.Tag == "div") &&
-			len(b.Text) > 3 && !strings.HasSuffix(b.Text, ":") && !isBanner(b.Text) && leakOf(b.Text) == "" {
-			return compose(status, headline, b.Text)
-		}
-	}
-	return headline
-}

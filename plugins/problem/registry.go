@@ -9,28 +9,6 @@ type Reader interface {
 	Read(d *Document) (Finding, bool)
 }
 
-// Finding is what a Reader got out of a body, as the upstream wrote it. Cleaning
-// and guarding come after.
-type Finding struct {
-	// Message is for people; empty where the body has none.
-	Message string
-	// Fields are the field errors.
-	Fields []FieldError
-	// RetryAfter is in seconds; zero where the body says nothing.
-	RetryAfter int
-	// Title and Type are RFC 9457's.
-	Title, Type string
-	// ClientFault says that the message is for the caller although the status is
-	// 5xx: SOAP 1.1 sends every fault with 500.
-	ClientFault bool
-	// SafeSQL says that the message is a database's and yet safe: it is about the
-	// caller's own input.
-	SafeSQL bool
-	// Instead is a document within the body that is the answer: JSON behind the
-	// warnings of PHP, or shown in a page. It is read in the body's place.
-	Instead *Document
-}
-
 // reader is a Reader made of a function.
 type reader struct {
 	name string

@@ -118,7 +118,7 @@ func (t *Translator) public(p *Problem, d *Document, f Finding, rule Rule) {
 		}
 		return
 	}
-	fields, fieldLeak := t.tidy(p.Status, f.Fields)
+	fields, fieldLeak := tidy(p.Status, f.Fields)
 	if len(fields) > 0 && fieldLeak != "" {
 		p.Leak = fieldLeak
 	}
