@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // collected is one case of a collection: a real error and what must come of it.
@@ -245,7 +247,7 @@ func judge(tr *Translator, c collected) (wrong []string) {
 // parseLocFloat splits a location that the collection leaves in one element.
 func parseLocFloat(v any) []any {
 	s, _ := v.(string)
-	loc := parseLoc(s)
+	loc := reading.ParseLoc(s)
 	for i, e := range loc {
 		if n, ok := e.(int64); ok {
 			loc[i] = float64(n)

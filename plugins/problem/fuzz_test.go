@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // planted are secrets that no answer may hold, each in the words by which
@@ -100,7 +103,7 @@ func FuzzTranslate(f *testing.F) {
 							t.Fatalf("detail is %T: %s", d, out)
 						}
 					}
-					if n == 1 && !pass && strings.Contains(string(out), "pl4nted") && leakOf(string(body)) == "" && json.Valid(b) {
+					if n == 1 && !pass && strings.Contains(string(out), "pl4nted") && leak.Of(string(body)) == "" && json.Valid(b) {
 						t.Fatalf("planted secret in %s (reader %s)\nof %s", out, p.Reader, b)
 					}
 				}
@@ -125,12 +128,12 @@ func FuzzLeak(f *testing.F) {
 		f.Add("before ", s, " after")
 	}
 	f.Fuzz(func(t *testing.T, before, text, after string) {
-		leakOf(before + text + after)
+		leak.Of(before + text + after)
 		redact(before + text + after)
-		humanize(404, before+text+after, maxMessage)
+		reading.Humanize(404, before+text+after, reading.MaxMessage)
 		toUTF8([]byte(text), before)
 		AcceptsProblem([]string{before, text})
-		parseLoc(text)
+		reading.ParseLoc(text)
 		delay(text, testClock())
 	})
 }

@@ -3,6 +3,8 @@ package problem
 import (
 	"net/http"
 	"strings"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // A gRPC client reads its errors from grpc-status, never from the HTTP status. What
@@ -73,7 +75,7 @@ func GRPCStatus(status int) int {
 		return grpcDeadlineExceeded
 	case http.StatusTooManyRequests:
 		return grpcResourceExhausted
-	case StatusClientClosedRequest:
+	case reading.StatusClientClosedRequest:
 		return grpcCanceled
 	case http.StatusInternalServerError:
 		return grpcInternal
@@ -103,7 +105,7 @@ func GRPCMessage(text string) string {
 
 // GRPCText is the text of a problem for a client that gets no list of field errors.
 func (p Problem) GRPCText() string {
-	if s := summary(p.Fields); s != "" && len(p.Fields) > 0 {
+	if s := reading.Summary(p.Fields); s != "" && len(p.Fields) > 0 {
 		return s
 	}
 	return p.Detail

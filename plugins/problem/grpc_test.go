@@ -1,6 +1,10 @@
 package problem
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
+)
 
 func TestGRPCContentType(t *testing.T) {
 	for contentType, want := range map[string]string{
@@ -55,7 +59,7 @@ func TestGRPCText(t *testing.T) {
 	if got := plain.GRPCText(); got != "No such order" {
 		t.Errorf("got %q", got)
 	}
-	fields := Problem{Detail: "Unprocessable Entity", Fields: []FieldError{{Loc: []any{"body", "age"}, Msg: "is too low"}, {Loc: []any{"body", "name"}, Msg: "required"}}}
+	fields := Problem{Detail: "Unprocessable Entity", Fields: []reading.FieldError{{Loc: []any{"body", "age"}, Msg: "is too low"}, {Loc: []any{"body", "name"}, Msg: "required"}}}
 	if got, want := fields.GRPCText(), "is too low; body.name: required"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

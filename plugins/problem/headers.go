@@ -4,6 +4,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // entityHeaders describe the body that is replaced (RFC 9110 section 8 and
@@ -52,7 +54,7 @@ func StripEntityHeaders(h http.Header) {
 // what the contract says of every error: application/json. One that says so
 // already stays as it is.
 func PassedContentType(h http.Header) {
-	mediaType, params, err := mime.ParseMediaType(header(h, "Content-Type"))
+	mediaType, params, err := mime.ParseMediaType(reading.Header(h, "Content-Type"))
 	if charset := params["charset"]; err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		h.Set("Content-Type", FormatFastAPI.ContentType())
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
 )
 
 // An upstream that has run out of connections says so in the words of its pool or
@@ -59,7 +61,7 @@ func overloaded(status int, text string) bool {
 	if status != http.StatusInternalServerError && status != http.StatusServiceUnavailable {
 		return false
 	}
-	return overloadWords.MatchString(text[:min(len(text), leakWindow)])
+	return overloadWords.MatchString(text[:min(len(text), leak.Window)])
 }
 
 // overload answers for an upstream that has no connection left. Times in its text

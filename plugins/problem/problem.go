@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // DefaultRetryAfter is plugins.DefaultRetryAfter in seconds.
@@ -24,7 +25,7 @@ type Problem struct {
 	Detail string
 	// Fields are the field errors. Where there are any they are the detail of
 	// the fastapi format, and Detail summarises them elsewhere.
-	Fields []FieldError
+	Fields []reading.FieldError
 	// RetryAfter is in whole seconds; zero means none.
 	RetryAfter int
 	// Title and Type are RFC 9457's, where the upstream gave them. Empty means
@@ -87,9 +88,9 @@ func (t *Translator) FromDenial(d *plugins.Denial) Problem {
 	p.RetryAfter = floorRetryAfter(p.Status, p.RetryAfter)
 	_, configured := t.texts[p.Status]
 	switch {
-	case configured && (d.Detail == "" || d.Detail == Text(p.Status) || p.Status == http.StatusTooManyRequests):
+	case configured && (d.Detail == "" || d.Detail == reading.Text(p.Status) || p.Status == http.StatusTooManyRequests):
 		p.Detail = strings.ReplaceAll(t.text(p.Status), "{retry_after}", strconv.Itoa(p.RetryAfter))
-	case p.Status == http.StatusTooManyRequests && (d.Detail == "" || d.Detail == Text(p.Status)):
+	case p.Status == http.StatusTooManyRequests && (d.Detail == "" || d.Detail == reading.Text(p.Status)):
 		p.Detail = RateLimitText(p.RetryAfter)
 	case d.Detail != "":
 		p.Detail = d.Detail

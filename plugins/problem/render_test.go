@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 func TestText(t *testing.T) {
@@ -19,7 +20,7 @@ func TestText(t *testing.T) {
 		418: "I'm a teapot", 422: "Unprocessable Entity", 499: "Client Closed Request", 500: "Internal server error",
 		502: "Bad gateway", 503: "Service unavailable", 504: "Gateway timeout", 467: "Request Error", 599: "Server Error", 0: "Request Error",
 	} {
-		if got := Text(status); got != want {
+		if got := reading.Text(status); got != want {
 			t.Errorf("Text(%d) = %q, want %q", status, got, want)
 		}
 	}
@@ -29,7 +30,7 @@ func TestRender(t *testing.T) {
 	tr := newTranslator(t, Config{Format: FormatCustom, Template: `{
 		"error": {"code": "{problem.status}", "text": "{problem.status}: {problem.message}", "fields": "{problem.errors}", "what": "{problem.detail}",
 		"wait": "{problem.retry_after}", "id": "{problem.request_id}", "host": "{http.request.host}", "n": 1.50, "ok": false, "none": null, "braces": "{ } {x y}"}}`})
-	fields := Problem{Status: 422, Detail: "Unprocessable Entity", Fields: []FieldError{{Loc: []any{"body", int64(2), "a"}, Msg: "too \"big\"", Type: "max"}}}
+	fields := Problem{Status: 422, Detail: "Unprocessable Entity", Fields: []reading.FieldError{{Loc: []any{"body", int64(2), "a"}, Msg: "too \"big\"", Type: "max"}}}
 	limited := Problem{Status: 429, Detail: "Rate limit exceeded. Try again in 30 seconds.", RetryAfter: 30}
 	env := Env{RequestID: "r-1", Lookup: func(name string) (string, bool) { return "<" + name + ">", true }}
 	for _, c := range []struct {
@@ -101,7 +102,7 @@ func TestJSONParserAgrees(t *testing.T) {
 		`1`, `-0`, `01`, `1.`, `1e5`, `+1`, `.5`, `0x1`, `NaN`, `tru`, `true`, `nul`, `"a`, `"\x"`, `"\u12"`, `"\ud800"`, `"\ud83d\ude00"`, "\"a\tb\"", `[1,]`, `[,]`,
 		`[1 2]`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{'a':1}`, `{}`, `[]`, ` [ ] `, `{"a":{"b":[1,"c",null,true,false,-1.5e+3]}}`, `{"a":1}{`, ``, ` `, `"é"`, `{"a":1,"a":2}`, "[1]\x00",
 	} {
-		_, _, got := parseJSON(text)
+		_, _, got := reading.ParseJSON(text)
 		if want := json.Valid([]byte(text)); got != want {
 			t.Errorf("parseJSON(%q) is %v, want %v", text, got, want)
 		}
@@ -109,8 +110,8 @@ func TestJSONParserAgrees(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.String().Draw(t, "s")
 		quoted, _ := json.Marshal(map[string]any{s: []any{s, 1, nil}})
-		n, whole, ok := parseJSON(string(quoted))
-		if !ok || !whole || n.keys[0] != s || n.vals[0].vals[0].str != s {
+		n, whole, ok := reading.ParseJSON(string(quoted))
+		if !ok || !whole || n.Keys[0] != s || n.Vals[0].Vals[0].Str != s {
 			t.Fatalf("%s read as %+v", quoted, n)
 		}
 	})
@@ -202,14 +203,14 @@ func TestOwnProblems(t *testing.T) {
 		{"status 503", tr.FromStatus(503), 503, "Service unavailable", DefaultRetryAfter},
 		{"nonsense", tr.FromStatus(200), 500, "Internal server error", 0},
 		{"denial", tr.FromDenial(&plugins.Denial{Status: 403}), 403, "Insufficient permissions", 0},
-		{"key", tr.FromDenial(&plugins.Denial{Status: 401, Detail: DetailInvalidAPIKey}), 401, "Invalid API key", 0},
+		{"key", tr.FromDenial(&plugins.Denial{Status: 401, Detail: "Invalid API key"}), 401, "Invalid API key", 0},
 		{"limited", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: 29100 * time.Millisecond}), 429, "Rate limit exceeded. Try again in 30 seconds.", 30},
 		{"limited for a second", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: time.Millisecond}), 429, "Rate limit exceeded. Try again in 1 second.", 1},
 		{"limited for exactly one", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: time.Second}), 429, "Rate limit exceeded. Try again in 1 second.", 1},
 		{"limited for ever", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: math.MaxInt64}), 429, "Rate limit exceeded. Try again in 9223372037 seconds.", 9223372037},
 		{"unavailable", tr.FromUnavailable(&plugins.Unavailable{RetryAfter: 2 * time.Second}), 503, "Service unavailable", 2},
 		{"configured", german.FromStatus(401), 401, "Anmeldung nötig", 0},
-		{"configured denial", german.FromDenial(&plugins.Denial{Status: 401, Detail: Text(401)}), 401, "Anmeldung nötig", 0},
+		{"configured denial", german.FromDenial(&plugins.Denial{Status: 401, Detail: reading.Text(401)}), 401, "Anmeldung nötig", 0},
 		{"configured limit", german.FromDenial(&plugins.Denial{Status: 429, Detail: RateLimitText(9), RetryAfter: 9 * time.Second}), 429, "Zu viel. Warten Sie 9 s.", 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -310,16 +311,16 @@ func TestParseLoc(t *testing.T) {
 		"a[":                       {"a"},
 		"a..b":                     {"a", "b"},
 		"9999999999999999999999":   {"9999999999999999999999"},
-		strings.Repeat("a.", 1000): parseLoc(strings.Repeat("a.", maxLocDepth)),
+		strings.Repeat("a.", 1000): reading.ParseLoc(strings.Repeat("a.", reading.MaxLocDepth)),
 	} {
-		got := parseLoc(path)
+		got := reading.ParseLoc(path)
 		if len(got) != len(want) {
-			t.Errorf("parseLoc(%q) = %v, want %v", cut(path, 40), got, want)
+			t.Errorf("parseLoc(%q) = %v, want %v", reading.Cut(path, 40), got, want)
 			continue
 		}
 		for i := range got {
 			if got[i] != want[i] {
-				t.Errorf("parseLoc(%q) = %v, want %v", cut(path, 40), got, want)
+				t.Errorf("parseLoc(%q) = %v, want %v", reading.Cut(path, 40), got, want)
 			}
 		}
 	}

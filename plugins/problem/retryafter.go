@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // RetryAfter reads Retry-After and its kin as upstreams write them, in whole
@@ -21,7 +22,7 @@ import (
 // The headers of a rate limit's window count only where status says that it is
 // exhausted. A date is held against the upstream's own Date where there is one.
 func RetryAfter(status int, h http.Header, now time.Time) int {
-	if date, err := http.ParseTime(header(h, "Date")); err == nil {
+	if date, err := http.ParseTime(reading.Header(h, "Date")); err == nil {
 		now = date
 	}
 	for _, name := range []string{"Retry-After", "X-Retry-After"} {
@@ -30,7 +31,7 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 		}
 	}
 	for _, name := range []string{"Retry-After-Ms", "X-Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
-		if ms, err := strconv.ParseFloat(header(h, name), 64); err == nil {
+		if ms, err := strconv.ParseFloat(reading.Header(h, name), 64); err == nil {
 			if s, ok := sane(ms / 1000); ok {
 				return s
 			}
@@ -43,14 +44,14 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 		"X-Ratelimit-Reset-After", "Ratelimit-Reset", "X-Ratelimit-Reset", "X-Rate-Limit-Reset", "X-Ratelimit-Reset-Requests",
 		"X-Ratelimit-Retry-After", "X-Rate-Limit-Retry-After-Seconds", "X-Ratelimit-Reset-Tokens",
 	} {
-		if v := header(h, name); v != "" {
+		if v := reading.Header(h, name); v != "" {
 			if s, ok := delay(v, now); ok {
 				return s
 			}
 		}
 	}
 	// https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
-	if m := ratelimitT.FindStringSubmatch(header(h, "Ratelimit")); m != nil {
+	if m := ratelimitT.FindStringSubmatch(reading.Header(h, "Ratelimit")); m != nil {
 		if s, ok := delay(m[1], now); ok {
 			return s
 		}
@@ -167,7 +168,7 @@ var retryMembers = []struct {
 }
 
 // bodyDelay reads a delay from a body: a member, or the words of its message.
-func bodyDelay(d *Document, now time.Time) int {
+func bodyDelay(d *reading.Document, now time.Time) int {
 	if d.JSON != nil {
 		visited := 0
 		if s := memberDelay(d.JSON, now, 0, &visited); s > 0 {
@@ -182,13 +183,13 @@ func bodyDelay(d *Document, now time.Time) int {
 	return 0
 }
 
-func memberDelay(n *Node, now time.Time, depth int, visited *int) int {
+func memberDelay(n *reading.Node, now time.Time, depth int, visited *int) int {
 	if *visited++; n == nil || depth > 5 || *visited > 500 {
 		return 0
 	}
 	for _, m := range retryMembers {
-		v := n.get(m.name)
-		text := v.scalar()
+		v := n.Get(m.name)
+		text := v.Scalar()
 		if text == "" {
 			continue
 		}
@@ -203,8 +204,8 @@ func memberDelay(n *Node, now time.Time, depth int, visited *int) int {
 			return s
 		}
 	}
-	for _, v := range n.vals {
-		if v.is(jsonObject) || v.is(jsonArray) {
+	for _, v := range n.Vals {
+		if v.Is(reading.Object) || v.Is(reading.Array) {
 			if s := memberDelay(v, now, depth+1, visited); s > 0 {
 				return s
 			}
@@ -237,7 +238,7 @@ func textDelay(m []string) (int, bool) {
 
 // retryAfter decides the delay of an upstream's error: what its headers say,
 // what its body says, and for a 429 and 503 a default.
-func (t *Translator) retryAfter(status int, r Response, f Finding, d *Document) int {
+func (t *Translator) retryAfter(status int, r Response, f reading.Finding, d *reading.Document) int {
 	now := t.now()
 	if s := RetryAfter(status, r.Header, now); s > 0 {
 		return s
@@ -247,7 +248,7 @@ func (t *Translator) retryAfter(status int, r Response, f Finding, d *Document) 
 			return s
 		}
 		if d != nil {
-			if date, err := http.ParseTime(header(r.Header, "Date")); err == nil {
+			if date, err := http.ParseTime(reading.Header(r.Header, "Date")); err == nil {
 				now = date
 			}
 			if s := bodyDelay(d, now); s > 0 {

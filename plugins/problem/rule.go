@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // Rule is an operator's knowledge about one upstream error:
@@ -54,7 +56,7 @@ func (r Rule) validate() error {
 }
 
 // matches reports whether the rule is for this answer.
-func (r Rule) matches(status int, d *Document) bool {
+func (r Rule) matches(status int, d *reading.Document) bool {
 	switch r.Status {
 	case 0, status, status / 100:
 	default:
@@ -63,11 +65,11 @@ func (r Rule) matches(status int, d *Document) bool {
 	if r.Contains == "" || strings.Contains(d.Text, r.Contains) {
 		return true
 	}
-	return d.JSON.anyString(func(s string) bool { return strings.Contains(s, r.Contains) })
+	return d.JSON.AnyString(func(s string) bool { return strings.Contains(s, r.Contains) })
 }
 
 // match returns the first rule for this answer and its number, from 1.
-func (t *Translator) match(status int, d *Document) (Rule, int) {
+func (t *Translator) match(status int, d *reading.Document) (Rule, int) {
 	for i, r := range t.rules {
 		if r.matches(status, d) {
 			return r, i + 1

@@ -1,6 +1,11 @@
 package problem
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
+)
 
 // dropEcho removes the submitted value that some put before the reason:
 // "Invalid value: -1: must be positive" (Kubernetes).
@@ -8,48 +13,48 @@ var dropEcho = regexp.MustCompile(`^(?:Invalid|Unsupported|Duplicate|Not found|T
 
 // tidy makes field errors fit to send: cleaned, guarded, distinct, bounded. It
 // reports what class of leak was held back, if any.
-func tidy(status int, fields []FieldError) (out []FieldError, leak string) {
+func tidy(status int, fields []reading.FieldError) (out []reading.FieldError, leaked string) {
 	seen := make(map[string]bool)
 	for _, f := range fields {
-		if len(out) == maxFields {
+		if len(out) == reading.MaxFields {
 			break
 		}
-		msg := humanize(status, dropEcho.ReplaceAllString(f.Msg, ""), maxFieldMessage)
-		if class := leakOf(msg); class != "" {
-			leak, msg = class, ""
+		msg := reading.Humanize(status, dropEcho.ReplaceAllString(f.Msg, ""), reading.MaxFieldMessage)
+		if class := leak.Of(msg); class != "" {
+			leaked, msg = class, ""
 		}
 		if msg == "" {
 			msg = "Invalid value"
 		}
 		loc := f.Loc
-		if len(loc) > maxLocDepth {
-			loc = loc[:maxLocDepth]
+		if len(loc) > reading.MaxLocDepth {
+			loc = loc[:reading.MaxLocDepth]
 		}
 		clean := true
 		for _, e := range loc {
 			if s, ok := e.(string); ok {
-				if class := leakOf(s); class != "" {
-					leak, clean = class, false
+				if class := leak.Of(s); class != "" {
+					leaked, clean = class, false
 				}
 			}
 		}
-		if clean && len(loc) > 1 && leakOf(locText(loc)) == "type" {
+		if clean && len(loc) > 1 && leak.Of(reading.LocText(loc)) == "type" {
 			// com.acme.UserDto.name
-			leak, loc = "type", loc[len(loc)-1:]
+			leaked, loc = "type", loc[len(loc)-1:]
 		}
 		if len(loc) == 0 || !clean {
 			loc = []any{"body"}
 		}
-		if f.Type == "" || leakOf(f.Type) != "" {
-			f.Type = defaultType
+		if f.Type == "" || leak.Of(f.Type) != "" {
+			f.Type = reading.DefaultType
 		}
-		one := FieldError{Loc: loc, Msg: msg, Type: f.Type}
-		key := string(appendFields(nil, []FieldError{one}))
+		one := reading.FieldError{Loc: loc, Msg: msg, Type: f.Type}
+		key := string(appendFields(nil, []reading.FieldError{one}))
 		if seen[key] {
 			continue
 		}
 		seen[key] = true
 		out = append(out, one)
 	}
-	return out, leak
+	return out, leaked
 }

@@ -3,6 +3,10 @@ package problem
 import (
 	"errors"
 	"net/http"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
+	"github.com/ainative/portcullis/plugins/problem/internal/readers"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // Translate reads an upstream's answer of status 400 or above. Pass means that
@@ -17,7 +21,7 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 	if r.Method == http.MethodHead {
 		// There is no body; what a GET would have said is not known.
 		p.Reader = "head"
-		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+		p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, nil)
 		p.Message = FatePassed
 		return p, true
 	}
@@ -28,28 +32,28 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 			p.Reader = "too_large"
 		}
 		if len(body) == 0 {
-			p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+			p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, nil)
 			return p, false
 		}
 	}
-	text, asSent := toUTF8(body, header(r.Header, "Content-Type"))
+	text, asSent := toUTF8(body, reading.Header(r.Header, "Content-Type"))
 	whole := err == nil && !r.Truncated
 	if !whole {
 		// A part of a body is good for rules and for the log, not for clients.
 		if p.Reader == "" {
 			p.Reader = "too_large"
 		}
-		d := &Document{Status: p.Status, Header: r.Header, Text: text}
+		d := &reading.Document{Status: p.Status, Header: r.Header, Text: text}
 		rule := t.apply(&p, r.Status, d)
 		if p.Rule == 0 && overloaded(p.Status, text) {
 			return t.overload(r, text), false
 		}
 		p.Original = redact(text)
-		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+		p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, nil)
 		rule.finish(&p)
 		return p, false
 	}
-	d := newDocument(p.Status, r.Header, text)
+	d := reading.NewDocument(p.Status, r.Header, text)
 	rule := t.apply(&p, r.Status, d)
 	if p.Rule == 0 && overloaded(p.Status, d.Text) {
 		return t.overload(r, d.Text), false
@@ -60,9 +64,9 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 		if pass {
 			p.Message = FatePassed
 		}
-		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, d)
+		p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, d)
 	} else {
-		f, name := read(d)
+		f, name := readers.Read(d)
 		p.Reader = name
 		t.public(&p, d, f, rule)
 		p.RetryAfter = t.retryAfter(p.Status, r, f, d)
@@ -84,7 +88,7 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 
 // apply finds the operator's rule and takes its status, under which the rest of
 // the contract then works.
-func (t *Translator) apply(p *Problem, upstream int, d *Document) Rule {
+func (t *Translator) apply(p *Problem, upstream int, d *reading.Document) Rule {
 	rule, number := t.match(upstream, d)
 	if number == 0 {
 		return Rule{}
@@ -110,7 +114,7 @@ func (r Rule) finish(p *Problem) {
 // public makes p's text of a finding: the message of a 4xx, cleaned and guarded,
 // and the status text of a 5xx unless its messages are shown, all of them or those
 // of this rule.
-func (t *Translator) public(p *Problem, d *Document, f Finding, rule Rule) {
+func (t *Translator) public(p *Problem, d *reading.Document, f reading.Finding, rule Rule) {
 	if p.Status >= 500 && !t.show && !f.ClientFault && !rule.KeepDetail {
 		// Nothing of it is shown, so the guard has nothing to find.
 		if d.Text != "" {
@@ -122,31 +126,31 @@ func (t *Translator) public(p *Problem, d *Document, f Finding, rule Rule) {
 	if len(fields) > 0 && fieldLeak != "" {
 		p.Leak = fieldLeak
 	}
-	if located(fields) && takesFields(p.Status) {
+	if reading.Located(fields) && reading.TakesFields(p.Status) {
 		p.Fields = fields
-	} else if len(fields) > 0 && isBlank(f.Message) {
-		f.Message = summary(fields)
+	} else if len(fields) > 0 && reading.IsBlank(f.Message) {
+		f.Message = reading.Summary(fields)
 	}
-	message := humanize(p.Status, f.Message, maxMessage)
+	message := reading.Humanize(p.Status, f.Message, reading.MaxMessage)
 	message = withoutGoTypes(message)
-	if class := leakOf(message); class != "" && !(class == "sql" && f.SafeSQL) {
+	if class := leak.Of(message); class != "" && !(class == "sql" && f.SafeSQL) {
 		p.Leak, message = class, ""
 	} else if message == "" && f.Message != "" && p.Leak == "" {
-		p.Leak = leakOf(f.Message)
+		p.Leak = leak.Of(f.Message)
 	}
 	_, configured := t.texts[p.Status]
 	switch {
-	case message != "" && configured && isPhrase(p.Status, message):
+	case message != "" && configured && reading.IsPhrase(p.Status, message):
 		// The status in words is no message beside a text that the operator wrote.
 		p.Message = FateNone
 	case message != "":
 		p.Detail, p.Message = message, FateKept
 	case len(p.Fields) > 0:
-		p.Detail, p.Message = phrase(p.Status), FateKept
+		p.Detail, p.Message = reading.Phrase(p.Status), FateKept
 	case p.Leak != "":
 		p.Message = FateLeak
 	}
-	if title := humanize(p.Status, f.Title, maxFieldMessage); title != "" && leakOf(title) == "" {
+	if title := reading.Humanize(p.Status, f.Title, reading.MaxFieldMessage); title != "" && leak.Of(title) == "" {
 		p.Title = title
 	}
 	if typeURI(f.Type) {
