@@ -1,11 +1,10 @@
 package reading
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/ainative/portcullis/plugins/internal/jsontext"
 )
 
 // Bounds of a JSON tree. What lies beyond is kept as text, unparsed.
@@ -14,10 +13,12 @@ const (
 	maxJSONNodes = 20000
 )
 
-type jsonKind uint8
+// Kind is what a Node is.
+type Kind uint8
 
+// The kinds.
 const (
-	Null jsonKind = iota
+	Null Kind = iota
 	Bool
 	Number
 	String
@@ -30,7 +31,7 @@ const (
 // Node is a value of a JSON body. Members keep their order and numbers their
 // digits. All methods take a nil Node for an absent value.
 type Node struct {
-	Kind jsonKind
+	Kind Kind
 	Str  string // string value, digits of a number, source of a skipped value
 	Yes  bool
 	// repeated says that an array was made of elements of one name.
@@ -43,84 +44,48 @@ type Node struct {
 // bounded in depth and in memory whatever the text; whole reports whether the
 // tree holds every value.
 func ParseJSON(text string) (n *Node, whole, ok bool) {
-	p := jsonParser{s: text}
+	p := jsonParser{Scanner: jsontext.Scanner{Src: text, LoneSurrogates: true}}
 	if n, ok = p.value(0); !ok {
 		return nil, false, false
 	}
-	p.space()
-	return n, p.nodes <= maxJSONNodes, p.i == len(p.s)
+	p.Space()
+	return n, p.nodes <= maxJSONNodes, p.Pos == len(p.Src)
 }
 
 type jsonParser struct {
-	s     string
-	i     int
+	jsontext.Scanner
 	nodes int
 }
 
-func (p *jsonParser) space() {
-	for p.i < len(p.s) {
-		switch p.s[p.i] {
-		case ' ', '\t', '\n', '\r':
-			p.i++
-		default:
-			return
-		}
-	}
-}
-
 func (p *jsonParser) value(depth int) (*Node, bool) {
-	p.space()
-	if p.i >= len(p.s) {
-		return nil, false
-	}
+	p.Space()
 	p.nodes++
-	if c := p.s[p.i]; (c == '{' || c == '[') && (depth >= MaxJSONDepth || p.nodes > maxJSONNodes) {
+	c := p.Peek()
+	if (c == '{' || c == '[') && (depth >= MaxJSONDepth || p.nodes > maxJSONNodes) {
 		return p.skip()
 	}
-	switch p.s[p.i] {
+	switch c {
 	case '{':
 		return p.object(depth)
 	case '[':
 		return p.array(depth)
 	case '"':
-		s, ok := p.string()
+		s, ok := p.Text()
 		return &Node{Kind: String, Str: s}, ok
 	case 't':
-		return &Node{Kind: Bool, Yes: true}, p.word("true")
+		return &Node{Kind: Bool, Yes: true}, p.Literal("true")
 	case 'f':
-		return &Node{Kind: Bool}, p.word("false")
+		return &Node{Kind: Bool}, p.Literal("false")
 	case 'n':
-		return &Node{}, p.word("null")
+		return &Node{}, p.Literal("null")
 	}
-	return p.number()
-}
-
-func (p *jsonParser) word(w string) bool {
-	if !strings.HasPrefix(p.s[p.i:], w) {
-		return false
-	}
-	p.i += len(w)
-	return true
-}
-
-func (p *jsonParser) number() (*Node, bool) {
-	start := p.i
-	for p.i < len(p.s) && strings.IndexByte("+-.eE0123456789", p.s[p.i]) >= 0 {
-		p.i++
-	}
-	s := p.s[start:p.i]
-	return &Node{Kind: Number, Str: s}, s != "" && json.Valid([]byte(s))
+	s, ok := p.Number()
+	return &Node{Kind: Number, Str: s}, ok
 }
 
 func (p *jsonParser) array(depth int) (*Node, bool) {
 	n := &Node{Kind: Array}
-	p.i++
-	p.space()
-	if p.i < len(p.s) && p.s[p.i] == ']' {
-		p.i++
-		return n, true
-	}
-	for {
+	for more := !p.Open(']'); more; {
 		v, ok := p.value(depth + 1)
 		if !ok {
 			return nil, false
@@ -128,72 +93,49 @@ func (p *jsonParser) array(depth int) (*Node, bool) {
 		if p.nodes <= maxJSONNodes {
 			n.Vals = append(n.Vals, v)
 		}
-		p.space()
-		if p.i >= len(p.s) {
-			return nil, false
-		}
-		p.i++
-		switch p.s[p.i-1] {
-		case ',':
-		case ']':
-			return n, true
-		default:
+		if more, ok = p.Next(']'); !ok {
 			return nil, false
 		}
 	}
+	return n, true
 }
 
 func (p *jsonParser) object(depth int) (*Node, bool) {
 	n := &Node{Kind: Object}
-	p.i++
-	p.space()
-	if p.i < len(p.s) && p.s[p.i] == '}' {
-		p.i++
-		return n, true
-	}
-	for {
-		p.space()
-		if p.i >= len(p.s) || p.s[p.i] != '"' {
-			return nil, false
-		}
-		key, ok := p.string()
+	for more := !p.Open('}'); more; {
+		name, ok := p.name()
 		if !ok {
 			return nil, false
 		}
-		p.space()
-		if p.i >= len(p.s) || p.s[p.i] != ':' {
-			return nil, false
-		}
-		p.i++
 		v, ok := p.value(depth + 1)
 		if !ok {
 			return nil, false
 		}
 		if p.nodes <= maxJSONNodes {
-			n.Keys = append(n.Keys, key)
-			n.Vals = append(n.Vals, v)
+			n.Keys, n.Vals = append(n.Keys, name), append(n.Vals, v)
 		}
-		p.space()
-		if p.i >= len(p.s) {
-			return nil, false
-		}
-		p.i++
-		switch p.s[p.i-1] {
-		case ',':
-		case '}':
-			return n, true
-		default:
+		if more, ok = p.Next('}'); !ok {
 			return nil, false
 		}
 	}
+	return n, true
+}
+
+// name reads the name of a member, up to its value.
+func (p *jsonParser) name() (string, bool) {
+	if p.Peek() != '"' {
+		return "", false
+	}
+	name, ok := p.Text()
+	return name, ok && p.Colon()
 }
 
 // skip passes over a container without recursion. Its inside is not checked
 // beyond the balance of brackets; it never becomes output.
 func (p *jsonParser) skip() (*Node, bool) {
-	start, depth := p.i, 0
-	for p.i < len(p.s) {
-		switch p.s[p.i] {
+	start, depth := p.Pos, 0
+	for p.Pos < len(p.Src) {
+		switch p.Src[p.Pos] {
 		case '{', '[':
 			depth++
 		case '}', ']':
@@ -204,120 +146,25 @@ func (p *jsonParser) skip() (*Node, bool) {
 			}
 			continue
 		}
-		p.i++
+		p.Pos++
 		if depth == 0 {
-			return &Node{Kind: Skipped, Str: p.s[start:p.i]}, true
+			return &Node{Kind: Skipped, Str: p.Src[start:p.Pos]}, true
 		}
 	}
 	return nil, false
 }
 
 func (p *jsonParser) skipString() bool {
-	for p.i++; p.i < len(p.s); p.i++ {
-		switch p.s[p.i] {
+	for p.Pos++; p.Pos < len(p.Src); p.Pos++ {
+		switch p.Src[p.Pos] {
 		case '\\':
-			p.i++
+			p.Pos++
 		case '"':
-			p.i++
+			p.Pos++
 			return true
 		}
 	}
 	return false
-}
-
-// string reads a string. Lone surrogates become U+FFFD, as in encoding/json.
-func (p *jsonParser) string() (string, bool) {
-	start := p.i + 1
-	for i := start; i < len(p.s); i++ {
-		switch c := p.s[i]; {
-		case c == '"':
-			p.i = i + 1
-			return p.s[start:i], true
-		case c == '\\':
-			return p.escapedString(start, i)
-		case c < 0x20:
-			return "", false
-		}
-	}
-	return "", false
-}
-
-func (p *jsonParser) escapedString(start, i int) (string, bool) {
-	var b strings.Builder
-	b.WriteString(p.s[start:i])
-	for i < len(p.s) {
-		switch c := p.s[i]; {
-		case c == '"':
-			p.i = i + 1
-			return b.String(), true
-		case c < 0x20:
-			return "", false
-		case c != '\\':
-			b.WriteByte(c)
-			i++
-			continue
-		}
-		if i+1 >= len(p.s) {
-			return "", false
-		}
-		i += 2
-		switch c := p.s[i-1]; c {
-		case '"', '\\', '/':
-			b.WriteByte(c)
-		case 'b':
-			b.WriteByte('\b')
-		case 'f':
-			b.WriteByte('\f')
-		case 'n':
-			b.WriteByte('\n')
-		case 'r':
-			b.WriteByte('\r')
-		case 't':
-			b.WriteByte('\t')
-		case 'u':
-			r, ok := hex4(p.s, i)
-			if !ok {
-				return "", false
-			}
-			i += 4
-			if utf16.IsSurrogate(r) {
-				low, ok := rune(0), false
-				if strings.HasPrefix(p.s[i:], `\u`) {
-					low, ok = hex4(p.s, i+2)
-				}
-				if pair := utf16.DecodeRune(r, low); ok && pair != utf8.RuneError {
-					r = pair
-					i += 6
-				} else {
-					r = utf8.RuneError
-				}
-			}
-			b.WriteRune(r)
-		default:
-			return "", false
-		}
-	}
-	return "", false
-}
-
-func hex4(s string, i int) (rune, bool) {
-	if i+4 > len(s) {
-		return 0, false
-	}
-	var r rune
-	for _, c := range []byte(s[i : i+4]) {
-		switch {
-		case c >= '0' && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case c >= 'a' && c <= 'f':
-			r = r<<4 | rune(c-'a'+10)
-		case c >= 'A' && c <= 'F':
-			r = r<<4 | rune(c-'A'+10)
-		default:
-			return 0, false
-		}
-	}
-	return r, true
 }
 
 // Get returns a member, the exact name before one in other case: AWS sends
@@ -373,7 +220,7 @@ func (n *Node) Items() []*Node {
 	return n.Vals
 }
 
-func (n *Node) Is(kind jsonKind) bool { return n != nil && n.Kind == kind }
+func (n *Node) Is(kind Kind) bool { return n != nil && n.Kind == kind }
 
 func (n *Node) IsObject() bool { return n.Is(Object) }
 
