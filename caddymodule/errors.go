@@ -21,8 +21,7 @@ import (
 // what the gateway refuses, what any other handler returns as an error, what the
 // router does not find, and what the upstream answers. It belongs outermost.
 //
-// The message that a person needs is kept from an upstream's error, and what an
-// attacker wants is not. A request id is on every response. Responses below 400
+// It keeps the message that a person needs and holds back what an attacker wants. A request id is on every response. Responses below 400
 // are not touched, buffered or delayed.
 type Errors struct {
 	// The format: `fastapi`, {"detail": ...}, `problem`, RFC 9457, or `custom`, the
@@ -80,7 +79,7 @@ type ErrorRule struct {
 	NewStatus int `json:"new_status,omitempty"`
 	// RetryAfter in seconds. Default: none, 5 for a 503.
 	RetryAfter int `json:"retry_after,omitempty"`
-	// Detail for the client. Default: the fixed text of the status.
+	// Detail is the text for the client. Default: the fixed text of the status.
 	Detail string `json:"detail,omitempty"`
 	// KeepDetail shows the upstream's own message also under a 5xx, unless it leaks.
 	KeepDetail bool `json:"keep_detail,omitempty"`
@@ -154,7 +153,7 @@ func (e *Errors) check(*App) error {
 	return errors.Join(errs...)
 }
 
-// ServeHTTP calls the next handler and translates what becomes an error.
+// ServeHTTP calls the next handler and answers for the errors that come of it.
 func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := identified(r)
 	x.stripIdentity(r)
@@ -187,9 +186,9 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return err
 }
 
-// answerBroken answers for an upstream that breaks off in the middle of an error
-// body: nothing has been sent yet, so that the client gets the status in the
-// format instead of a broken connection. Any other panic goes on.
+// answerBroken answers when an upstream breaks off in the middle of an error body.
+// Nothing has been sent yet, so the client gets the status in the format instead of
+// a broken connection. Any other panic goes on.
 func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
 	if rw.mode != holding && rw.mode != draining {
 		return
@@ -204,7 +203,7 @@ func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
 	}
 }
 
-// finish answers for what the handlers left: an error, a held body, or nothing.
+// finish writes the answer to what the handlers left: an error, a held body, or nothing.
 func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 	rw.watch.stop()
 	switch {
@@ -212,7 +211,7 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 		// The answer is out, and did not say that it is the last on this connection.
 		panic(http.ErrAbortHandler)
 	case rw.mode == draining:
-		// The client has its answer; that the rest was given up is no news.
+		// The client has its answer already.
 		return nil
 	case rw.mode == hijacked || rw.mode == passing:
 		// Too late to change anything; the server logs the error.
@@ -238,7 +237,7 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 	return nil
 }
 
-// errUnrouted is why a request was answered by nobody.
+// errUnrouted is the cause recorded when no handler answered.
 var errUnrouted = errors.New("no route of the configuration answers this request")
 
 // handled is the error that led to handle_errors; nil elsewhere.
@@ -262,7 +261,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	} else {
 		source = sourceHandler
 		p = e.translator.FromStatus(status)
-		// What a handler may have set before it failed.
+		// The handler may have set headers before it failed.
 		h := rw.Header()
 		if after := problem.RetryAfter(status, h, time.Now()); after > 0 {
 			p.RetryAfter = after
@@ -282,8 +281,8 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	e.write(rw, r, p, nil)
 }
 
-// answerUpstream answers for an error body that a handler wrote, the upstream's
-// in most cases.
+// answerUpstream answers with what may leave of an error body that a handler wrote.
+// The handler is reverse_proxy in most cases.
 func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	h := rw.Header()
 	body := rw.heldBody()

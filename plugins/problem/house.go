@@ -28,9 +28,8 @@ func inHouse(d *reading.Document) bool {
 	return detail.Is(reading.Array) || detail.Is(reading.String) && detail.Str != "" || detail.Is(reading.Skipped) && detail.Str[0] == '['
 }
 
-// house reads a body in the fastapi format and reports whether all of it may
-// pass. Where `detail` is clean and something else leaks, the detail stays and
-// the rest goes.
+// house reads a body in the fastapi format and reports whether all of it may pass.
+// Where `detail` is clean and something else leaks, only the detail is kept.
 func (t *Translator) house(p *Problem, d *reading.Document) bool {
 	p.Reader, p.Message = "fastapi", FateKept
 	detail := d.JSON.Get("detail")
@@ -123,8 +122,8 @@ func fieldsBeside(n *reading.Node) []reading.FieldError {
 	return reading.FieldsOf(rest)
 }
 
-// submitted are members that hold the caller's own input, or the framework's
-// public links: what looks like a leak there is none.
+// submitted are members that hold the caller's own input or public links of the
+// framework. Nothing in them counts as a leak.
 var submitted = map[string]bool{
 	"rejectedValue": true, "rejected_value": true, "invalidValue": true, "invalid_value": true, "attemptedValue": true, "actualValue": true,
 	"received": true, "given": true, "parameters": true,
@@ -132,8 +131,8 @@ var submitted = map[string]bool{
 	"documentation_url": true, "more_info": true, "pattern": true,
 }
 
-// listLeak looks for leaks in the strings of a list that is no list of field
-// errors, or has more than those.
+// listLeak looks for leaks in all strings of a list, also in members that are not part
+// of a field error.
 func listLeak(n *reading.Node) (class string) { return walkLeak(n, 0) }
 
 // restLeak looks for leaks beside `detail`.
@@ -152,8 +151,8 @@ func restLeak(d *reading.Document) string {
 	return ""
 }
 
-// memberLeak looks at one member: a stack under its usual name is one whatever
-// it looks like, and so is a password.
+// memberLeak looks at one member. A stack or a password is known by the member's
+// name, whatever the value looks like.
 func memberLeak(key string, v *reading.Node, depth int) string {
 	switch lower := strings.ToLower(key); {
 	case namesStack(lower):

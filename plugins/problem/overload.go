@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/ainative/portcullis/plugins/problem/internal/leak"
 )
@@ -21,8 +22,13 @@ func overloadText(seconds int) string {
 	return "Service busy: no connection is free. Try again in " + strconv.Itoa(seconds) + " seconds."
 }
 
-// overloadWords match what pools and databases say when all connections are taken.
-var overloadWords = regexp.MustCompile(`(?i)` +
+// overloadHints are texts of which each match of overloadWords has one. They rule
+// most errors out at a small cost.
+var overloadHints = []string{"pool", "connection", "clients", "slot", "query_wait_timeout", "53300", "ora-", "resourcerequest", "to connect", "acquisition timeout"}
+
+// overloadWords match what pools and databases say, in lower case, when all
+// connections are taken.
+var overloadWords = regexp.MustCompile(`(?:` +
 	// SQLAlchemy
 	`queuepool limit of size \d+ overflow \d+ reached` +
 	// HikariCP, Tomcat JDBC, Commons DBCP, c3p0, Agroal
@@ -52,7 +58,7 @@ var overloadWords = regexp.MustCompile(`(?i)` +
 	`|timed out while (?:checking out|waiting for) a connection from (?:the )?connection pool|err max number of clients reached` +
 	`|timeout waiting for connection from pool|redis: connection pool timeout` +
 	// Oracle
-	`|\bora-(?:00018|00020|12516|12519|12520)\b`)
+	`|\bora-(?:00018|00020|12516|12519|12520)\b)`)
 
 // overloaded reports whether an upstream says that it has no connection left. Only
 // a 500, which says nothing else, and a 503 are taken for that: an upstream that
@@ -61,7 +67,13 @@ func overloaded(status int, text string) bool {
 	if status != http.StatusInternalServerError && status != http.StatusServiceUnavailable {
 		return false
 	}
-	return overloadWords.MatchString(text[:min(len(text), leak.Window)])
+	text = strings.ToLower(text[:min(len(text), leak.Window)])
+	for _, hint := range overloadHints {
+		if strings.Contains(text, hint) {
+			return overloadWords.MatchString(text)
+		}
+	}
+	return false
 }
 
 // overload answers for an upstream that has no connection left. Times in its text

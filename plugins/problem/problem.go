@@ -17,7 +17,7 @@ const DefaultRetryAfter = int(plugins.DefaultRetryAfter / time.Second)
 // delay is larger.
 const maxRetryAfter = int(plugins.MaxRetryAfter / time.Second)
 
-// Problem is an error as the client gets it, and what the log needs beside it.
+// Problem is an error as the client gets it, with what the log needs besides.
 type Problem struct {
 	// Status is the HTTP status to answer with.
 	Status int

@@ -101,7 +101,7 @@ func (t *Translator) apply(p *Problem, upstream int, d *reading.Document) Rule {
 	return rule
 }
 
-// finish puts the operator's words over what was found.
+// finish replaces what was found with what the operator's rule says.
 func (r Rule) finish(p *Problem) {
 	if r.Detail != "" {
 		p.Detail, p.Fields, p.Title, p.Type, p.Message = r.Detail, nil, "", "", FateRule
@@ -111,9 +111,9 @@ func (r Rule) finish(p *Problem) {
 	}
 }
 
-// public makes p's text of a finding: the message of a 4xx, cleaned and guarded,
-// and the status text of a 5xx unless its messages are shown, all of them or those
-// of this rule.
+// public sets p's text from a finding. A 4xx gets the upstream's message, cleaned and
+// guarded. A 5xx gets the status text, unless the configuration or this rule shows
+// messages of a 5xx.
 func (t *Translator) public(p *Problem, d *reading.Document, f reading.Finding, rule Rule) {
 	if p.Status >= 500 && !t.show && !f.ClientFault && !rule.KeepDetail {
 		// Nothing of it is shown, so the guard has nothing to find.
