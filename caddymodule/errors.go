@@ -22,8 +22,7 @@ import (
 // what the gateway refuses, what any other handler returns as an error, what the
 // router does not find, and what the upstream answers. It belongs outermost.
 //
-// The message that a person needs is kept from an upstream's error, and what an
-// attacker wants is not. A request id is on every response. Responses below 400
+// It keeps the message that a person needs and holds back what an attacker wants. A request id is on every response. Responses below 400
 // are not touched, buffered or delayed.
 type Errors struct {
 	// The format: `fastapi`, {"detail": ...}, `problem`, RFC 9457, or `custom`, the
@@ -37,6 +36,14 @@ type Errors struct {
 	// How much of an upstream's error body is read, in bytes. A longer body is
 	// replaced whole. Default: 1 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
+
+	// How long to wait for the next byte of an upstream's error body before it is
+	// answered for without. Default: 1s.
+	BodyIdleTimeout caddy.Duration `json:"body_idle_timeout,omitempty"`
+
+	// How long to wait for an upstream's error body in all. Default: 5s, or the idle
+	// timeout if that is longer.
+	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
 
 	// Whether the text of a 5xx body that is not in the format already is shown:
 	// `hide` or `show`. Default: `hide`; the text goes to the log.
@@ -73,8 +80,10 @@ type ErrorRule struct {
 	NewStatus int `json:"new_status,omitempty"`
 	// RetryAfter in seconds. Default: none, 5 for a 503.
 	RetryAfter int `json:"retry_after,omitempty"`
-	// Detail for the client. Default: the fixed text of the status.
+	// Detail is the text for the client. Default: the fixed text of the status.
 	Detail string `json:"detail,omitempty"`
+	// KeepDetail shows the upstream's own message also under a 5xx, unless it leaks.
+	KeepDetail bool `json:"keep_detail,omitempty"`
 }
 
 // defaultMaxBody bounds an upstream's error body, in bytes.
@@ -134,6 +143,15 @@ func (e *Errors) check(*App) error {
 	if e.MaxBody == 0 {
 		e.MaxBody = defaultMaxBody
 	}
+	if e.BodyIdleTimeout < 0 || e.BodyTimeout < 0 {
+		errs = append(errs, errors.New("body_timeout is negative: write two durations like `body_timeout 1s 5s`"))
+	}
+	if e.BodyIdleTimeout == 0 {
+		e.BodyIdleTimeout = caddy.Duration(defaultBodyIdle)
+	}
+	if e.BodyTimeout == 0 {
+		e.BodyTimeout = max(e.BodyIdleTimeout, caddy.Duration(defaultBodyTotal))
+	}
 	var err error
 	if e.translator, err = problem.New(cfg); err != nil {
 		errs = append(errs, err)
@@ -141,7 +159,7 @@ func (e *Errors) check(*App) error {
 	return errors.Join(errs...)
 }
 
-// ServeHTTP calls the next handler and translates what becomes an error.
+// ServeHTTP calls the next handler and answers for the errors that come of it.
 func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := identified(r)
 	if x.span != nil {
@@ -152,6 +170,11 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	rw := x.wrap(w, e.MaxBody)
 	rw.shadow, rw.errors, rw.request = e.Shadow, e, r
+	if !e.Shadow {
+		if disarm := rw.watch.arm(r, time.Duration(e.BodyIdleTimeout), time.Duration(e.BodyTimeout)); disarm != nil {
+			defer disarm(r)
+		}
+	}
 	defer rw.release(r)
 	defer e.answerBroken(rw, r)
 	outer := x.watched
@@ -168,9 +191,9 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return err
 }
 
-// answerBroken answers for an upstream that breaks off in the middle of an error
-// body: nothing has been sent yet, so that the client gets the status in the
-// format instead of a broken connection. Any other panic goes on.
+// answerBroken answers when an upstream breaks off in the middle of an error body.
+// Nothing has been sent yet, so the client gets the status in the format instead of
+// a broken connection. Any other panic goes on.
 func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
 	if rw.mode != holding && rw.mode != draining {
 		return
@@ -185,15 +208,22 @@ func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
 	}
 }
 
-// finish answers for what the handlers left: an error, a held body, or nothing.
+// finish writes the answer to what the handlers left: an error, a held body, or nothing.
 func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
+	rw.watch.stop()
 	switch {
+	case rw.mode == draining && rw.watch.spent():
+		// The answer is out, and did not say that it is the last on this connection.
+		panic(http.ErrAbortHandler)
 	case rw.mode == draining:
-		// The client has its answer; that the rest was given up is no news.
+		// The client has its answer already.
 		return nil
 	case rw.mode == hijacked || rw.mode == passing:
 		// Too late to change anything; the server logs the error.
 		return err
+	case err != nil && rw.mode == holding && rw.watch.over.Load():
+		rw.truncated = true
+		e.answerUpstream(rw, r)
 	case err != nil:
 		e.answerError(rw, r, err)
 	case handled(r) != nil && len(rw.heldBody()) == 0 && !rw.truncated:
@@ -234,7 +264,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	} else {
 		source = sourceHandler
 		p = e.translator.FromStatus(status)
-		// What a handler may have set before it failed.
+		// The handler may have set headers before it failed.
 		h := rw.Header()
 		if after := problem.RetryAfter(status, h, time.Now()); after > 0 {
 			p.RetryAfter = after
@@ -254,8 +284,8 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	e.write(rw, r, p, nil)
 }
 
-// answerUpstream answers for an error body that a handler wrote, the upstream's
-// in most cases.
+// answerUpstream answers with what may leave of an error body that a handler wrote.
+// The handler is reverse_proxy in most cases.
 func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	h := rw.Header()
 	body := rw.heldBody()
@@ -265,7 +295,18 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	pass = pass && e.leavesAsItIs(h, r, p)
 	rw.x.countErrorBody(p, pass)
 	e.recordUpstream(rw.x, r, rw.status, p, pass)
-	if pass {
+	switch {
+	case pass && r.Method == http.MethodHead:
+		e.write(rw, r, p, h)
+		return
+	case pass:
+		if p.Body != nil {
+			contentType := h["Content-Type"]
+			problem.StripEntityHeaders(h)
+			h["Content-Type"], h["Content-Length"] = contentType, []string{strconv.Itoa(len(p.Body))}
+			body = p.Body
+		}
+		rw.finalHeader(h)
 		rw.mode, rw.x.answered = passing, true
 		rw.ResponseWriter.WriteHeader(p.Status)
 		_, _ = rw.ResponseWriter.Write(body)
@@ -280,18 +321,19 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 }
 
 // leavesAsItIs readies the header of a body that is in the format already and
-// reports whether it may leave byte for byte: not if the client asks for another
-// format. A response to HEAD has no body, and keeps its header if that announces
-// the format.
+// reports whether it may leave: not if the client asks for another format, or
+// speaks gRPC.
 func (e *Errors) leavesAsItIs(h http.Header, r *http.Request, p problem.Problem) bool {
-	isProblem := hasMediaType(h.Get("Content-Type"), problem.FormatProblem.ContentType())
+	if grpcContentType(r) != "" {
+		return false
+	}
 	if format := e.translator.Negotiate(r.Header["Accept"]); format != problem.FormatFastAPI {
-		return format == problem.FormatProblem && isProblem
+		if format != problem.FormatProblem || !hasMediaType(h.Get("Content-Type"), format.ContentType()) {
+			return false
+		}
+	} else {
+		problem.PassedContentType(h)
 	}
-	if r.Method == http.MethodHead && !isProblem && !hasMediaType(h.Get("Content-Type"), problem.FormatFastAPI.ContentType()) {
-		problem.StripEntityHeaders(h)
-	}
-	problem.PassedContentType(h)
 	setRetryAfter(h, p)
 	return true
 }
@@ -318,28 +360,47 @@ func upstreamLevel(p problem.Problem) zapcore.Level {
 	return zap.DebugLevel
 }
 
-// write sends a problem in the format that the client asks for.
+// write sends a problem in the format that the client asks for, or as gRPC does.
 func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, upstream http.Header) {
 	h := rw.Header()
 	if rw.mode == nothingYet {
 		rw.status = p.Status
-		rw.finalHeader(h)
 	}
+	rw.finalHeader(h)
 	if upstream != nil {
 		problem.StripEntityHeaders(h)
 	} else if h["Cache-Control"] == nil {
 		noStore(h)
 	}
+	setRetryAfter(h, p)
+	rw.mode, rw.x.answered = passing, true
+	if contentType := grpcContentType(r); contentType != "" {
+		h["Content-Type"] = []string{contentType}
+		h["Grpc-Status"] = []string{strconv.Itoa(problem.GRPCStatus(p.Status))}
+		h["Grpc-Message"] = []string{problem.GRPCMessage(p.GRPCText())}
+		rw.ResponseWriter.WriteHeader(http.StatusOK)
+		return
+	}
 	format := e.translator.Negotiate(r.Header["Accept"])
 	contentType, body := e.translator.Render(p, format, problem.Env{RequestID: rw.x.requestID, Lookup: lookup(r)})
-	setRetryAfter(h, p)
 	h["Content-Type"] = []string{contentType}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	rw.mode, rw.x.answered = passing, true
+	if r.Method != http.MethodHead || upstream == nil {
+		// How long the answer to a GET would be is not known of an upstream's HEAD.
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	rw.ResponseWriter.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
 		_, _ = rw.ResponseWriter.Write(body)
 	}
+}
+
+// grpcContentType is the content type to answer a gRPC or gRPC-Web call with; empty
+// for any other request.
+func grpcContentType(r *http.Request) string {
+	if r.Method != http.MethodPost {
+		return ""
+	}
+	return problem.GRPCContentType(r.Header.Get("Content-Type"))
 }
 
 // lookup resolves the placeholders of a custom template.

@@ -19,6 +19,7 @@ import (
 //	        template    <template>
 //	    }
 //	    max_body        <size>
+//	    body_timeout    <idle> [<total>]
 //	    server_messages hide|show
 //	    server_timing
 //	    shadow
@@ -26,7 +27,7 @@ import (
 //	    rule [status <status>] [contains <text>] {
 //	        status      <status>
 //	        retry_after <seconds or duration>
-//	        detail      <text>
+//	        detail      <text>|keep
 //	    }
 //	}
 //
@@ -39,6 +40,7 @@ func (e *Errors) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return block(d, map[string]func() error{
 		"format":          func() error { return e.formatLine(d) },
 		"max_body":        func() error { return size(d, &e.MaxBody) },
+		"body_timeout":    func() error { return e.bodyTimeoutLine(d) },
 		"server_messages": func() error { return word(d, &e.ServerMessages) },
 		"server_timing":   func() error { return flag(d, &e.ServerTiming) },
 		"shadow":          func() error { return flag(d, &e.Shadow) },
@@ -68,6 +70,22 @@ func (e *Errors) formatLine(d *caddyfile.Dispenser) error {
 }
 
 const formatUsage = "format: write `format fastapi`, `format problem`, or `format custom TEMPLATE` with the JSON template in backquotes"
+
+func (e *Errors) bodyTimeoutLine(d *caddyfile.Dispenser) error {
+	const usage = "body_timeout: write `body_timeout 1s 5s`, the time to wait for the next byte and for the whole body"
+	args := d.RemainingArgs()
+	if len(args) != 1 && len(args) != 2 {
+		return d.Err(usage)
+	}
+	for i, into := range []*caddy.Duration{&e.BodyIdleTimeout, &e.BodyTimeout}[:len(args)] {
+		wait, err := caddy.ParseDuration(args[i])
+		if err != nil || wait <= 0 {
+			return d.Errf("%s is no duration above zero. %s", args[i], usage)
+		}
+		*into = caddy.Duration(wait)
+	}
+	return noBlock(d, "body_timeout")
+}
 
 func (e *Errors) textLine(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
@@ -143,7 +161,11 @@ func (rule *ErrorRule) set(d *caddyfile.Dispenser, name, value string) (err erro
 	case "retry_after":
 		rule.RetryAfter, err = secondsOf(d, value)
 	case "detail":
-		rule.Detail = value
+		if value == "keep" {
+			rule.KeepDetail = true
+		} else {
+			rule.Detail = value
+		}
 	default:
 		err = d.Errf("rule: unknown subdirective %s: write status, retry_after or detail", name)
 	}

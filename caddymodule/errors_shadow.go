@@ -15,8 +15,8 @@ import (
 
 // wouldBecome is what gateway_errors in shadow mode would have made of an error.
 type wouldBecome struct {
-	// what of, for the shadow report: body_translated, body_replaced, error_answered
-	// or not_routed.
+	// what is the kind of change in the shadow report: body_translated, body_replaced,
+	// error_answered or not_routed.
 	what  string
 	found string
 	p     problem.Problem
@@ -28,8 +28,8 @@ func (b *wouldBecome) tell(into *decision.Step) {
 	into.Value, into.Bound = clip(b.found, maxRecordText), "detail "+clip(strconv.Quote(b.p.Detail), maxRecordText)
 }
 
-// finishShadow lets what the handlers left pass as it is, and notes what would
-// have become of it.
+// finishShadow changes nothing that the handlers left, and records what finish would
+// have made of it.
 func (e *Errors) finishShadow(rw *responseWriter, r *http.Request, err error) error {
 	if rw.x.answered {
 		return err
@@ -58,12 +58,13 @@ func (e *Errors) finishShadow(rw *responseWriter, r *http.Request, err error) er
 	return err
 }
 
-// shadowUpstream notes what would have become of an error body that has passed.
+// shadowUpstream records what answerUpstream would have made of an error body that
+// has passed.
 func (e *Errors) shadowUpstream(rw *responseWriter, r *http.Request) {
 	p, pass := e.translator.Translate(problem.Response{
 		Status: rw.status, Header: rw.Header(), Body: rw.heldBody(), Truncated: rw.truncated, Method: r.Method,
 	})
-	if !pass || p.Status != rw.status {
+	if !pass || p.Body != nil || p.Status != rw.status {
 		would := &wouldBecome{"body_translated", "status " + strconv.Itoa(rw.status) + ", read as " + p.Reader, p}
 		if p.Original != "" {
 			would.what = "body_replaced"

@@ -181,14 +181,15 @@ func TestErrorsOfUpstreams(t *testing.T) {
 		}
 	})
 	t.Run("HEAD", func(t *testing.T) {
-		for contentType, want := range map[string]string{"text/html": "", "application/json": "17"} {
+		// How long the answer to a GET would be is not known: see TestErrorsOfHEAD.
+		for _, contentType := range []string{"text/html", "application/json"} {
 			up.answer(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", contentType)
 				w.Header().Set("Content-Length", "17")
 				w.WriteHeader(http.StatusConflict)
 			})
 			got := c.Do(http.MethodHead, "/up", "")
-			if got.Status != 409 || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Content-Length") != want {
+			if got.Status != 409 || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Content-Length") != "" {
 				t.Errorf("%s: got %d %v", contentType, got.Status, got.Header)
 			}
 		}

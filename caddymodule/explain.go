@@ -168,7 +168,7 @@ func (x *exchange) blame(rec *decision.Record, err error) {
 		rec.Outcome = decision.Refused
 		rec.Reason, rec.Value, rec.Bound = denial.Reason, clip(denial.Value, maxRecordText), clip(denial.Bound, maxRecordText)
 		if denial.RetryAfter > 0 {
-			rec.RetryAfter = ratelimit.RetrySeconds(denial.RetryAfter)
+			rec.RetryAfter = plugins.RetrySeconds(denial.RetryAfter)
 		}
 	case ok || last != nil && last.result == stepUndecided:
 		rec.Outcome = decision.Undecided

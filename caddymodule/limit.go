@@ -58,7 +58,8 @@ type RateLimit struct {
 	// out. Default: none.
 	CostHeader string `json:"cost_header,omitempty"`
 
-	// Which headers clients get: `all`, `retry_after` or `none`. Default: `all`.
+	// Which headers clients get: `all`, `retry_after` or `none`. A refusal has its
+	// Retry-After in any case. Default: `all`.
 	Headers string `json:"headers,omitempty"`
 
 	// Log what would be refused and refuse nothing.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -14,12 +13,7 @@ import (
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
-	"github.com/ainative/portcullis/plugins/ratelimit"
 )
-
-// defaultRetryAfter is what a client is told to wait when something could not be
-// asked and nothing better is known.
-const defaultRetryAfter = 5 * time.Second
 
 // refusal carries a denial up Caddy's handler chain, which knows only errors.
 // Its text is for the log; clients get Denial.Detail.
@@ -92,7 +86,7 @@ func (j *judge) refuse(w http.ResponseWriter, r *http.Request, x *exchange, d *p
 		h["Www-Authenticate"] = append([]string(nil), d.Challenges...)
 	}
 	if d.RetryAfter > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(ratelimit.RetrySeconds(d.RetryAfter))}
+		h["Retry-After"] = []string{strconv.Itoa(plugins.RetrySeconds(d.RetryAfter))}
 	}
 	noStore(h)
 	err := &refusal{d, fields}
@@ -106,12 +100,12 @@ func (j *judge) refuse(w http.ResponseWriter, r *http.Request, x *exchange, d *p
 // whatever the failure was.
 func (j *judge) undecided(w http.ResponseWriter, r *http.Request, x *exchange, err error) error {
 	x.step(j.policy, stepUndecided, err)
-	retryAfter := defaultRetryAfter
+	retryAfter := plugins.DefaultRetryAfter
 	if u, ok := errors.AsType[*plugins.Unavailable](err); ok && u.RetryAfter > 0 {
 		retryAfter = u.RetryAfter
 	}
 	h := w.Header()
-	h["Retry-After"] = []string{strconv.Itoa(ratelimit.RetrySeconds(retryAfter))}
+	h["Retry-After"] = []string{strconv.Itoa(plugins.RetrySeconds(retryAfter))}
 	noStore(h)
 	j.unwatched(w, r, x, http.StatusServiceUnavailable, err)
 	return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: err}

@@ -12,8 +12,8 @@ import (
 // beside each request.
 const headerServerTiming = "Server-Timing"
 
-// timing measures what Server-Timing tells: the time until the upstream answered,
-// and all that the request spent here beside it.
+// timing measures the times in Server-Timing: how long the upstream took to answer,
+// and how long the request spent in the gateway besides.
 type timing struct {
 	begun time.Time
 	repl  *caddy.Replacer
@@ -28,8 +28,7 @@ func (x *exchange) time(r *http.Request) {
 	}
 }
 
-// header adds the header to a final response, beside what the upstream says of
-// itself.
+// header adds the header to a final response. The upstream's own value stays.
 func (t *timing) header(h http.Header) {
 	if t == nil || t.told {
 		return
@@ -37,8 +36,8 @@ func (t *timing) header(h http.Header) {
 	t.told = true
 	here, there, proxied := time.Since(t.begun), time.Duration(0), false
 	if t.repl != nil {
-		// Set by reverse_proxy when the upstream's header has come, for the try that
-		// succeeded.
+		// reverse_proxy sets it for the attempt that succeeded, when the upstream's
+		// header arrives.
 		if latency, set := t.repl.Get("http.reverse_proxy.upstream.latency"); set {
 			there, proxied = latency.(time.Duration)
 		}

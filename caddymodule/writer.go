@@ -19,9 +19,9 @@ import (
 // 400 goes through it untouched and unbuffered, flushes and trailers too. From
 // 400 up it holds the body back, up to a bound, for gateway_errors to translate.
 //
-// It has Unwrap for http.ResponseController, and overrides what would go past it
-// otherwise: ReadFrom and FlushError, which commit the header, and Hijack, after
-// which nothing may be written.
+// It has Unwrap for http.ResponseController. It overrides the methods that would
+// otherwise go past it: ReadFrom and FlushError commit the header, and after Hijack
+// nothing may be written.
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 
@@ -42,7 +42,9 @@ type responseWriter struct {
 	// was more.
 	body      *bytes.Buffer
 	truncated bool
-	// drained is how much of a body was read that nobody gets, in bytes.
+	// watch bounds how long a body is held back.
+	watch bodyWatch
+	// drained counts the bytes that were read after the answer and dropped.
 	drained int64
 }
 
@@ -56,8 +58,8 @@ const (
 	passing
 	// holding: the status is an error and the body is held back.
 	holding
-	// draining: the answer to an error is sent, and what is left of the upstream's
-	// is read and dropped.
+	// draining: the answer is sent, and the rest of the upstream's body is read and
+	// dropped.
 	draining
 	// hijacked: a handler took the connection over.
 	hijacked
@@ -68,7 +70,7 @@ const (
 // and a body may have no end.
 const maxDrain = 64 << 20
 
-// errDrained ends the copying of a body that has no end in sight.
+// errDrained stops the handler that copies a body larger than maxDrain.
 var errDrained = errors.New("an error body is too large to be drained")
 
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -96,9 +98,10 @@ func (x *exchange) wrapped() bool { return x.writer.ResponseWriter != nil }
 // release gives the buffer back and lets go of the response. The writer must not
 // be used after it.
 func (w *responseWriter) release(r *http.Request) {
+	w.watch.stop()
 	if w.mode != hijacked && r.Method != http.MethodConnect {
-		// The exchange may be kept by its neighbours; the connection must not be. What
-		// takes a connection over may still copy.
+		// Exchanges share an allocation, so this one may outlive its request. It must
+		// not keep the connection. A handler that has hijacked may still copy.
 		w.ResponseWriter = gone{}
 	}
 	w.errors, w.request = nil, nil
@@ -123,8 +126,8 @@ func (gone) Header() http.Header       { return http.Header{} }
 func (gone) Write([]byte) (int, error) { return 0, errGone }
 func (gone) WriteHeader(int)           {}
 
-// WriteHeader passes a response below 400 on and starts to hold one back from
-// there up. Informational responses pass.
+// WriteHeader passes on a response below 400, and holds back one from 400 up.
+// Informational responses pass.
 func (w *responseWriter) WriteHeader(status int) {
 	if w.mode != nothingYet {
 		return
@@ -135,13 +138,17 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	h := w.Header()
-	w.finalHeader(h)
 	if status < 400 || w.shadow || w.maxBody == passAll || w.x.answered || untouchable(h) {
+		w.finalHeader(h)
 		w.mode = passing
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
+	// The final header is set with the answer: what the upstream says of its limits is
+	// read before.
 	w.mode = holding
+	w.x.timing.header(h)
+	w.watch.start(w.ResponseWriter)
 }
 
 // finalHeader sets what every final response carries, in place of what the
@@ -157,6 +164,27 @@ func (w *responseWriter) finalHeader(h http.Header) {
 	}
 	w.x.finalHeaders(h)
 	w.x.timing.header(h)
+	oneOrigin(h)
+	if w.watch.spent() {
+		h["Connection"] = []string{"close"}
+	}
+}
+
+// singleCORS are the CORS headers that browsers take one value of; more than one is
+// refused as if there were none (https://fetch.spec.whatwg.org/#cors-check).
+var singleCORS = []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Max-Age"}
+
+// oneOrigin leaves one value where both the site's `header` and the upstream have
+// set one: the first, which is the site's.
+func oneOrigin(h http.Header) {
+	if len(h[singleCORS[0]]) < 2 {
+		return
+	}
+	for _, name := range singleCORS {
+		if v := h[name]; len(v) > 1 {
+			h[name] = v[:1:1]
+		}
+	}
 }
 
 // untouchable reports whether a response is a stream that must not be held back
@@ -179,9 +207,11 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	}
 	switch w.mode {
 	case holding:
+		w.watch.more()
 		w.hold(p)
 		return len(p), nil
 	case draining:
+		w.watch.more()
 		if w.drained += int64(len(p)); w.drained > maxDrain {
 			return 0, errDrained
 		}

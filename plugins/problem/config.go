@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // DefaultMaxBody is how much of an error body is read, in bytes.
@@ -83,7 +84,7 @@ func New(c Config) (*Translator, error) {
 		if status < 400 || status > 599 {
 			errs = append(errs, fmt.Errorf("text for status %d: not an error status", status))
 		}
-		if clean := cleanLine(text, maxMessage); clean == "" {
+		if clean := reading.CleanLine(text, reading.MaxMessage); clean == "" {
 			errs = append(errs, fmt.Errorf("text for status %d is empty", status))
 		} else {
 			t.texts[status] = clean
@@ -111,5 +112,5 @@ func (t *Translator) text(status int) string {
 	if s, ok := t.texts[status]; ok {
 		return s
 	}
-	return Text(status)
+	return reading.Text(status)
 }

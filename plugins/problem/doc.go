@@ -11,10 +11,11 @@
 // How a body is read:
 //
 //	encoding.go, charset.go   bytes to text
-//	tree_*.go                 text to a bounded tree: JSON, XML, HTML
-//	reader_*.go               one family of frameworks each, tried in the order of registry.go
-//	message.go, fields.go     what readers share: the message, the field errors
-//	leak_*.go                 one class of leak each
+//	internal/reading          text to a bounded tree, and what readers share: the message, the field errors
+//	internal/readers          a file for each family of frameworks, tried in the order of readers.go
+//	internal/leak             a file for each class of leak
+//	translate.go, house.go    what of it may leave: a body that is not in the format, and one that is
+//	render.go, template.go    the answer
 //
 // Bodies come from anywhere and may be hostile: every step is bounded in time
 // and memory, and none trusts Content-Type.

@@ -12,6 +12,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // maxCodings bounds how often a body may be encoded; servers apply one, rarely two.
@@ -73,7 +75,7 @@ func (t *Translator) decode(body []byte, contentEncoding []string) ([]byte, erro
 	for i := len(codings) - 1; i >= 0 && len(body) > 0; i-- {
 		open, ok := t.decoders[codings[i]]
 		if !ok {
-			return nil, fmt.Errorf("unknown content coding %q", cleanLine(codings[i], 32))
+			return nil, fmt.Errorf("unknown content coding %q", reading.CleanLine(codings[i], 32))
 		}
 		out, err := inflate(open, body, t.maxBody)
 		if err != nil {

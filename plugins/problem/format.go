@@ -46,7 +46,7 @@ func (f Format) ContentType() string {
 // Format is the house format.
 func (t *Translator) Format() Format { return t.format }
 
-// Negotiate is the format to answer a request with: RFC 9457 for who asks for
+// Negotiate is the format to answer a request with: RFC 9457 if the client asks for
 // it, else the house format.
 func (t *Translator) Negotiate(accept []string) Format {
 	if t.format != FormatProblem && len(accept) > 0 && AcceptsProblem(accept) {

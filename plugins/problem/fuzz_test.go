@@ -3,10 +3,15 @@ package problem
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // planted are secrets that no answer may hold, each in the words by which
@@ -44,6 +49,9 @@ func FuzzTranslate(f *testing.F) {
 			f.Add(400, "text/plain", "", "", "", []byte(body), byte(i))
 			f.Add(500, "", "", "", "", []byte(body), byte(i))
 		}
+	}
+	for i, body := range []string{`{"detail":"a","retry_after":1.5}`, `{"retry_after":{"x":[1]},"detail":[]}`, "{\"detail\":\"\\ud83d\" ,\n\"a\":{\"retry_after\":7}}"} {
+		f.Add(429, "", "", strings.Repeat("9, ", i), "", []byte(body), byte(i))
 	}
 	f.Add(429, "application/json; charset=utf-16", "gzip, br", "Mon, 05 Aug 2019 09:27:05 GMT", "Date: Mon, 05 Aug 2019 09:27:00 GMT\nRateLimit: \"default\";r=0;t=5", []byte("\x1f\x8b"), byte(3))
 	house := newTranslator(f, Config{MaxBody: 1 << 16, Rules: []Rule{{Status: 5, Contains: "busy", NewStatus: 503, RetryAfter: 7}}})
@@ -100,16 +108,44 @@ func FuzzTranslate(f *testing.F) {
 							t.Fatalf("detail is %T: %s", d, out)
 						}
 					}
-					if n == 1 && !pass && strings.Contains(string(out), "pl4nted") && leakOf(string(body)) == "" && json.Valid(b) {
+					if n == 1 && !pass && strings.Contains(string(out), "pl4nted") && leak.Of(string(body)) == "" && json.Valid(b) {
 						t.Fatalf("planted secret in %s (reader %s)\nof %s", out, p.Reader, b)
 					}
 				}
 				if pass && !json.Valid(bodyOf(house, b, contentEncoding)) {
 					t.Fatalf("passed %q", b)
 				}
+				if pass && p.Status == http.StatusTooManyRequests {
+					wantRetryAfter(t, p, bodyOf(house, b, contentEncoding))
+				}
 			}
 		}
 	})
+}
+
+// wantRetryAfter: what leaves of a 429 that passes says how long to wait, and nothing
+// else of the body has changed.
+func wantRetryAfter(t *testing.T, p Problem, sent []byte) {
+	t.Helper()
+	leaves := p.Body
+	if leaves == nil {
+		leaves = sent
+	}
+	var before, after map[string]json.RawMessage
+	if err := json.Unmarshal(leaves, &after); err != nil {
+		t.Fatalf("%q: %v", leaves, err)
+	}
+	if err := json.Unmarshal([]byte(strings.Trim(string(sent), " \t\r\n\x00")), &before); err != nil {
+		t.Fatalf("%q: %v", sent, err)
+	}
+	if got := string(after["retry_after"]); got != strconv.Itoa(p.RetryAfter) {
+		t.Fatalf("retry_after is %s, want %d: %q", got, p.RetryAfter, leaves)
+	}
+	delete(before, "retry_after")
+	delete(after, "retry_after")
+	if !maps.EqualFunc(before, after, func(a, b json.RawMessage) bool { return string(a) == string(b) }) {
+		t.Fatalf("%q became %q", sent, leaves)
+	}
 }
 
 // bodyOf is the decoded body.
@@ -125,12 +161,12 @@ func FuzzLeak(f *testing.F) {
 		f.Add("before ", s, " after")
 	}
 	f.Fuzz(func(t *testing.T, before, text, after string) {
-		leakOf(before + text + after)
+		leak.Of(before + text + after)
 		redact(before + text + after)
-		humanize(404, before+text+after, maxMessage)
+		reading.Humanize(404, before+text+after, reading.MaxMessage)
 		toUTF8([]byte(text), before)
 		AcceptsProblem([]string{before, text})
-		parseLoc(text)
+		reading.ParseLoc(text)
 		delay(text, testClock())
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // entityHeaders describe the body that is replaced (RFC 9110 section 8 and
@@ -52,21 +54,8 @@ func StripEntityHeaders(h http.Header) {
 // what the contract says of every error: application/json. One that says so
 // already stays as it is.
 func PassedContentType(h http.Header) {
-	mediaType, params, err := mime.ParseMediaType(header(h, "Content-Type"))
+	mediaType, params, err := mime.ParseMediaType(reading.Header(h, "Content-Type"))
 	if charset := params["charset"]; err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		h.Set("Content-Type", FormatFastAPI.ContentType())
 	}
-}
-
-// header returns the first value of a header in any spelling.
-func header(h http.Header, canonical string) string {
-	if v := h[canonical]; len(v) > 0 {
-		return strings.TrimSpace(v[0])
-	}
-	for name, v := range h {
-		if len(v) > 0 && strings.EqualFold(name, canonical) {
-			return strings.TrimSpace(v[0])
-		}
-	}
-	return ""
 }

@@ -2,49 +2,58 @@ package problem
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // inHouse reports whether a body is in the fastapi format: a JSON object with
 // `detail` a string that is not empty, or a list, whatever else it has. Two
 // details are not: readers differ on which one counts.
-func inHouse(d *Document) bool {
-	if !d.JSON.isObject() || !strings.HasPrefix(d.Text, "{") {
+func inHouse(d *reading.Document) bool {
+	if !d.JSON.IsObject() || !strings.HasPrefix(d.Text, "{") {
 		return false
 	}
-	var detail *Node
-	for i, key := range d.JSON.keys {
+	var detail *reading.Node
+	for i, key := range d.JSON.Keys {
 		if key == "detail" {
 			if detail != nil {
 				return false
 			}
-			detail = d.JSON.vals[i]
+			detail = d.JSON.Vals[i]
 		}
 	}
-	return detail.is(jsonArray) || detail.is(jsonString) && detail.str != "" || detail.is(jsonSkipped) && detail.str[0] == '['
+	return detail.Is(reading.Array) || detail.Is(reading.String) && detail.Str != "" || detail.Is(reading.Skipped) && detail.Str[0] == '['
 }
 
-// house reads a body in the fastapi format and reports whether all of it may
-// pass. Where `detail` is clean and something else leaks, the detail stays and
-// the rest goes.
-func (t *Translator) house(p *Problem, d *Document) bool {
+// house reads a body in the fastapi format and reports whether all of it may pass.
+// Where `detail` is clean and something else leaks, only the detail is kept.
+func (t *Translator) house(p *Problem, d *reading.Document) bool {
 	p.Reader, p.Message = "fastapi", FateKept
-	detail := d.JSON.get("detail")
-	if detail.is(jsonString) {
-		if class := leakOf(detail.str); class != "" {
+	detail := d.JSON.Get("detail")
+	if detail.Is(reading.String) {
+		if class := leak.Of(detail.Str); class != "" {
 			p.Leak, p.Message = class, FateLeak
 			if p.Status < 500 {
 				// The sentence before a stack may be for people.
-				message := humanize(p.Status, detail.str, maxMessage)
-				if message != "" && leakOf(message) == "" {
+				message := reading.Humanize(p.Status, detail.Str, reading.MaxMessage)
+				if message != "" && leak.Of(message) == "" {
 					p.Detail, p.Message = message, FateKept
+				}
+			}
+			if p.Message == FateLeak && reading.TakesFields(p.Status) {
+				// The detail may only put into one text what stands in a list beside it.
+				if fields, _ := tidy(p.Status, fieldsBeside(d.JSON)); reading.Located(fields) {
+					p.Fields, p.Detail, p.Message = fields, reading.Phrase(p.Status), FateKept
 				}
 			}
 			return false
 		}
-		p.Detail = cleanLine(detail.str, maxMessage)
+		p.Detail = reading.CleanLine(detail.Str, reading.MaxMessage)
 	} else {
-		p.Fields = fieldList(detail, nil)
+		p.Fields = reading.FieldList(detail, nil)
 		listed := len(p.Fields)
 		for i := range p.Fields {
 			if len(p.Fields[i].Loc) == 0 {
@@ -52,10 +61,10 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 			}
 		}
 		var leak string
-		p.Fields, leak = t.tidy(p.Status, p.Fields)
-		p.Detail = phrase(p.Status)
-		if !located(p.Fields) {
-			if s := summary(p.Fields); s != "" {
+		p.Fields, leak = tidy(p.Status, p.Fields)
+		p.Detail = reading.Phrase(p.Status)
+		if !reading.Located(p.Fields) {
+			if s := reading.Summary(p.Fields); s != "" {
 				p.Detail = s
 			}
 			if leak == "" && listed > 0 {
@@ -64,7 +73,7 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 		}
 		if leak != "" {
 			p.Leak = leak
-			if p.Status >= 500 || !located(p.Fields) {
+			if p.Status >= 500 || !reading.Located(p.Fields) {
 				p.Fields, p.Detail, p.Message = nil, t.text(p.Status), FateLeak
 			}
 			return false
@@ -78,81 +87,117 @@ func (t *Translator) house(p *Problem, d *Document) bool {
 		}
 	}
 	p.Title = ""
-	if s := d.JSON.text("title"); s != "" && leakOf(s) == "" {
-		p.Title = cleanLine(s, maxFieldMessage)
+	if s := d.JSON.Text("title"); s != "" && leak.Of(s) == "" {
+		p.Title = reading.CleanLine(s, reading.MaxFieldMessage)
 	}
-	if s := d.JSON.text("type"); typeURI(s) {
+	if s := d.JSON.Text("type"); typeURI(s) {
 		p.Type = s
 	}
 	if class := restLeak(d); class != "" {
 		p.Leak = class
+		if class == "stack" && p.Status >= 500 {
+			// The detail is then the text of the exception that the stack is of.
+			p.Fields, p.Title, p.Detail, p.Message = nil, "", t.text(p.Status), FateLeak
+		}
 		return false
 	}
 	return true
 }
 
-// submitted are members that hold the caller's own input, or the framework's
-// public links: what looks like a leak there is none.
+// withRetryAfter puts a delay into a body in the fastapi format, which a 429 has to
+// have, and leaves every other byte as it was. It reports false where the body has
+// that delay already.
+func withRetryAfter(text string, seconds int) (body []byte, changed bool) {
+	return reading.SetNumber(text, "retry_after", strconv.Itoa(seconds))
+}
+
+// fieldsBeside finds field errors beside a `detail` that is a text.
+func fieldsBeside(n *reading.Node) []reading.FieldError {
+	rest := &reading.Node{Kind: reading.Object}
+	for i, key := range n.Keys {
+		if key != "detail" {
+			rest.Keys, rest.Vals = append(rest.Keys, key), append(rest.Vals, n.Vals[i])
+		}
+	}
+	return reading.FieldsOf(rest)
+}
+
+// submitted are members that hold the caller's own input or public links of the
+// framework. Nothing in them counts as a leak.
 var submitted = map[string]bool{
+	"rejectedValue": true, "rejected_value": true, "invalidValue": true, "invalid_value": true, "attemptedValue": true, "actualValue": true,
+	"received": true, "given": true, "parameters": true,
 	"input": true, "ctx": true, "body": true, "url": true, "loc": true, "type": true, "value": true, "instance": true, "path": true,
 	"documentation_url": true, "more_info": true, "pattern": true,
 }
 
-// listLeak looks for leaks in the strings of a list that is no list of field
-// errors, or has more than those.
-func listLeak(n *Node) (class string) { return walkLeak(n, 0) }
+// listLeak looks for leaks in all strings of a list, also in members that are not part
+// of a field error.
+func listLeak(n *reading.Node) (class string) { return walkLeak(n, 0) }
 
 // restLeak looks for leaks beside `detail`.
-func restLeak(d *Document) string {
+func restLeak(d *reading.Document) string {
 	if d.Partial {
-		return leakOf(d.Text)
+		return leak.Of(d.Text)
 	}
-	for i, key := range d.JSON.keys {
+	for i, key := range d.JSON.Keys {
 		if key == "detail" || submitted[key] {
 			continue
 		}
-		if class := memberLeak(key, d.JSON.vals[i], 0); class != "" {
+		if class := memberLeak(key, d.JSON.Vals[i], 0); class != "" {
 			return class
 		}
 	}
 	return ""
 }
 
-// memberLeak looks at one member: a stack under its usual name is one whatever
-// it looks like, and so is a password.
-func memberLeak(key string, v *Node, depth int) string {
+// memberLeak looks at one member. A stack or a password is known by the member's
+// name, whatever the value looks like.
+func memberLeak(key string, v *reading.Node, depth int) string {
 	switch lower := strings.ToLower(key); {
-	case lower == "stack" || lower == "stacktrace" || lower == "stack_trace" || lower == "traceback" || lower == "backtrace" || lower == "trace" || lower == "traces":
-		if v.is(jsonArray) && len(v.vals) > 0 || v.is(jsonString) && strings.ContainsAny(v.str, "\n(") {
+	case namesStack(lower):
+		if v.Is(reading.Array) && len(v.Vals) > 0 || v.Is(reading.String) && strings.ContainsAny(v.Str, "\n(") {
 			return "stack"
 		}
 	case strings.HasSuffix(lower, "password") || strings.HasSuffix(lower, "secret"):
-		if v.is(jsonString) && v.str != "" && !strings.Contains(v.str, " ") {
+		if v.Is(reading.String) && v.Str != "" && !strings.Contains(v.Str, " ") {
 			return "credential"
 		}
 	}
 	return walkLeak(v, depth)
 }
 
-func walkLeak(n *Node, depth int) string {
+// namesStack reports whether a member is called as a stack is: stackTrace,
+// error_traceback, exc_info. The ids of distributed tracing are something else.
+func namesStack(lower string) bool {
+	switch {
+	case strings.Contains(lower, "stack"), lower == "exc_info", lower == "frames":
+		return true
+	case !strings.Contains(lower, "trace"):
+		return false
+	}
+	return !strings.HasSuffix(lower, "id") && lower != "traceparent" && lower != "tracestate"
+}
+
+func walkLeak(n *reading.Node, depth int) string {
 	if n == nil {
 		return ""
 	}
-	switch n.kind {
-	case jsonString, jsonSkipped:
-		return leakOf(n.str)
-	case jsonArray:
-		for _, v := range n.vals {
+	switch n.Kind {
+	case reading.String, reading.Skipped:
+		return leak.Of(n.Str)
+	case reading.Array:
+		for _, v := range n.Vals {
 			if class := walkLeak(v, depth+1); class != "" {
 				return class
 			}
 		}
-	case jsonObject:
-		for i, key := range n.keys {
+	case reading.Object:
+		for i, key := range n.Keys {
 			if submitted[key] {
 				continue
 			}
-			if class := memberLeak(key, n.vals[i], depth+1); class != "" {
+			if class := memberLeak(key, n.Vals[i], depth+1); class != "" {
 				return class
 			}
 		}
@@ -165,7 +210,7 @@ var typeURIPattern = regexp.MustCompile(`^(?:https?://[\w.-]+(?::\d+)?/[\w./#?=&
 
 // typeURI reports whether an upstream's `type` may be passed on.
 func typeURI(s string) bool {
-	return s != "" && len(s) <= 256 && typeURIPattern.MatchString(s) && leakOf(s) == ""
+	return s != "" && len(s) <= 256 && typeURIPattern.MatchString(s) && leak.Of(s) == ""
 }
 
 // goTypes match the names of Go types in the errors of encoding/json and echo,

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
 )
 
 // lines reads a corpus: a text a line, # for comments, ⏎ for a line break.
@@ -69,12 +71,12 @@ func TestLeakCorpus(t *testing.T) {
 // TestLeakCorpusAlone asks the guard itself.
 func TestLeakCorpusAlone(t *testing.T) {
 	for _, s := range lines(t, "leaking.txt") {
-		if leakOf(s) == "" {
+		if leak.Of(s) == "" {
 			t.Errorf("leakOf(%q) found nothing", s)
 		}
 	}
 	for _, s := range lines(t, "human.txt") {
-		if class := leakOf(s); class != "" {
+		if class := leak.Of(s); class != "" {
 			t.Errorf("leakOf(%q) = %s, want none", s, class)
 		}
 	}
@@ -168,7 +170,7 @@ func TestLeakOfHumanText(t *testing.T) {
 		"permission denied",
 		"The operation timed out, try again",
 	} {
-		if class := leakOf(text); class != "" {
+		if class := leak.Of(text); class != "" {
 			t.Errorf("leakOf(%q) = %q, want none", text, class)
 		}
 	}
@@ -249,7 +251,7 @@ func TestLeakOf(t *testing.T) {
 		{"type", "JSON deserialization for type 'Shop.Billing.Internal.CreateAccountRequest'"},
 		{"type", "System.Text.Json.JsonElement"},
 	} {
-		got := leakOf(c.text)
+		got := leak.Of(c.text)
 		if got == "" {
 			t.Errorf("leakOf(%q) found nothing, want %s", c.text, c.class)
 		} else if got != c.class {
@@ -260,10 +262,10 @@ func TestLeakOf(t *testing.T) {
 		behind := []int{1000}
 		if !seam[c.class] {
 			seam[c.class] = true
-			behind = append(behind, leakWindow-len(c.text)/2-1)
+			behind = append(behind, leak.Window-len(c.text)/2-1)
 		}
 		for _, n := range behind {
-			if long := strings.Repeat("word ", n/5) + "\n" + c.text + "\n" + strings.Repeat(" word", 500); leakOf(long) == "" {
+			if long := strings.Repeat("word ", n/5) + "\n" + c.text + "\n" + strings.Repeat(" word", 500); leak.Of(long) == "" {
 				t.Errorf("leakOf misses %q behind %d bytes", c.text, n)
 			}
 		}

@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
-// DefaultRetryAfter is what a 429 or 503 asks for, in seconds, when nothing
-// says how long to wait.
-const DefaultRetryAfter = 5
+// DefaultRetryAfter is plugins.DefaultRetryAfter in seconds.
+const DefaultRetryAfter = int(plugins.DefaultRetryAfter / time.Second)
 
-// maxRetryAfter bounds what is believed, in seconds: a week. Monthly quotas
-// exist, but no client waits for one, and an epoch read as a delay is larger.
-const maxRetryAfter = 7 * 24 * 60 * 60
+// maxRetryAfter is plugins.MaxRetryAfter in seconds. An epoch that is read as a
+// delay is larger.
+const maxRetryAfter = int(plugins.MaxRetryAfter / time.Second)
 
-// Problem is an error as the client gets it, and what the log needs beside it.
+// Problem is an error as the client gets it, with what the log needs besides.
 type Problem struct {
 	// Status is the HTTP status to answer with.
 	Status int
@@ -25,12 +25,16 @@ type Problem struct {
 	Detail string
 	// Fields are the field errors. Where there are any they are the detail of
 	// the fastapi format, and Detail summarises them elsewhere.
-	Fields []FieldError
+	Fields []reading.FieldError
 	// RetryAfter is in whole seconds; zero means none.
 	RetryAfter int
 	// Title and Type are RFC 9457's, where the upstream gave them. Empty means
 	// the status phrase and about:blank.
 	Title, Type string
+
+	// Body is what leaves in place of the upstream's where that passes, but for a
+	// retry_after that a 429 needs; nil where it passes byte for byte.
+	Body []byte
 
 	// Reader names the reader that understood the body, for logs and metrics.
 	Reader string
@@ -65,18 +69,6 @@ const (
 	FateNone Fate = "none"
 )
 
-// FieldError is one wrong field, in the shape FastAPI's clients know.
-type FieldError struct {
-	// Loc leads to the field. Elements are strings, and int64 for an index. It is
-	// the path as the upstream gave it, headed by `query`, `header`, `path`,
-	// `cookie` or `body` where the upstream said so; ["body"] is the whole input.
-	Loc []any
-	// Msg is for people.
-	Msg string
-	// Type is for programs; `value_error` where the upstream gave none.
-	Type string
-}
-
 // FromStatus is the gateway's own Problem of a status, with the configured text.
 func (t *Translator) FromStatus(status int) Problem {
 	p := Problem{Status: saneStatus(status), Reader: "gateway"}
@@ -90,12 +82,15 @@ func (t *Translator) FromStatus(status int) Problem {
 // {retry_after} for them.
 func (t *Translator) FromDenial(d *plugins.Denial) Problem {
 	p := Problem{Status: saneStatus(d.Status), Reader: "gateway"}
-	p.RetryAfter = floorRetryAfter(p.Status, ceilSeconds(d.RetryAfter))
+	if d.RetryAfter > 0 {
+		p.RetryAfter = plugins.RetrySeconds(d.RetryAfter)
+	}
+	p.RetryAfter = floorRetryAfter(p.Status, p.RetryAfter)
 	_, configured := t.texts[p.Status]
 	switch {
-	case configured && (d.Detail == "" || d.Detail == Text(p.Status) || p.Status == http.StatusTooManyRequests):
+	case configured && (d.Detail == "" || d.Detail == reading.Text(p.Status) || p.Status == http.StatusTooManyRequests):
 		p.Detail = strings.ReplaceAll(t.text(p.Status), "{retry_after}", strconv.Itoa(p.RetryAfter))
-	case p.Status == http.StatusTooManyRequests && (d.Detail == "" || d.Detail == Text(p.Status)):
+	case p.Status == http.StatusTooManyRequests && (d.Detail == "" || d.Detail == reading.Text(p.Status)):
 		p.Detail = RateLimitText(p.RetryAfter)
 	case d.Detail != "":
 		p.Detail = d.Detail
@@ -109,8 +104,8 @@ func (t *Translator) FromDenial(d *plugins.Denial) Problem {
 // made: 503 with Retry-After.
 func (t *Translator) FromUnavailable(u *plugins.Unavailable) Problem {
 	p := t.FromStatus(http.StatusServiceUnavailable)
-	if s := ceilSeconds(u.RetryAfter); s > 0 {
-		p.RetryAfter = s
+	if u.RetryAfter > 0 {
+		p.RetryAfter = plugins.RetrySeconds(u.RetryAfter)
 	}
 	return p
 }
@@ -126,18 +121,9 @@ func RateLimitText(seconds int) string {
 	return string(append(buf, " seconds."...))
 }
 
-// ceilSeconds rounds up: a client that waits the answer's time must pass.
-func ceilSeconds(d time.Duration) int {
-	if d <= 0 {
-		return 0
-	}
-	s := int64((d-1)/time.Second) + 1
-	return int(min(s, maxRetryAfter))
-}
-
 // floorRetryAfter gives every 429 and 503 a delay.
 func floorRetryAfter(status, seconds int) int {
-	if seconds <= 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+	if seconds <= 0 && plugins.NeedsRetryAfter(status) {
 		return DefaultRetryAfter
 	}
 	return seconds

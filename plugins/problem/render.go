@@ -3,6 +3,8 @@ package problem
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // Env is what a rendered body takes from the request.
@@ -88,10 +90,10 @@ func (p Problem) title() string {
 	if p.Title != "" {
 		return p.Title
 	}
-	return phrase(p.Status)
+	return reading.Phrase(p.Status)
 }
 
-func appendFields(dst []byte, fields []FieldError) []byte {
+func appendFields(dst []byte, fields []reading.FieldError) []byte {
 	dst = append(dst, '[')
 	for i, f := range fields {
 		if i > 0 {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 func TestText(t *testing.T) {
@@ -19,7 +20,7 @@ func TestText(t *testing.T) {
 		418: "I'm a teapot", 422: "Unprocessable Entity", 499: "Client Closed Request", 500: "Internal server error",
 		502: "Bad gateway", 503: "Service unavailable", 504: "Gateway timeout", 467: "Request Error", 599: "Server Error", 0: "Request Error",
 	} {
-		if got := Text(status); got != want {
+		if got := reading.Text(status); got != want {
 			t.Errorf("Text(%d) = %q, want %q", status, got, want)
 		}
 	}
@@ -29,7 +30,7 @@ func TestRender(t *testing.T) {
 	tr := newTranslator(t, Config{Format: FormatCustom, Template: `{
 		"error": {"code": "{problem.status}", "text": "{problem.status}: {problem.message}", "fields": "{problem.errors}", "what": "{problem.detail}",
 		"wait": "{problem.retry_after}", "id": "{problem.request_id}", "host": "{http.request.host}", "n": 1.50, "ok": false, "none": null, "braces": "{ } {x y}"}}`})
-	fields := Problem{Status: 422, Detail: "Unprocessable Entity", Fields: []FieldError{{Loc: []any{"body", int64(2), "a"}, Msg: "too \"big\"", Type: "max"}}}
+	fields := Problem{Status: 422, Detail: "Unprocessable Entity", Fields: []reading.FieldError{{Loc: []any{"body", int64(2), "a"}, Msg: "too \"big\"", Type: "max"}}}
 	limited := Problem{Status: 429, Detail: "Rate limit exceeded. Try again in 30 seconds.", RetryAfter: 30}
 	env := Env{RequestID: "r-1", Lookup: func(name string) (string, bool) { return "<" + name + ">", true }}
 	for _, c := range []struct {
@@ -101,7 +102,7 @@ func TestJSONParserAgrees(t *testing.T) {
 		`1`, `-0`, `01`, `1.`, `1e5`, `+1`, `.5`, `0x1`, `NaN`, `tru`, `true`, `nul`, `"a`, `"\x"`, `"\u12"`, `"\ud800"`, `"\ud83d\ude00"`, "\"a\tb\"", `[1,]`, `[,]`,
 		`[1 2]`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{'a':1}`, `{}`, `[]`, ` [ ] `, `{"a":{"b":[1,"c",null,true,false,-1.5e+3]}}`, `{"a":1}{`, ``, ` `, `"é"`, `{"a":1,"a":2}`, "[1]\x00",
 	} {
-		_, _, got := parseJSON(text)
+		_, _, got := reading.ParseJSON(text)
 		if want := json.Valid([]byte(text)); got != want {
 			t.Errorf("parseJSON(%q) is %v, want %v", text, got, want)
 		}
@@ -109,8 +110,8 @@ func TestJSONParserAgrees(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.String().Draw(t, "s")
 		quoted, _ := json.Marshal(map[string]any{s: []any{s, 1, nil}})
-		n, whole, ok := parseJSON(string(quoted))
-		if !ok || !whole || n.keys[0] != s || n.vals[0].vals[0].str != s {
+		n, whole, ok := reading.ParseJSON(string(quoted))
+		if !ok || !whole || n.Keys[0] != s || n.Vals[0].Vals[0].Str != s {
 			t.Fatalf("%s read as %+v", quoted, n)
 		}
 	})
@@ -136,6 +137,27 @@ func TestTemplateMistakes(t *testing.T) {
 	}
 }
 
+func TestTextBesideDefaultPhrase(t *testing.T) {
+	tr := newTranslator(t, Config{Texts: map[int]string{404: "Not found", 403: "Members only"}})
+	for _, c := range []struct {
+		name, body, want string
+		status           int
+	}{
+		{"a phrase gives way to the operator's text", `{"error":"Not Found"}`, `{"detail":"Not found"}`, 404},
+		{"of a page", `<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center><hr><center>nginx</center></body></html>`, `{"detail":"Not found"}`, 404},
+		{"a message stays", `{"error":"No such order"}`, `{"detail":"No such order"}`, 404},
+		{"in the format it passes", `{"detail":"Not Found"}`, `{"detail":"Not Found"}`, 404},
+		{"another status", `{"error":"Forbidden"}`, `{"detail":"Members only"}`, 403},
+		{"without a text of the operator's it is kept", `{"error":"Gone"}`, `{"detail":"Gone"}`, 410},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, _, got := answer(t, tr, Response{Status: c.status, Body: []byte(c.body)}); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestConfigMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		config Config
@@ -143,6 +165,7 @@ func TestConfigMistakes(t *testing.T) {
 	}{
 		"rule matches everything": {Config{Rules: []Rule{{NewStatus: 503}}}, "rule 1: matches everything"},
 		"rule changes nothing":    {Config{Rules: []Rule{{Status: 500}}}, "changes nothing"},
+		"rule keeps and replaces": {Config{Rules: []Rule{{Status: 500, Detail: "x", KeepDetail: true}}}, "choose one"},
 		"rule on 200":             {Config{Rules: []Rule{{Status: 200, Detail: "x"}}}, "status 200 to match"},
 		"rule to 200":             {Config{Rules: []Rule{{Status: 500, NewStatus: 200}}}, "status 200 is not"},
 		"rule waits a year":       {Config{Rules: []Rule{{Status: 500, RetryAfter: 31536000}}}, "retry_after"},
@@ -180,14 +203,14 @@ func TestOwnProblems(t *testing.T) {
 		{"status 503", tr.FromStatus(503), 503, "Service unavailable", DefaultRetryAfter},
 		{"nonsense", tr.FromStatus(200), 500, "Internal server error", 0},
 		{"denial", tr.FromDenial(&plugins.Denial{Status: 403}), 403, "Insufficient permissions", 0},
-		{"key", tr.FromDenial(&plugins.Denial{Status: 401, Detail: DetailInvalidAPIKey}), 401, "Invalid API key", 0},
+		{"key", tr.FromDenial(&plugins.Denial{Status: 401, Detail: "Invalid API key"}), 401, "Invalid API key", 0},
 		{"limited", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: 29100 * time.Millisecond}), 429, "Rate limit exceeded. Try again in 30 seconds.", 30},
 		{"limited for a second", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: time.Millisecond}), 429, "Rate limit exceeded. Try again in 1 second.", 1},
 		{"limited for exactly one", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: time.Second}), 429, "Rate limit exceeded. Try again in 1 second.", 1},
-		{"limited for ever", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: math.MaxInt64}), 429, "Rate limit exceeded. Try again in 604800 seconds.", maxRetryAfter},
+		{"limited for ever", tr.FromDenial(&plugins.Denial{Status: 429, RetryAfter: math.MaxInt64}), 429, "Rate limit exceeded. Try again in 9223372037 seconds.", 9223372037},
 		{"unavailable", tr.FromUnavailable(&plugins.Unavailable{RetryAfter: 2 * time.Second}), 503, "Service unavailable", 2},
 		{"configured", german.FromStatus(401), 401, "Anmeldung nötig", 0},
-		{"configured denial", german.FromDenial(&plugins.Denial{Status: 401, Detail: Text(401)}), 401, "Anmeldung nötig", 0},
+		{"configured denial", german.FromDenial(&plugins.Denial{Status: 401, Detail: reading.Text(401)}), 401, "Anmeldung nötig", 0},
 		{"configured limit", german.FromDenial(&plugins.Denial{Status: 429, Detail: RateLimitText(9), RetryAfter: 9 * time.Second}), 429, "Zu viel. Warten Sie 9 s.", 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -288,17 +311,84 @@ func TestParseLoc(t *testing.T) {
 		"a[":                       {"a"},
 		"a..b":                     {"a", "b"},
 		"9999999999999999999999":   {"9999999999999999999999"},
-		strings.Repeat("a.", 1000): parseLoc(strings.Repeat("a.", maxLocDepth)),
+		strings.Repeat("a.", 1000): reading.ParseLoc(strings.Repeat("a.", reading.MaxLocDepth)),
 	} {
-		got := parseLoc(path)
+		got := reading.ParseLoc(path)
 		if len(got) != len(want) {
-			t.Errorf("parseLoc(%q) = %v, want %v", cut(path, 40), got, want)
+			t.Errorf("parseLoc(%q) = %v, want %v", reading.Cut(path, 40), got, want)
 			continue
 		}
 		for i := range got {
 			if got[i] != want[i] {
-				t.Errorf("parseLoc(%q) = %v, want %v", cut(path, 40), got, want)
+				t.Errorf("parseLoc(%q) = %v, want %v", reading.Cut(path, 40), got, want)
 			}
+		}
+	}
+}
+
+// TestRedactBySecretName: a value goes by the name it stands under, however the
+// two are written.
+func TestRedactBySecretName(t *testing.T) {
+	names := []string{
+		"SECRET_KEY", "DB_PASS", "DB_PASSWORD", "private_key", "X-Auth-Token", "encryption_key", "ENCRYPTION_KEY", "encryptionKey", "API_KEY",
+		"api-key", "apikey", "smtpPass", "smtp.pass", "AWS_SECRET_ACCESS_KEY", "clientSecret", "JWT_SIGNING_KEY", "signing_key", "credentials_file",
+		"db.credential", "session_token", "refreshToken", "privateKey", "PRIVATE_KEY", "MASTER_KEY", "pass_phrase", "DJANGO_SECRET_KEY", "mypasswd",
+		"DATABASE_PASSWORD_2", "hmac_key", "account_key", "TOKEN", "PASSWORD",
+	}
+	forms := []struct{ name, text string }{
+		{"Python assignment", `NAME = "VALUE"`},
+		{"Python single quotes", `NAME='VALUE'`},
+		{"Python bytes", `NAME = b'VALUE'`},
+		{"Python dict", `{'NAME': 'VALUE', 'debug': True}`},
+		{"Python bytes in a dict", `{'NAME': b'VALUE'}`},
+		{"Python keyword", `Settings(debug=True, NAME='VALUE')`},
+		{"env", "A=1\nNAME=VALUE\nB=2"},
+		{"exported", `export NAME=VALUE`},
+		{"exported in quotes", `export NAME="VALUE"`},
+		{"JSON", `{"a":1,"NAME":"VALUE"}`},
+		{"JSON with space", `{"NAME" : "VALUE"}`},
+		{"JSON in a string", `{"message":"settings {\"NAME\": \"VALUE\"}"}`},
+		{"assignment in a string", `{"detail":"NAME = \"VALUE\""}`},
+		{"env in a string", `{"detail":"A=1\nNAME=VALUE"}`},
+		{"YAML", "a: 1\nNAME: VALUE\nb: 2"},
+		{"YAML in quotes", `NAME: "VALUE"`},
+		{"YAML in a list", `  - NAME: VALUE`},
+		{"YAML with spaces", "NAME: one VALUE two"},
+		{"YAML block", "NAME: |\n  VALUE\n  VALUE\nb: 2"},
+		{"header", "Host: x\r\nNAME: VALUE\r\n"},
+		{"in a sentence", `could not connect with NAME: VALUE at startup`},
+		{"Ruby", `{"NAME"=>"VALUE"}`},
+		{"Ruby symbol", `{:NAME=>"VALUE"}`},
+		{"Go", `{A:1 NAME:VALUE}`},
+		{"query", `/x?a=1&NAME=VALUE&b=2`},
+		{"connection string", `Server=x;NAME=VALUE;Timeout=3`},
+		{"XML", `<NAME>VALUE</NAME>`},
+		{"cut off", `NAME = "VALUE`},
+	}
+	const value = "hunter2-xyzzy"
+	for _, form := range forms {
+		for _, name := range names {
+			text := strings.NewReplacer("NAME", name, "VALUE", value).Replace(form.text)
+			if got := redact(text); strings.Contains(got, value) {
+				t.Errorf("%s: redact(%q) = %q", form.name, text, got)
+			}
+		}
+	}
+}
+
+// TestRedactKeepsWhatSaysSomething: a log line without the cause is of no use.
+func TestRedactKeepsWhatSaysSomething(t *testing.T) {
+	for _, text := range []string{
+		"reading token: unexpected EOF",
+		"verifying signature: crypto/rsa: verification error",
+		"loading the private key: no such file",
+		`{"message":"bypass: off","passenger":"Ana","compass":"north"}`,
+		"bypass=on passenger=Ana passed=3",
+		"monkey: banana, turkey=2, key=7",
+		"the primary_key: 12",
+	} {
+		if got := redact(text); got != text {
+			t.Errorf("redact(%q) = %q, want it as it was", text, got)
 		}
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // RetryAfter reads Retry-After and its kin as upstreams write them, in whole
@@ -19,38 +22,36 @@ import (
 // The headers of a rate limit's window count only where status says that it is
 // exhausted. A date is held against the upstream's own Date where there is one.
 func RetryAfter(status int, h http.Header, now time.Time) int {
-	if date, err := http.ParseTime(header(h, "Date")); err == nil {
+	if date, err := http.ParseTime(reading.Header(h, "Date")); err == nil {
 		now = date
 	}
 	for _, name := range []string{"Retry-After", "X-Retry-After"} {
-		if v := header(h, name); v != "" {
-			if s, ok := delay(v, now); ok {
-				return s
-			}
+		if s := longestDelay(h, name, now); s > 0 {
+			return s
 		}
 	}
 	for _, name := range []string{"Retry-After-Ms", "X-Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
-		if ms, err := strconv.ParseFloat(header(h, name), 64); err == nil {
+		if ms, err := strconv.ParseFloat(reading.Header(h, name), 64); err == nil {
 			if s, ok := sane(ms / 1000); ok {
 				return s
 			}
 		}
 	}
-	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
+	if !plugins.NeedsRetryAfter(status) {
 		return 0
 	}
 	for _, name := range []string{
 		"X-Ratelimit-Reset-After", "Ratelimit-Reset", "X-Ratelimit-Reset", "X-Rate-Limit-Reset", "X-Ratelimit-Reset-Requests",
 		"X-Ratelimit-Retry-After", "X-Rate-Limit-Retry-After-Seconds", "X-Ratelimit-Reset-Tokens",
 	} {
-		if v := header(h, name); v != "" {
+		if v := reading.Header(h, name); v != "" {
 			if s, ok := delay(v, now); ok {
 				return s
 			}
 		}
 	}
 	// https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
-	if m := ratelimitT.FindStringSubmatch(header(h, "Ratelimit")); m != nil {
+	if m := ratelimitT.FindStringSubmatch(reading.Header(h, "Ratelimit")); m != nil {
 		if s, ok := delay(m[1], now); ok {
 			return s
 		}
@@ -59,6 +60,29 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 }
 
 var ratelimitT = regexp.MustCompile(`(?:^|[;,\s])(?:t|reset)\s*=\s*(\d{1,10})`)
+
+// longestDelay reads a header that may be there more than once, in lines of its
+// own or joined by a comma. Waiting for the longest is right for all of them.
+func longestDelay(h http.Header, canonical string, now time.Time) (longest int) {
+	for name, lines := range h {
+		if !strings.EqualFold(name, canonical) {
+			continue
+		}
+		for _, line := range lines {
+			// A date has a comma inside.
+			if s, ok := delay(line, now); ok {
+				longest = max(longest, s)
+				continue
+			}
+			for one := range strings.SplitSeq(line, ",") {
+				if s, ok := delay(one, now); ok {
+					longest = max(longest, s)
+				}
+			}
+		}
+	}
+	return longest
+}
 
 // delay reads one value of any form.
 func delay(v string, now time.Time) (int, bool) {
@@ -97,7 +121,7 @@ func delay(v string, now time.Time) (int, bool) {
 // once, which is a second here: zero would say that there is no delay to know.
 func until(epoch float64, now time.Time) (int, bool) {
 	d := epoch - float64(now.UnixMilli())/1000
-	if d < -maxRetryAfter {
+	if d < -float64(maxRetryAfter) {
 		return 0, false
 	}
 	return sane(max(d, 0))
@@ -105,7 +129,7 @@ func until(epoch float64, now time.Time) (int, bool) {
 
 // sane rounds a delay up and refuses what no client should be told.
 func sane(seconds float64) (int, bool) {
-	if math.IsNaN(seconds) || seconds < 0 || seconds > maxRetryAfter {
+	if math.IsNaN(seconds) || seconds < 0 || seconds > float64(maxRetryAfter) {
 		return 0, false
 	}
 	return max(1, int(math.Ceil(seconds))), true
@@ -144,7 +168,7 @@ var retryMembers = []struct {
 }
 
 // bodyDelay reads a delay from a body: a member, or the words of its message.
-func bodyDelay(d *Document, now time.Time) int {
+func bodyDelay(d *reading.Document, now time.Time) int {
 	if d.JSON != nil {
 		visited := 0
 		if s := memberDelay(d.JSON, now, 0, &visited); s > 0 {
@@ -159,13 +183,13 @@ func bodyDelay(d *Document, now time.Time) int {
 	return 0
 }
 
-func memberDelay(n *Node, now time.Time, depth int, visited *int) int {
+func memberDelay(n *reading.Node, now time.Time, depth int, visited *int) int {
 	if *visited++; n == nil || depth > 5 || *visited > 500 {
 		return 0
 	}
 	for _, m := range retryMembers {
-		v := n.get(m.name)
-		text := v.scalar()
+		v := n.Get(m.name)
+		text := v.Scalar()
 		if text == "" {
 			continue
 		}
@@ -180,8 +204,8 @@ func memberDelay(n *Node, now time.Time, depth int, visited *int) int {
 			return s
 		}
 	}
-	for _, v := range n.vals {
-		if v.is(jsonObject) || v.is(jsonArray) {
+	for _, v := range n.Vals {
+		if v.Is(reading.Object) || v.Is(reading.Array) {
 			if s := memberDelay(v, now, depth+1, visited); s > 0 {
 				return s
 			}
@@ -214,17 +238,17 @@ func textDelay(m []string) (int, bool) {
 
 // retryAfter decides the delay of an upstream's error: what its headers say,
 // what its body says, and for a 429 and 503 a default.
-func (t *Translator) retryAfter(status int, r Response, f Finding, d *Document) int {
+func (t *Translator) retryAfter(status int, r Response, f reading.Finding, d *reading.Document) int {
 	now := t.now()
 	if s := RetryAfter(status, r.Header, now); s > 0 {
 		return s
 	}
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+	if plugins.NeedsRetryAfter(status) {
 		if s, ok := sane(float64(f.RetryAfter)); ok && f.RetryAfter > 0 {
 			return s
 		}
 		if d != nil {
-			if date, err := http.ParseTime(header(r.Header, "Date")); err == nil {
+			if date, err := http.ParseTime(reading.Header(r.Header, "Date")); err == nil {
 				now = date
 			}
 			if s := bodyDelay(d, now); s > 0 {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // Rule is an operator's knowledge about one upstream error:
@@ -24,6 +26,9 @@ type Rule struct {
 	// Detail replaces the text. Empty leaves it to the rest of the contract,
 	// under the new status.
 	Detail string
+	// KeepDetail shows the upstream's own message also where the status is 5xx, unless it
+	// leaks.
+	KeepDetail bool
 }
 
 // validate refuses a rule that can't match, changes nothing or answers nonsense.
@@ -41,14 +46,17 @@ func (r Rule) validate() error {
 	if r.Status == 0 && r.Contains == "" {
 		errs = append(errs, errors.New("matches everything: give a status or a text"))
 	}
-	if r.NewStatus == 0 && r.RetryAfter == 0 && r.Detail == "" {
+	if r.NewStatus == 0 && r.RetryAfter == 0 && r.Detail == "" && !r.KeepDetail {
 		errs = append(errs, errors.New("changes nothing: give a status, retry_after or detail"))
+	}
+	if r.Detail != "" && r.KeepDetail {
+		errs = append(errs, errors.New("has a detail of its own and keeps the upstream's: choose one"))
 	}
 	return errors.Join(errs...)
 }
 
 // matches reports whether the rule is for this answer.
-func (r Rule) matches(status int, d *Document) bool {
+func (r Rule) matches(status int, d *reading.Document) bool {
 	switch r.Status {
 	case 0, status, status / 100:
 	default:
@@ -57,11 +65,11 @@ func (r Rule) matches(status int, d *Document) bool {
 	if r.Contains == "" || strings.Contains(d.Text, r.Contains) {
 		return true
 	}
-	return d.JSON.anyString(func(s string) bool { return strings.Contains(s, r.Contains) })
+	return d.JSON.AnyString(func(s string) bool { return strings.Contains(s, r.Contains) })
 }
 
 // match returns the first rule for this answer and its number, from 1.
-func (t *Translator) match(status int, d *Document) (Rule, int) {
+func (t *Translator) match(status int, d *reading.Document) (Rule, int) {
 	for i, r := range t.rules {
 		if r.matches(status, d) {
 			return r, i + 1

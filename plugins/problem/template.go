@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // Template is a house format of the operator's: JSON whose strings hold
@@ -56,42 +58,42 @@ func ParseTemplate(text string) (*Template, error) {
 	if text == "" {
 		return nil, errors.New("template is empty")
 	}
-	n, whole, ok := parseJSON(text)
+	n, whole, ok := reading.ParseJSON(text)
 	switch {
 	case !ok:
 		return nil, errors.New("template is not JSON")
 	case !whole:
 		return nil, errors.New("template is too large")
-	case !n.isObject():
+	case !n.IsObject():
 		return nil, errors.New("template is not a JSON object")
 	}
 	t := &Template{}
 	var literal []byte
 	var own bool
-	var add func(n *Node) error
+	var add func(n *reading.Node) error
 	flush := func() {
 		if len(literal) > 0 {
 			t.parts = append(t.parts, part{literal: string(literal)})
 			literal = nil
 		}
 	}
-	add = func(n *Node) error {
-		switch n.kind {
-		case jsonSkipped:
-			return fmt.Errorf("template is nested deeper than %d", maxJSONDepth)
-		case jsonNull:
+	add = func(n *reading.Node) error {
+		switch n.Kind {
+		case reading.Skipped:
+			return fmt.Errorf("template is nested deeper than %d", reading.MaxJSONDepth)
+		case reading.Null:
 			literal = append(literal, "null"...)
-		case jsonBool:
-			literal = strconv.AppendBool(literal, n.yes)
-		case jsonNumber:
-			literal = append(literal, n.str...)
-		case jsonString:
-			pieces, err := split(n.str)
+		case reading.Bool:
+			literal = strconv.AppendBool(literal, n.Yes)
+		case reading.Number:
+			literal = append(literal, n.Str...)
+		case reading.String:
+			pieces, err := split(n.Str)
 			if err != nil {
 				return err
 			}
 			if pieces == nil {
-				literal = appendJSONString(literal, n.str)
+				literal = appendJSONString(literal, n.Str)
 				return nil
 			}
 			for _, p := range pieces {
@@ -103,23 +105,23 @@ func ParseTemplate(text string) (*Template, error) {
 				return nil
 			}
 			t.parts = append(t.parts, part{text: pieces})
-		case jsonArray, jsonObject:
+		case reading.Array, reading.Object:
 			brackets := "[]"
-			if n.kind == jsonObject {
+			if n.Kind == reading.Object {
 				brackets = "{}"
 			}
 			literal = append(literal, brackets[0])
 			seen := make(map[string]bool)
-			for i, v := range n.vals {
+			for i, v := range n.Vals {
 				if i > 0 {
 					literal = append(literal, ',')
 				}
-				if n.kind == jsonObject {
-					if seen[n.keys[i]] {
-						return fmt.Errorf("member %q is there twice", n.keys[i])
+				if n.Kind == reading.Object {
+					if seen[n.Keys[i]] {
+						return fmt.Errorf("member %q is there twice", n.Keys[i])
 					}
-					seen[n.keys[i]] = true
-					literal = append(appendJSONString(literal, n.keys[i]), ':')
+					seen[n.Keys[i]] = true
+					literal = append(appendJSONString(literal, n.Keys[i]), ':')
 				}
 				if err := add(v); err != nil {
 					return err

@@ -3,12 +3,17 @@ package problem
 import (
 	"errors"
 	"net/http"
+
+	"github.com/ainative/portcullis/plugins/problem/internal/leak"
+	"github.com/ainative/portcullis/plugins/problem/internal/readers"
+	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
 // Translate reads an upstream's answer of status 400 or above. Pass means that
-// the body is in the fastapi format already and may leave byte for byte; p then
-// describes it, for who answers in another format. The status to send is
-// p.Status either way, and Retry-After p.RetryAfter where that is not zero.
+// the body is in the fastapi format already and may leave as it is: byte for byte,
+// or as p.Body where that is set. Then p describes it, for an answer in another
+// format. The status to send is p.Status either way, and Retry-After is
+// p.RetryAfter where that is not zero.
 //
 // Translate never fails: what can't be read gets the status text.
 func (t *Translator) Translate(r Response) (p Problem, pass bool) {
@@ -16,7 +21,7 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 	if r.Method == http.MethodHead {
 		// There is no body; what a GET would have said is not known.
 		p.Reader = "head"
-		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+		p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, nil)
 		p.Message = FatePassed
 		return p, true
 	}
@@ -27,37 +32,43 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 			p.Reader = "too_large"
 		}
 		if len(body) == 0 {
-			p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+			p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, nil)
 			return p, false
 		}
 	}
-	text, asSent := toUTF8(body, header(r.Header, "Content-Type"))
+	text, asSent := toUTF8(body, reading.Header(r.Header, "Content-Type"))
 	whole := err == nil && !r.Truncated
 	if !whole {
 		// A part of a body is good for rules and for the log, not for clients.
 		if p.Reader == "" {
 			p.Reader = "too_large"
 		}
-		d := &Document{Status: p.Status, Header: r.Header, Text: text}
+		d := &reading.Document{Status: p.Status, Header: r.Header, Text: text}
 		rule := t.apply(&p, r.Status, d)
+		if p.Rule == 0 && overloaded(p.Status, text) {
+			return t.overload(r, text), false
+		}
 		p.Original = redact(text)
-		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, nil)
+		p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, nil)
 		rule.finish(&p)
 		return p, false
 	}
-	d := newDocument(p.Status, r.Header, text)
+	d := reading.NewDocument(p.Status, r.Header, text)
 	rule := t.apply(&p, r.Status, d)
+	if p.Rule == 0 && overloaded(p.Status, d.Text) {
+		return t.overload(r, d.Text), false
+	}
 	d.Status = p.Status
 	if inHouse(d) {
 		pass = t.house(&p, d) && asSent && rule.Detail == ""
 		if pass {
 			p.Message = FatePassed
 		}
-		p.RetryAfter = t.retryAfter(p.Status, r, Finding{}, d)
+		p.RetryAfter = t.retryAfter(p.Status, r, reading.Finding{}, d)
 	} else {
-		f, name := read(d)
+		f, name := readers.Read(d)
 		p.Reader = name
-		t.public(&p, d, f)
+		t.public(&p, d, f, rule)
 		p.RetryAfter = t.retryAfter(p.Status, r, f, d)
 	}
 	if p.Detail == "" {
@@ -67,12 +78,17 @@ func (t *Translator) Translate(r Response) (p Problem, pass bool) {
 		p.Original = redact(d.Text)
 	}
 	rule.finish(&p)
+	if pass && p.Status == http.StatusTooManyRequests {
+		if body, changed := withRetryAfter(d.Text, p.RetryAfter); changed {
+			p.Body, p.Message = body, FateKept
+		}
+	}
 	return p, pass
 }
 
 // apply finds the operator's rule and takes its status, under which the rest of
 // the contract then works.
-func (t *Translator) apply(p *Problem, upstream int, d *Document) Rule {
+func (t *Translator) apply(p *Problem, upstream int, d *reading.Document) Rule {
 	rule, number := t.match(upstream, d)
 	if number == 0 {
 		return Rule{}
@@ -85,7 +101,7 @@ func (t *Translator) apply(p *Problem, upstream int, d *Document) Rule {
 	return rule
 }
 
-// finish puts the operator's words over what was found.
+// finish replaces what was found with what the operator's rule says.
 func (r Rule) finish(p *Problem) {
 	if r.Detail != "" {
 		p.Detail, p.Fields, p.Title, p.Type, p.Message = r.Detail, nil, "", "", FateRule
@@ -95,41 +111,46 @@ func (r Rule) finish(p *Problem) {
 	}
 }
 
-// public makes p's text of a finding: the message of a 4xx, cleaned and guarded,
-// and the status text of a 5xx unless its messages are shown.
-func (t *Translator) public(p *Problem, d *Document, f Finding) {
-	if p.Status >= 500 && !t.show && !f.ClientFault {
+// public sets p's text from a finding. A 4xx gets the upstream's message, cleaned and
+// guarded. A 5xx gets the status text, unless the configuration or this rule shows
+// messages of a 5xx.
+func (t *Translator) public(p *Problem, d *reading.Document, f reading.Finding, rule Rule) {
+	if p.Status >= 500 && !t.show && !f.ClientFault && !rule.KeepDetail {
 		// Nothing of it is shown, so the guard has nothing to find.
 		if d.Text != "" {
 			p.Message = FateHidden
 		}
 		return
 	}
-	fields, fieldLeak := t.tidy(p.Status, f.Fields)
+	fields, fieldLeak := tidy(p.Status, f.Fields)
 	if len(fields) > 0 && fieldLeak != "" {
 		p.Leak = fieldLeak
 	}
-	if located(fields) && takesFields(p.Status) {
+	if reading.Located(fields) && reading.TakesFields(p.Status) {
 		p.Fields = fields
-	} else if len(fields) > 0 && isBlank(f.Message) {
-		f.Message = summary(fields)
+	} else if len(fields) > 0 && reading.IsBlank(f.Message) {
+		f.Message = reading.Summary(fields)
 	}
-	message := humanize(p.Status, f.Message, maxMessage)
+	message := reading.Humanize(p.Status, f.Message, reading.MaxMessage)
 	message = withoutGoTypes(message)
-	if class := leakOf(message); class != "" {
+	if class := leak.Of(message); class != "" && !(class == "sql" && f.SafeSQL) {
 		p.Leak, message = class, ""
 	} else if message == "" && f.Message != "" && p.Leak == "" {
-		p.Leak = leakOf(f.Message)
+		p.Leak = leak.Of(f.Message)
 	}
+	_, configured := t.texts[p.Status]
 	switch {
+	case message != "" && configured && reading.IsPhrase(p.Status, message):
+		// The status in words is no message beside a text that the operator wrote.
+		p.Message = FateNone
 	case message != "":
 		p.Detail, p.Message = message, FateKept
 	case len(p.Fields) > 0:
-		p.Detail, p.Message = phrase(p.Status), FateKept
+		p.Detail, p.Message = reading.Phrase(p.Status), FateKept
 	case p.Leak != "":
 		p.Message = FateLeak
 	}
-	if title := humanize(p.Status, f.Title, maxFieldMessage); title != "" && leakOf(title) == "" {
+	if title := reading.Humanize(p.Status, f.Title, reading.MaxFieldMessage); title != "" && leak.Of(title) == "" {
 		p.Title = title
 	}
 	if typeURI(f.Type) {

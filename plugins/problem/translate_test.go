@@ -113,6 +113,8 @@ func TestRules(t *testing.T) {
 		{Status: 500, Contains: "QueuePool limit", NewStatus: 503, RetryAfter: 5, Detail: "Service busy"},
 		{Status: 500, Contains: "Query execution timeout", NewStatus: 504, RetryAfter: 10},
 		{Status: 4, Contains: `say "no"`, Detail: "Nope"},
+		{Status: 418, NewStatus: 503, KeepDetail: true},
+		{Status: 501, KeepDetail: true},
 	}})
 	for _, c := range []struct {
 		name, body             string
@@ -127,6 +129,10 @@ func TestRules(t *testing.T) {
 		{"other status", `{"detail":"QueuePool limit of size 20 overflow 10 reached"}`, 502, `{"detail":"Bad gateway"}`, 502, 0, 0, false},
 		{"without detail, passes", `{"detail":"Query execution timeout"}`, 500, `{"detail":"Query execution timeout"}`, 504, 10, 2, true},
 		{"without detail, text", "Query execution timeout", 500, `{"detail":"Gateway timeout"}`, 504, 10, 2, false},
+		{"keeps the message under a 5xx", `{"message":"The warehouse is closed"}`, 418, `{"detail":"The warehouse is closed"}`, 503, 5, 4, false},
+		{"keeps the text of a 5xx", "Not built yet", 501, `{"detail":"Not built yet"}`, 501, 0, 5, false},
+		{"keeps no leak", `{"message":"dial tcp 10.0.0.5:5432: refused"}`, 418, `{"detail":"Service unavailable"}`, 503, 5, 4, false},
+		{"keeps none where there is none", ``, 501, `{"detail":"Not Implemented"}`, 501, 0, 5, false},
 		{"within an escaped string", `{"message":"they say \"no\" again"}`, 400, `{"detail":"Nope"}`, 400, 0, 3, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

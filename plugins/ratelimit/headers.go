@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/ainative/portcullis/plugins"
 )
 
 // The headers, in the canonical form of net/http, so that they can index an
@@ -28,7 +31,8 @@ const (
 	HeadersAll HeaderMode = iota
 	// HeadersRetryAfter sends only Retry-After, on refusals.
 	HeadersRetryAfter
-	// HeadersNone sends no header.
+	// HeadersNone sends no header of a limit. A refusal has its Retry-After all the
+	// same: that is part of every 429 and 503, as the error contract has it.
 	HeadersNone
 )
 
@@ -103,7 +107,7 @@ func SetHeaders(h http.Header, p *Policy, d *Decision, mode HeaderMode) {
 	}
 	ends[3] = len(b)
 	if retry {
-		b = strconv.AppendInt(b, int64(RetrySeconds(d.RetryAfter)), 10)
+		b = strconv.AppendInt(b, int64(plugins.RetrySeconds(d.RetryAfter)), 10)
 	}
 	ends[4] = len(b)
 
@@ -127,14 +131,38 @@ func SetHeaders(h http.Header, p *Policy, d *Decision, mode HeaderMode) {
 	}
 }
 
-// RemoveHeaders removes the rate-limit headers, an upstream's own for instance.
-// It leaves Retry-After, which says other things too.
+// RemoveHeaders removes the rate-limit headers of every dialect, an upstream's
+// own for instance. It leaves Retry-After, which says other things too.
 func RemoveHeaders(h http.Header) {
-	delete(h, HeaderPolicy)
-	delete(h, HeaderRateLimit)
-	delete(h, HeaderLimit)
-	delete(h, HeaderRemaining)
-	delete(h, HeaderReset)
+	for name := range h {
+		if isLimitHeader(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// isLimitHeader reports whether a name is one under which servers tell of limits:
+// RateLimit and RateLimit-Policy of the IETF draft and the RateLimit-Limit,
+// -Remaining and -Reset of its older versions; X-RateLimit-Limit and its like, with
+// GitHub's -Used and -Resource, Kong's -Limit-Minute and OpenAI's -Limit-Requests;
+// and X-Rate-Limit-Limit and its like.
+func isLimitHeader(name string) bool {
+	if len(name) > 2 && (name[0] == 'X' || name[0] == 'x') && name[1] == '-' {
+		name = name[2:]
+	}
+	// Most headers are ruled out here, since this runs for every response.
+	if len(name) < len("ratelimit") || name[0] != 'R' && name[0] != 'r' || !strings.EqualFold(name[:len("rate")], "rate") {
+		return false
+	}
+	rest := name[len("rate"):]
+	if rest[0] == '-' {
+		rest = rest[1:]
+	}
+	if len(rest) < len("limit") || !strings.EqualFold(rest[:len("limit")], "limit") {
+		return false
+	}
+	rest = rest[len("limit"):]
+	return rest == "" || rest[0] == '-'
 }
 
 func appendRateLimit(b []byte, names []string, rows []Row) []byte {
@@ -175,11 +203,8 @@ func (d *Decision) Shown() (Row, bool) {
 	return d.Rows[d.shown()], true
 }
 
-// RetrySeconds is a wait in whole seconds as Retry-After and the body have it:
-// rounded up, at least 1.
-func RetrySeconds(d time.Duration) int {
-	return int(max(1, seconds(d)))
-}
+// RetrySeconds is plugins.RetrySeconds.
+func RetrySeconds(d time.Duration) int { return plugins.RetrySeconds(d) }
 
 // ResetSeconds is a time until a limit is full in whole seconds, as X-RateLimit-Reset
 // has it: rounded up, 0 for a full one.

@@ -151,6 +151,37 @@ func TestSetHeadersReplacesAndSharesNothing(t *testing.T) {
 	}
 }
 
+// TestRemoveHeaders has the dialects of other gateways and APIs, and names that
+// only look like one.
+func TestRemoveHeaders(t *testing.T) {
+	for _, name := range []string{
+		"RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+		"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Used", "X-RateLimit-Resource",
+		"X-RateLimit-Reset-After", "X-RateLimit-Bucket", "X-RateLimit-Scope", "X-RateLimit-Global", "X-RateLimit-Policy",
+		"X-RateLimit-Limit-Second", "X-RateLimit-Limit-Minute", "X-RateLimit-Remaining-Hour",
+		"X-RateLimit-Limit-Requests", "X-RateLimit-Remaining-Tokens", "X-RateLimit-Reset-Tokens",
+		"X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Reset", "X-Rate-Limit", "Rate-Limit-Remaining",
+	} {
+		for _, spelled := range []string{http.CanonicalHeaderKey(name), name, strings.ToLower(name)} {
+			h := http.Header{spelled: {"1"}, "Content-Type": {"text/plain"}}
+			RemoveHeaders(h)
+			if len(h) != 1 || h.Get("Content-Type") == "" {
+				t.Errorf("%s: left %v", spelled, h)
+			}
+		}
+	}
+	for _, name := range []string{
+		"Retry-After", "X-Retry-After", "R", "X-", "X-R", "X-Rate", "X-Rate-", "Rate", "Rate-", "Ratelimi", "Ratelimits", "X-Ratelimited", "Rating", "X-Rate-Limits-Page",
+		"X-Rate-Card", "Referrer-Policy", "X-Corporate-Limit", "Exchange-Rate-Limit",
+	} {
+		h := http.Header{name: {"1"}}
+		RemoveHeaders(h)
+		if len(h) != 1 {
+			t.Errorf("%s was removed: it is no rate-limit header", name)
+		}
+	}
+}
+
 func TestRetrySeconds(t *testing.T) {
 	for _, tc := range []struct {
 		wait time.Duration

@@ -2,9 +2,9 @@ package bearer
 
 import (
 	"errors"
-	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/ainative/portcullis/plugins/internal/jsontext"
 )
 
 // Bounds of one JSON document of a token. Real tokens stay far below; together
@@ -82,77 +82,56 @@ func parseObject(src string) (jsonValue, error) {
 	if !utf8.ValidString(src) {
 		return jsonValue{}, errJSONUTF8
 	}
-	p := jsonParser{src: src}
-	p.space()
-	if p.peek() != '{' {
+	p := jsonParser{Scanner: jsontext.Scanner{Src: src}}
+	p.Space()
+	if p.Peek() != '{' {
 		return jsonValue{}, errJSONObject
 	}
 	v, err := p.value(0)
 	if err != nil {
 		return jsonValue{}, err
 	}
-	p.space()
-	if p.pos != len(p.src) {
+	p.Space()
+	if p.Pos != len(p.Src) {
 		return jsonValue{}, errJSONTrailing
 	}
 	return v, nil
 }
 
 type jsonParser struct {
-	src      string
-	pos      int
+	jsontext.Scanner
 	members  int
 	elements int
 }
 
-// peek returns the next byte, or 0 at the end; a NUL byte is valid nowhere
-// that peek is asked, so the two need not be told apart.
-func (p *jsonParser) peek() byte {
-	if p.pos < len(p.src) {
-		return p.src[p.pos]
-	}
-	return 0
-}
-
-func (p *jsonParser) space() {
-	for p.pos < len(p.src) {
-		switch p.src[p.pos] {
-		case ' ', '\t', '\n', '\r':
-			p.pos++
-		default:
-			return
-		}
-	}
-}
-
 func (p *jsonParser) value(depth int) (jsonValue, error) {
-	switch c := p.peek(); {
+	switch c := p.Peek(); {
 	case c == '{':
 		return p.object(depth + 1)
 	case c == '[':
 		return p.array(depth + 1)
 	case c == '"':
-		s, err := p.string()
-		return jsonValue{kind: jsonString, text: s}, err
-	case c == '-' || isDigit(c):
-		s, err := p.number()
-		return jsonValue{kind: jsonNumber, text: s}, err
-	case p.literal("true"):
+		s, ok := p.Text()
+		return jsonValue{kind: jsonString, text: s}, orJSON(ok)
+	case c == '-' || '0' <= c && c <= '9':
+		s, ok := p.Number()
+		return jsonValue{kind: jsonNumber, text: s}, orJSON(ok)
+	case p.Literal("true"):
 		return jsonValue{kind: jsonBool, truth: true}, nil
-	case p.literal("false"):
+	case p.Literal("false"):
 		return jsonValue{kind: jsonBool}, nil
-	case p.literal("null"):
+	case p.Literal("null"):
 		return jsonValue{kind: jsonNull}, nil
 	}
 	return jsonValue{}, errJSON
 }
 
-func (p *jsonParser) literal(word string) bool {
-	if strings.HasPrefix(p.src[p.pos:], word) {
-		p.pos += len(word)
-		return true
+// orJSON is errJSON where something is not.
+func orJSON(ok bool) error {
+	if !ok {
+		return errJSON
 	}
-	return false
+	return nil
 }
 
 func (p *jsonParser) object(depth int) (jsonValue, error) {
@@ -161,22 +140,19 @@ func (p *jsonParser) object(depth int) (jsonValue, error) {
 		return v, errJSONDepth
 	}
 	var seen map[string]struct{}
-	p.pos++
-	p.space()
-	if p.peek() == '}' {
-		p.pos++
+	if p.Open('}') {
 		return v, nil
 	}
 	for {
-		if p.peek() != '"' {
+		if p.Peek() != '"' {
 			return v, errJSON
 		}
 		if p.members++; p.members > maxMembers {
 			return v, errJSONMembers
 		}
-		name, err := p.string()
-		if err != nil {
-			return v, err
+		name, ok := p.Text()
+		if !ok {
+			return v, errJSON
 		}
 		if len(v.members) == mapDuplicatesFrom {
 			seen = make(map[string]struct{}, 4*mapDuplicatesFrom)
@@ -194,27 +170,16 @@ func (p *jsonParser) object(depth int) (jsonValue, error) {
 			}
 			seen[name] = struct{}{}
 		}
-		p.space()
-		if p.peek() != ':' {
+		if !p.Colon() {
 			return v, errJSON
 		}
-		p.pos++
-		p.space()
 		item, err := p.value(depth)
 		if err != nil {
 			return v, err
 		}
 		v.members = append(v.members, jsonMember{name: name, value: item})
-		p.space()
-		switch p.peek() {
-		case ',':
-			p.pos++
-			p.space()
-		case '}':
-			p.pos++
-			return v, nil
-		default:
-			return v, errJSON
+		if more, ok := p.Next('}'); !more {
+			return v, orJSON(ok)
 		}
 	}
 }
@@ -224,10 +189,7 @@ func (p *jsonParser) array(depth int) (jsonValue, error) {
 	if depth > maxDepth {
 		return v, errJSONDepth
 	}
-	p.pos++
-	p.space()
-	if p.peek() == ']' {
-		p.pos++
+	if p.Open(']') {
 		return v, nil
 	}
 	for {
@@ -239,162 +201,8 @@ func (p *jsonParser) array(depth int) (jsonValue, error) {
 			return v, err
 		}
 		v.items = append(v.items, item)
-		p.space()
-		switch p.peek() {
-		case ',':
-			p.pos++
-			p.space()
-		case ']':
-			p.pos++
-			return v, nil
-		default:
-			return v, errJSON
+		if more, ok := p.Next(']'); !more {
+			return v, orJSON(ok)
 		}
 	}
-}
-
-// number reads the grammar of RFC 8259 section 6 and returns the literal.
-func (p *jsonParser) number() (string, error) {
-	start := p.pos
-	if p.peek() == '-' {
-		p.pos++
-	}
-	switch c := p.peek(); {
-	case c == '0':
-		p.pos++
-	case isDigit(c):
-		p.digits()
-	default:
-		return "", errJSON
-	}
-	if p.peek() == '.' {
-		p.pos++
-		if !p.digits() {
-			return "", errJSON
-		}
-	}
-	if c := p.peek(); c == 'e' || c == 'E' {
-		p.pos++
-		if c := p.peek(); c == '+' || c == '-' {
-			p.pos++
-		}
-		if !p.digits() {
-			return "", errJSON
-		}
-	}
-	return p.src[start:p.pos], nil
-}
-
-// digits skips a run of digits and reports whether there was one.
-func (p *jsonParser) digits() bool {
-	start := p.pos
-	for isDigit(p.peek()) {
-		p.pos++
-	}
-	return p.pos > start
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-// string reads a string from its opening quote. Without escapes the result is
-// a part of src.
-func (p *jsonParser) string() (string, error) {
-	p.pos++
-	start := p.pos
-	for p.pos < len(p.src) {
-		switch c := p.src[p.pos]; {
-		case c == '"':
-			s := p.src[start:p.pos]
-			p.pos++
-			return s, nil
-		case c == '\\':
-			return p.escapedString(start)
-		case c < 0x20:
-			return "", errJSON
-		default:
-			p.pos++
-		}
-	}
-	return "", errJSON
-}
-
-// escapedString goes on where string met the first backslash.
-func (p *jsonParser) escapedString(start int) (string, error) {
-	var b strings.Builder
-	b.WriteString(p.src[start:p.pos])
-	for p.pos < len(p.src) {
-		switch c := p.src[p.pos]; {
-		case c == '"':
-			p.pos++
-			return b.String(), nil
-		case c == '\\':
-			r, err := p.escape()
-			if err != nil {
-				return "", err
-			}
-			b.WriteRune(r)
-		case c < 0x20:
-			return "", errJSON
-		default:
-			b.WriteByte(c)
-			p.pos++
-		}
-	}
-	return "", errJSON
-}
-
-func (p *jsonParser) escape() (rune, error) {
-	p.pos++
-	c := p.peek()
-	p.pos++
-	switch c {
-	case '"', '\\', '/':
-		return rune(c), nil
-	case 'b':
-		return '\b', nil
-	case 'f':
-		return '\f', nil
-	case 'n':
-		return '\n', nil
-	case 'r':
-		return '\r', nil
-	case 't':
-		return '\t', nil
-	case 'u':
-	default:
-		return 0, errJSON
-	}
-	r, err := p.hex4()
-	if !utf16.IsSurrogate(r) {
-		return r, err
-	}
-	if !p.literal(`\u`) {
-		return 0, errJSON
-	}
-	low, _ := p.hex4() // of none 0, which makes no pair
-	// DecodeRune answers U+FFFD for anything but a proper pair, and a proper pair
-	// never means U+FFFD.
-	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-		return 0, errJSON
-	}
-	return r, nil
-}
-
-func (p *jsonParser) hex4() (rune, error) {
-	var r rune
-	for range 4 {
-		c := p.peek()
-		p.pos++
-		switch {
-		case isDigit(c):
-			r = r<<4 | rune(c-'0')
-		case 'a' <= c && c <= 'f':
-			r = r<<4 | rune(c-'a'+10)
-		case 'A' <= c && c <= 'F':
-			r = r<<4 | rune(c-'A'+10)
-		default:
-			return 0, errJSON
-		}
-	}
-	return r, nil
 }

@@ -1,0 +1,24 @@
+package readers
+
+import "github.com/ainative/portcullis/plugins/problem/internal/reading"
+
+// awsJSONReader reads the JSON protocols of AWS: {"__type": "ns#Code", "message"
+// or "Message": ...}, and API Gateway's bare {"message": ...} with its header.
+var awsJSONReader = reader{"aws-json", func(d *reading.Document) (reading.Finding, bool) {
+	if !d.JSON.IsObject() || !d.JSON.Has("__type") && reading.Header(d.Header, "X-Amzn-Errortype") == "" {
+		return reading.Finding{}, false
+	}
+	f := reading.Finding{Message: d.JSON.Text("message")}
+	if reading.IsBlank(f.Message) {
+		f.Message = reading.FirstText(d.JSON, "errorMessage", "Reason", "detail")
+	}
+	if fields := d.JSON.Get("fieldList"); fields.Is(reading.Array) {
+		if list := reading.FieldList(fields, nil); reading.Located(list) {
+			f.Fields = list
+		}
+	}
+	if reading.IsBlank(f.Message) {
+		f.Message = reading.AfterNamespace(d.JSON.Text("__type"))
+	}
+	return f, true
+}}

@@ -1,0 +1,19 @@
+package readers
+
+import "github.com/ainative/portcullis/plugins/problem/internal/reading"
+
+// elasticsearchReader reads Elasticsearch and OpenSearch: {"error": {"root_cause": [...], "type", "reason"}, "status": 404}.
+var elasticsearchReader = reader{"elasticsearch", func(d *reading.Document) (reading.Finding, bool) {
+	e := d.JSON.Get("error")
+	if !e.Has("type", "reason") {
+		return reading.Finding{}, false
+	}
+	f := reading.Finding{Message: e.Text("reason")}
+	if reading.IsBlank(f.Message) {
+		f.Message = reading.MessageOf(d.Status, e.Get("root_cause"))
+	}
+	if reading.IsBlank(f.Message) {
+		f.Message = e.Text("type")
+	}
+	return f, true
+}}

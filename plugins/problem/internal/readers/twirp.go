@@ -1,0 +1,15 @@
+package readers
+
+import "github.com/ainative/portcullis/plugins/problem/internal/reading"
+
+// twirpReader reads {"code": "invalid_argument", "msg": "name is required", "meta": {"argument": "name"}}.
+var twirpReader = reader{"twirp", func(d *reading.Document) (reading.Finding, bool) {
+	if !rpcCodes[d.JSON.Text("code")] || !d.JSON.Has("msg") {
+		return reading.Finding{}, false
+	}
+	f := reading.Finding{Message: d.JSON.Text("msg")}
+	if reading.IsBlank(f.Message) {
+		f.Message = d.JSON.Text("code")
+	}
+	return f, true
+}}
