@@ -182,7 +182,7 @@ func (c *accountCall) caller() (p *plugins.Principal, err error) {
 func (c *accountCall) known(p *plugins.Principal) {
 	c.x.principal = p
 	c.x.step(policyAuth, stepPassed, p)
-	setUserPlaceholders(c.r, p, c.app.tierOf(p).Name)
+	setUserPlaceholders(c.r, p, c.app.hierarchy.Primary(p.Roles), c.app.tierOf(p).Name)
 }
 
 // charged finds who calls and charges the request to their limits, as
@@ -296,10 +296,7 @@ func (c *accountCall) me() error {
 			return c.end(refusal, err)
 		}
 		shown := callerJSON{
-			ID: p.Subject, Roles: orEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: orEmpty(p.Scopes), Scheme: p.Scheme,
-		}
-		if len(p.Roles) != 0 {
-			shown.Role = p.Roles[0]
+			ID: p.Subject, Role: c.app.hierarchy.Primary(p.Roles), Roles: orEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: orEmpty(p.Scopes), Scheme: p.Scheme,
 		}
 		if u := owner.User; u.ID != "" {
 			shown.Email, shown.FullName, shown.CreatedAt = &u.Address, &u.FullName, timeOrNull(u.CreatedAt)
