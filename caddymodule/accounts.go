@@ -15,7 +15,6 @@ import (
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
-	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // Accounts serves log-in, tokens and API keys itself, in front of an API that has
@@ -48,8 +47,10 @@ type Accounts struct {
 	// The tier of who registers. Default: the app's default tier.
 	DefaultTier string `json:"default_tier,omitempty"`
 
-	// How often one account may be tried, and one client address, or IPv6 /64, may
-	// try and may register: a limit such as `5/1m`, or `off`. Default: `5/1m`.
+	// How often a client address, or IPv6 /64, may fail to log in, and may register: a
+	// limit such as `5/1m`, or `off`. Addresses that have failed share four times as
+	// much at one account; an address that has not failed is never refused. Default:
+	// `5/1m`.
 	LoginLimit string `json:"login_limit,omitempty"`
 
 	// How many API keys an owner may have at once. Default: 20.
@@ -68,7 +69,7 @@ type Accounts struct {
 	service *accounts.Service
 	signer  *mint.Signer
 	scheme  *bearer.Scheme
-	limits  []ratelimit.Limit
+	login   accounts.Rate
 	window  time.Duration
 	prefix  string
 
@@ -151,9 +152,11 @@ func (a *Accounts) check(app *App) error {
 		a.LoginLimit = defaultLoginLimit
 	}
 	if a.LoginLimit != "off" {
-		var err error
-		if a.limits, err = parseLimits([]string{a.LoginLimit}); err != nil {
+		limits, err := parseLimits([]string{a.LoginLimit})
+		if err != nil {
 			fail("login_limit: %w, or `login_limit off`", err)
+		} else {
+			a.login = accounts.Rate(limits[0])
 		}
 	}
 	if a.KeysPerOwner == 0 {
@@ -225,7 +228,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 		longest = bearer.DefaultMaxLifetime
 	}
 	cfg := a.app.accountsConfig(h)
-	cfg.Signer, cfg.Throttle = accountSigner{a.signer}, accountThrottle{zone.limiter, a.limits}
+	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{zone.limiter}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.TokenKept = longest + bearer.MaxLeeway

@@ -87,24 +87,19 @@ func (s accountSigner) Sign(t accounts.Token) (string, error) {
 }
 
 // accountThrottle counts attempts in a zone of their own.
-type accountThrottle struct {
-	limiter ratelimit.Limiter
-	limits  []ratelimit.Limit
-}
+type accountThrottle struct{ ratelimit.Limiter }
 
 // accountsZone counts attempts at accounts, apart from every limit of the config.
 const accountsZone = "\x00accounts"
 
 // Take implements accounts.Throttle.
-func (t accountThrottle) Take(ctx context.Context, kind, subject string) (time.Duration, error) {
-	if len(t.limits) == 0 {
-		return 0, nil
+func (t accountThrottle) Take(ctx context.Context, kind, subject string, rate accounts.Rate, cost int64) (accounts.Count, error) {
+	d, err := t.Limiter.Take(ctx, ratelimit.NewKey(accountsZone, kind, subject), []ratelimit.Limit{ratelimit.Limit(rate)}, cost, nil)
+	if err != nil {
+		return accounts.Count{}, err
 	}
-	d, err := t.limiter.Take(ctx, ratelimit.NewKey(accountsZone, kind, subject), t.limits, 1, nil)
-	if err != nil || d.Allowed {
-		return 0, err
-	}
-	return max(d.RetryAfter, time.Nanosecond), nil
+	row := d.Rows[0]
+	return accounts.Count{Allowed: d.Allowed, Left: row.Remaining, Wait: row.NextAfter}, nil
 }
 
 // hasher is the pooled hasher: what passwords may cost is a matter of the process.

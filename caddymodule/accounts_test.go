@@ -2,6 +2,8 @@ package caddymodule_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -271,6 +273,35 @@ func TestAccountsLoginLimit(t *testing.T) {
 		if got.Status != 429 || wait == "" || !strings.Contains(got.Body, `"retry_after":`+wait) {
 			t.Errorf("attempt %d: got %d %s, Retry-After %s", i+1, got.Status, got.Body, wait)
 		}
+	}
+}
+
+// Issue 11: wrong log-ins of one address kept the victim out from every other one.
+func TestAccountsLoginLimitLocksNobodyOut(t *testing.T) {
+	c := start(t, gatewayOptions(roomy), strings.Replace(accountsSite, "login_limit off", "login_limit 5/1m", 1), "$UPSTREAM", "127.0.0.1:9")
+	victim := join(t, c, "victim@example.com")
+	from := func(address, password string) int {
+		t.Helper()
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+		got, err := client.Post(c.URL+"/v1/auth/login-json", "application/json", strings.NewReader(`{"username":"`+victim.email+`","password":"`+password+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = got.Body.Close()
+		return got.StatusCode
+	}
+	wrong := map[int]int{}
+	for i := range 10 {
+		for range 3 {
+			wrong[from("127.0.0.66", "Wrong1234")]++
+		}
+		if got := from(fmt.Sprint("127.0.1.", i+1), goodPassword); got != 200 {
+			t.Errorf("log-in %d of the victim: got %d", i+1, got)
+		}
+	}
+	if wrong[401] < 5 || wrong[429] == 0 || wrong[401]+wrong[429] != 30 {
+		t.Errorf("the attacker got %v, want some 401 and then 429", wrong)
 	}
 }
 

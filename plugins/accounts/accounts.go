@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -58,20 +57,6 @@ type Signer interface {
 	Sign(t Token) (string, error)
 }
 
-// Throttle slows attempts down.
-type Throttle interface {
-	// Take counts an attempt by or against a subject of this kind. It returns how long
-	// to wait, 0 where the attempt may go on.
-	Take(ctx context.Context, kind, subject string) (time.Duration, error)
-}
-
-// The kinds of subject of a Throttle.
-const (
-	ThrottleAddress      = "address"
-	ThrottleAccount      = "account"
-	ThrottleRegistration = "registration"
-)
-
 // Rights says which roles include which.
 type Rights interface {
 	// Grants reports whether one of the roles held is wanted or includes it.
@@ -110,6 +95,9 @@ type Config struct {
 
 	// Issuer is the configured name of the issuer whose tokens these are.
 	Issuer string
+	// LoginLimit is how often an address may fail to log in, and may register; a Count
+	// of 0 is no limit. What follows for an account is said in attempts.go.
+	LoginLimit Rate
 	// Open lets everybody register.
 	Open bool
 	// TokenLifetime is how long a token is good, RefreshWindow how much longer it can
@@ -126,6 +114,7 @@ type Config struct {
 // Service serves accounts. It is safe for concurrent use.
 type Service struct {
 	Config
+	turns turns
 }
 
 // New makes a service.
@@ -145,7 +134,7 @@ func New(c Config) *Service {
 			}
 		}
 	}
-	return &Service{c}
+	return &Service{Config: c, turns: turns{each: map[string]*turn{}}}
 }
 
 // Origin is where a request comes from.
@@ -184,23 +173,6 @@ func unavailable(err error) error {
 		return err
 	}
 	return &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
-}
-
-// throttle counts an attempt and refuses it where there were too many.
-func (s *Service) throttle(ctx context.Context, kind, subject string) (*Refusal, error) {
-	if subject == "" {
-		return nil, nil
-	}
-	wait, err := s.Throttle.Take(ctx, kind, subject)
-	if err != nil {
-		return nil, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}
-	}
-	if wait <= 0 {
-		return nil, nil
-	}
-	r := no(http.StatusTooManyRequests, plugins.ReasonLoginLimited, "", "too many attempts by "+kind, "login_limit")
-	r.Denial.RetryAfter = wait
-	return r, nil
 }
 
 // now is the time in whole seconds.

@@ -202,9 +202,10 @@ type bench struct {
 	trail   []Entry
 	hashes  atomic.Int64
 	slept   time.Duration
-	taken   []string
-	wait    time.Duration
-	mu      sync.Mutex
+	// taken are the charges, counts what they came to.
+	taken  []string
+	counts map[string]time.Time
+	mu     sync.Mutex
 }
 
 // Sign implements Signer.
@@ -216,14 +217,39 @@ func (b *bench) Sign(t Token) (string, error) {
 	return text, nil
 }
 
-// Take implements Throttle.
-func (b *bench) Take(_ context.Context, kind, subject string) (time.Duration, error) {
-	b.taken = append(b.taken, kind+" "+subject)
-	return b.wait, nil
+// Take implements Throttle by GCRA: counts are the theoretical arrival times.
+func (b *bench) Take(_ context.Context, kind, subject string, rate Rate, cost int64) (Count, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := kind + " " + subject
+	interval := rate.Period / time.Duration(rate.Count)
+	full := time.Duration(rate.Burst) * interval
+	arrival := b.counts[key]
+	if arrival.Before(b.clock) {
+		arrival = b.clock
+	}
+	next := arrival.Add(time.Duration(cost) * interval)
+	allowed := next.Sub(b.clock) <= full
+	if allowed {
+		arrival = next
+	}
+	if cost != 0 && allowed {
+		b.counts[key] = arrival
+		b.taken = append(b.taken, fmt.Sprintf("%s %+d", key, cost))
+	}
+	free := full - arrival.Sub(b.clock)
+	return Count{Allowed: allowed, Left: int64(free / interval), Wait: interval - free%interval}, nil
+}
+
+// pass lets time pass.
+func (b *bench) pass(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clock = b.clock.Add(d)
 }
 
 func newBench() *bench {
-	b := &bench{store: newMemory(), clock: time.Date(2026, 2, 3, 10, 0, 0, 500e6, time.UTC), signed: map[string]Token{}}
+	b := &bench{store: newMemory(), clock: time.Date(2026, 2, 3, 10, 0, 0, 500e6, time.UTC), signed: map[string]Token{}, counts: map[string]time.Time{}}
 	b.Service = New(Config{
 		Store: b.store, Signer: b, Throttle: b, Rights: rank{"USER", "DEVELOPER", "ADMIN"},
 		Hasher: NewHasher(HasherOptions{Slots: 8, Queue: 100, Derive: func(password, salt []byte, _, _ uint32, _ uint8, n uint32) []byte {
@@ -253,7 +279,8 @@ func newBench() *bench {
 			b.clock = b.clock.Add(d)
 			return nil
 		},
-		Issuer: "main", Open: true, TokenLifetime: 8 * time.Hour, RefreshWindow: 24 * time.Hour,
+		LoginLimit: Rate{Count: 1000, Period: time.Minute, Burst: 1000},
+		Issuer:     "main", Open: true, TokenLifetime: 8 * time.Hour, RefreshWindow: 24 * time.Hour,
 		TokenKept: 9 * time.Hour, AllKept: 31 * 24 * time.Hour, DefaultRole: "USER", DefaultTier: "free", DefaultKeyRole: "USER",
 	})
 	return b
@@ -283,7 +310,12 @@ func (b *bench) register(t testing.TB, email string) plugins.User {
 
 func (b *bench) try(t testing.TB, username, password string) (*Grant, *Refusal, error) {
 	t.Helper()
-	return b.LogIn(t.Context(), here, body(t, fmt.Sprintf(`{"username":%q,"password":%q}`, username, password)))
+	return b.tryFrom(t, here.Network, username, password)
+}
+
+func (b *bench) tryFrom(t testing.TB, network, username, password string) (*Grant, *Refusal, error) {
+	t.Helper()
+	return b.LogIn(t.Context(), Origin{Address: network, Network: network}, body(t, fmt.Sprintf(`{"username":%q,"password":%q}`, username, password)))
 }
 
 // logIn returns the token and how it is presented.
@@ -425,8 +457,8 @@ func TestLogIn(t *testing.T) {
 			t.Errorf("got %+v", grant)
 		}
 	}
-	if want := []string{"address 192.0.2.1", "account user@example.com"}; !slices.Equal(b.taken[1:3], want) || !slices.Equal(b.taken[3:5], want) {
-		t.Errorf("attempts were counted by %q", b.taken)
+	if want := []string{"registration 192.0.2.1 +1", "known address user@example.com\x00192.0.2.1 +1"}; !slices.Equal(b.taken, want) {
+		t.Errorf("counted %q, want %q", b.taken, want)
 	}
 	b.store.failing = errors.New("disk")
 	_, refusal, err := b.try(t, "user@example.com", goodPassword)
@@ -441,6 +473,9 @@ func TestLogInTellsNothing(t *testing.T) {
 	b.register(t, "user@example.com")
 	off := b.register(t, "off@example.com")
 	if _, refusal, err := b.Disable(t.Context(), here, off.ID); refusal != nil || err != nil {
+		t.Fatalf("%+v, %v", refusal, err)
+	}
+	if _, refusal, err := b.try(t, "first@example.com", "x"); refusal == nil || err != nil {
 		t.Fatalf("%+v, %v", refusal, err)
 	}
 	var first plugins.Denial
@@ -461,8 +496,8 @@ func TestLogInTellsNothing(t *testing.T) {
 		if got := b.hashes.Load() - before; got != 1 {
 			t.Errorf("%s: %d hashes, want 1", tc.name, got)
 		}
-		if got := len(b.taken) - counted; got != 2 {
-			t.Errorf("%s: counted %d times, want 2", tc.name, got)
+		if got := b.taken[counted:]; len(got) != 2 || !strings.HasPrefix(got[0], "account ") || got[1] != "address 192.0.2.1 +1" {
+			t.Errorf("%s: counted %q, want the account and the address", tc.name, got)
 		}
 		public := *refusal.Denial
 		public.Value = ""
@@ -496,24 +531,6 @@ func TestPasswordIsWhole(t *testing.T) {
 	}
 	if grant, _, _ := b.try(t, "user@example.com", long); grant == nil {
 		t.Error("the password was not taken")
-	}
-}
-
-func TestLogInLimit(t *testing.T) {
-	b := newBench()
-	b.register(t, "user@example.com")
-	b.wait = 12 * time.Second
-	hashes := b.hashes.Load()
-	_, refusal, err := b.try(t, "user@example.com", goodPassword)
-	wantNo(t, "over the limit", refusal, err, http.StatusTooManyRequests, plugins.ReasonLoginLimited)
-	if refusal != nil && refusal.Denial.RetryAfter != 12*time.Second {
-		t.Errorf("got %s to wait", refusal.Denial.RetryAfter)
-	}
-	if b.hashes.Load() != hashes {
-		t.Error("a refused attempt was worth a hash")
-	}
-	if got := b.taken[len(b.taken)-1]; got != "address 192.0.2.1" {
-		t.Errorf("an address over its limit used up %s", got)
 	}
 }
 

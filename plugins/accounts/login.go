@@ -15,19 +15,19 @@ func (s *Service) LogIn(ctx context.Context, o Origin, b *Body) (*Grant, *Refusa
 	if refusal := b.Refusal(); refusal != nil {
 		return nil, refusal, nil
 	}
-	// By address first: who is over that limit can't use up an account's.
-	for _, count := range []struct{ kind, subject string }{{ThrottleAddress, o.Network}, {ThrottleAccount, accountSubject(username)}} {
-		if refusal, err := s.throttle(ctx, count.kind, count.subject); refusal != nil || err != nil {
-			return nil, refusal, err
+	var u plugins.User
+	var right bool
+	_, refusal, err := s.try(ctx, o, accountSubject(username), func() (_ bool, err error) {
+		if u, err = s.find(ctx, username); err != nil && !errors.Is(err, ErrNotFound) {
+			return false, unavailable(err)
 		}
-	}
-	u, err := s.find(ctx, username)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, nil, unavailable(err)
-	}
-	right, err := s.Hasher.Verify(ctx, u.PasswordHash, prepared(password))
-	if err != nil {
-		return nil, nil, s.undecided(ctx, err)
+		if right, err = s.Hasher.Verify(ctx, u.PasswordHash, prepared(password)); err != nil {
+			return false, s.undecided(ctx, err)
+		}
+		return right && u.DisabledAt.IsZero(), nil
+	})
+	if refusal != nil || err != nil {
+		return nil, refusal, err
 	}
 	refuse := func(why string) (*Grant, *Refusal, error) {
 		target := u.ID

@@ -28,8 +28,14 @@ func (s *Service) Register(ctx context.Context, o Origin, b *Body) (plugins.User
 	if refusal := b.Refusal(); refusal != nil {
 		return plugins.User{}, refusal, nil
 	}
-	if refusal, err := s.throttle(ctx, ThrottleRegistration, o.Network); refusal != nil || err != nil {
-		return plugins.User{}, refusal, err
+	if s.LoginLimit.Count != 0 && o.Network != "" {
+		c, err := s.take(ctx, ThrottleRegistration, o.Network, s.LoginLimit, 1)
+		switch {
+		case err != nil:
+			return plugins.User{}, nil, err
+		case !c.Allowed:
+			return plugins.User{}, limited(ThrottleRegistration, c.Wait), nil
+		}
 	}
 	return s.create(ctx, o, plugins.User{Email: email.Canonical, Address: email.Shown, FullName: name, Role: s.DefaultRole, Tier: s.DefaultTier}, password, "user.register")
 }

@@ -150,12 +150,15 @@ func (s *Service) ChangePassword(ctx context.Context, o Origin, caller *plugins.
 		return nil, nil, unavailable(err)
 	}
 	// Guessing here counts as guessing at the log-in.
-	if refusal, err := s.throttle(ctx, ThrottleAccount, u.Email); refusal != nil || err != nil {
+	right, refusal, err := s.try(ctx, o, u.Email, func() (bool, error) {
+		right, err := s.Hasher.Verify(ctx, u.PasswordHash, prepared(current))
+		if err != nil {
+			err = s.undecided(ctx, err)
+		}
+		return right, err
+	})
+	if refusal != nil || err != nil {
 		return nil, refusal, err
-	}
-	right, err := s.Hasher.Verify(ctx, u.PasswordHash, prepared(current))
-	if err != nil {
-		return nil, nil, s.undecided(ctx, err)
 	}
 	if !right {
 		s.audit(ctx, o, u.ID, "user.password", u.ID, "wrong password")
