@@ -41,10 +41,10 @@ type Accounts struct {
 	// How long past its end a token can still be refreshed. Default: 24h.
 	RefreshWindow *caddy.Duration `json:"refresh_window,omitempty"`
 
-	// The role of who registers. Default: the app's default role.
+	// Role given to newly registered users. Default: the app's default role.
 	DefaultRole string `json:"default_role,omitempty"`
 
-	// The tier of who registers. Default: the app's default tier.
+	// Tier given to newly registered users. Default: the app's default tier.
 	DefaultTier string `json:"default_tier,omitempty"`
 
 	// How often a client address, or IPv6 /64, may fail to log in, and may register: a
@@ -55,6 +55,11 @@ type Accounts struct {
 
 	// How many API keys an owner may have at once. Default: 20.
 	KeysPerOwner int `json:"keys_per_owner,omitempty"`
+
+	// How long an API key lasts that was made with a token of another issuer, at most: the
+	// gateway can't tell when that issuer takes a right back. Default: as long as the
+	// token.
+	ForeignKeyLifetime caddy.Duration `json:"foreign_key_lifetime,omitempty"`
 
 	// KeyHeader, Realm and Failures are those of gateway_auth, for the callers of these
 	// paths.
@@ -87,6 +92,8 @@ const (
 	maxRefreshWindow     = 30 * 24 * time.Hour
 	defaultLoginLimit    = "5/1m"
 	defaultKeysPerOwner  = 20
+
+	maxForeignKeyLifetime = 3650 * 24 * time.Hour
 )
 
 // CaddyModule returns the Caddy module information.
@@ -165,6 +172,9 @@ func (a *Accounts) check(app *App) error {
 	if a.KeysPerOwner < 1 || a.KeysPerOwner > 10_000 {
 		fail("keys_per_owner %d: write a whole number from 1 to 10000", a.KeysPerOwner)
 	}
+	if lifetime := time.Duration(a.ForeignKeyLifetime); lifetime != 0 && lifetime < time.Second || lifetime > maxForeignKeyLifetime {
+		fail("foreign_key_lifetime %s: write a duration from 1s to 3650d", lifetime)
+	}
 	a.auth = Auth{KeyHeader: a.KeyHeader, Realm: a.Realm, Failures: a.Failures}
 	if err := a.auth.check(app); err != nil {
 		errs = append(errs, err)
@@ -232,6 +242,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.TokenKept = longest + bearer.MaxLeeway
+	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier
 	a.service = accounts.New(cfg)
 	return nil

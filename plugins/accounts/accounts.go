@@ -22,10 +22,10 @@ import (
 
 // The errors that a Store answers with.
 var (
-	ErrNotFound = errors.New("not found")
-	ErrExists   = errors.New("already exists")
-	ErrConflict = errors.New("conflict")
-	ErrReplayed = errors.New("replayed")
+	ErrNotFound = plugins.ErrNotFound
+	ErrExists   = plugins.ErrExists
+	ErrConflict = plugins.ErrConflict
+	ErrReplayed = plugins.ErrReplayed
 )
 
 // Store keeps accounts and the families of their tokens. What each method
@@ -61,6 +61,8 @@ type Signer interface {
 type Rights interface {
 	// Grants reports whether one of the roles held is wanted or includes it.
 	Grants(held []string, wanted string) bool
+	// Primary is the one of the roles held by which a caller is known.
+	Primary(held []string) string
 }
 
 // Entry is a line of the audit trail. It holds no secret.
@@ -83,10 +85,17 @@ type Config struct {
 	Hasher   *Hasher
 	Throttle Throttle
 	Rights   Rights
-	// Revoked is told of each revocation as soon as it is kept, Keys of each change
-	// to keys, so that both hold at once.
-	Revoked func(plugins.Revocation)
-	Keys    func()
+	// OpenKeys gives what makes and changes keys.
+	OpenKeys func(ctx context.Context) (Keys, error)
+	// Check says what is wrong with a `role` or a `tier`; empty for nothing.
+	Check func(field, value string) string
+	// WithinLimits reports whether a key of an owner in this tier lets them do no more
+	// than they may without it.
+	WithinLimits func(owner, tier string, key plugins.APIKey) bool
+	// Revoked is told of each revocation as soon as it is kept, KeysChanged of each
+	// change to keys, so that both hold at once.
+	Revoked     func(plugins.Revocation)
+	KeysChanged func()
 	// Audit writes the trail.
 	Audit func(ctx context.Context, e Entry)
 	// Clock and Sleep are time.Now and a timer where nil.
@@ -106,8 +115,13 @@ type Config struct {
 	// TokenKept is how long the revocation of one token is kept, AllKept that of all
 	// of a subject's: longer than any token that it can be about.
 	TokenKept, AllKept time.Duration
-	// DefaultRole and DefaultTier are what who registers gets. DefaultKeyRole is what
-	// an API key without a role grants.
+	// KeysPerOwner is how many API keys an owner may have at once.
+	KeysPerOwner int
+	// ForeignKeyLifetime is how long a key lasts that was made with a token of another
+	// issuer, at most; 0 is as long as the token.
+	ForeignKeyLifetime time.Duration
+	// DefaultRole and DefaultTier are given to newly registered users. DefaultKeyRole
+	// is what an API key without a role grants.
 	DefaultRole, DefaultTier, DefaultKeyRole string
 }
 

@@ -134,7 +134,7 @@ func (s *Service) take(ctx context.Context, kind, subject string, rate Rate, cos
 
 // limited refuses an attempt.
 func limited(kind string, wait time.Duration) *Refusal {
-	r := no(http.StatusTooManyRequests, plugins.ReasonLoginLimited, "", "too many attempts by "+kind, "login_limit")
+	r := refuse(http.StatusTooManyRequests, plugins.ReasonLoginLimited, "", "too many attempts by "+kind, "login_limit")
 	r.Denial.RetryAfter = max(wait, time.Nanosecond)
 	return r
 }

@@ -29,27 +29,27 @@ func (s *Service) LogIn(ctx context.Context, o Origin, b *Body) (*Grant, *Refusa
 	if refusal != nil || err != nil {
 		return nil, refusal, err
 	}
-	refuse := func(why string) (*Grant, *Refusal, error) {
+	fail := func(why string) (*Grant, *Refusal, error) {
 		target := u.ID
 		if target == "" {
 			target = named(username)
 		}
 		s.audit(ctx, o, named(username), "login", target, why)
-		return nil, no(http.StatusUnauthorized, plugins.ReasonLoginFailed, DetailLogin, why, ""), nil
+		return nil, refuse(http.StatusUnauthorized, plugins.ReasonLoginFailed, DetailLogin, why, ""), nil
 	}
 	switch {
 	case u.ID == "":
-		return refuse("unknown account")
+		return fail("unknown account")
 	case !right:
-		return refuse("wrong password")
+		return fail("wrong password")
 	case !u.DisabledAt.IsZero():
-		return refuse("disabled account")
+		return fail("disabled account")
 	}
 	grant, err := s.begin(ctx, u)
 	switch {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
 		// Disabled, or given another password, while this one was being checked.
-		return refuse("the account changed meanwhile")
+		return fail("the account changed meanwhile")
 	case err != nil:
 		return nil, nil, s.undecided(ctx, err)
 	}
