@@ -49,7 +49,7 @@ func showUser(u plugins.User) userJSON {
 	}
 }
 
-// callerJSON is who calls. What only an account has is null without one.
+// callerJSON is the caller. What only an account has is null without one.
 type callerJSON struct {
 	ID        string   `json:"id"`
 	Email     *string  `json:"email"`
@@ -136,7 +136,7 @@ func (c *accountCall) optionalJSON() (*accounts.Body, *accounts.Refusal) {
 	return c.read(accounts.ParseOptionalJSON)
 }
 
-// caller finds who calls, as gateway_auth does. p is nil where err is what becomes
+// caller authenticates the caller, as gateway_auth does. p is nil where err is what becomes
 // of the request.
 func (c *accountCall) caller() (p *plugins.Principal, err error) {
 	p, denial, failure := c.auth.identify(c.r, c.x)
@@ -150,14 +150,14 @@ func (c *accountCall) caller() (p *plugins.Principal, err error) {
 	return p, nil
 }
 
-// setCaller notes who calls, for the log and what is counted.
+// setCaller notes the caller, for the log and what is counted.
 func (c *accountCall) setCaller(p *plugins.Principal) {
 	c.x.principal = p
 	c.x.step(policyAuth, stepPassed, p)
 	setUserPlaceholders(c.r, p, c.app.hierarchy.Primary(p.Roles), c.app.tierOf(p).Name)
 }
 
-// charged finds who calls and charges the request to their limits, as
+// charged authenticates the caller and charges the request to their limits, as
 // gateway_limit does, and then serves it.
 func (c *accountCall) charged(serve func(p *plugins.Principal) error) error {
 	p, err := c.caller()

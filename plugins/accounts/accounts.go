@@ -202,7 +202,7 @@ func (s *Service) afterCut(ctx context.Context, u plugins.User) (time.Time, erro
 		}
 		wait := u.TokensEndedAt.Add(time.Second).Sub(now)
 		if wait > 2*time.Second {
-			// The clock went back; who waits for it waits for long.
+			// The clock went back: waiting for it could take long.
 			return now.Truncate(time.Second), nil
 		}
 		if err := s.Sleep(ctx, wait); err != nil {
@@ -272,7 +272,7 @@ func (s *Service) tokenOf(u plugins.User, family string, now time.Time) Token {
 	}
 }
 
-// named says whom an attempt was about, for the audit trail: what was given as
+// named is the account that an attempt was about, for the audit trail: what was given as
 // the address may be a password that was typed into the wrong field.
 func named(given string) string {
 	if email, ok := ParseEmail(given); ok {

@@ -49,7 +49,7 @@ const (
 	ThrottleKnown  = "known address"
 )
 
-// How guessing is bounded. Only failed attempts count, and who is refused is
+// How guessing is bounded. Only failed attempts count, and a refusal is
 // decided before the password is looked at:
 //
 //   - An address that has failed LoginLimit times is refused until some of it comes

@@ -150,7 +150,7 @@ func (s *Service) changeKeys(ctx context.Context, o Origin, p *plugins.Principal
 				return err
 			}
 		}
-		// Only a token will do: who got hold of a key can't make more of them.
+		// Only a token will do: a stolen key must not make more keys.
 		if p.Scheme != plugins.SchemeBearer {
 			return refused{needsToken()}
 		}

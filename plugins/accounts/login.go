@@ -8,7 +8,7 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// LogIn gives who has the password a token. An address that is not known, a wrong
+// LogIn gives a token for the right password. An address that is not known, a wrong
 // password and a disabled account get the same answer after the same work.
 func (s *Service) LogIn(ctx context.Context, o Origin, b *Body) (*Grant, *Refusal, error) {
 	username, password := b.Text("username"), b.Text("password")

@@ -74,7 +74,7 @@ func (s *Service) create(ctx context.Context, o Origin, u plugins.User, password
 		s.audit(ctx, o, u.Address, action, u.Address, string(plugins.ReasonEmailTaken))
 		return plugins.User{}, taken, nil
 	}
-	// Asked first, so that who tries many addresses does not make the gateway hash.
+	// Asked first, so that trying many addresses costs the gateway no hashes.
 	switch _, err := s.Store.UserByEmail(ctx, u.Email); {
 	case err == nil:
 		return fail()

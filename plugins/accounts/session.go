@@ -20,7 +20,7 @@ type Presented struct {
 
 // Refresh gives a new token for one of ours, and revokes that one. A token that
 // was used for it already is a replay: it ends the whole family, for the thief
-// and for who was robbed. Rights are read from the account again.
+// and for the victim. Rights are read from the account again.
 func (s *Service) Refresh(ctx context.Context, o Origin, p Presented) (*Grant, *Refusal, error) {
 	subject, used := p.Principal.Subject, p.Principal.TokenID
 	fail := func(reason plugins.Reason, why string) (*Grant, *Refusal, error) {
@@ -125,13 +125,13 @@ func (s *Service) LogOut(ctx context.Context, o Origin, p Presented) (*Refusal, 
 	return nil, nil
 }
 
-// needsToken refuses an API key where only a token will do: who holds a key must
-// not be able to make others, or to take the account over.
+// needsToken refuses an API key where only a token will do: the holder of a key
+// must not be able to make others, or to take the account over.
 func needsToken() *Refusal {
 	return refuse(http.StatusForbidden, plugins.ReasonTokenRequired, DetailForbidden, "an API key", "the token of a log-in")
 }
 
-// ChangePassword sets another password for who has the present one:
+// ChangePassword sets another password for a caller who knows the present one:
 // {current_password, new_password}. Every token of the account ends, and a new one
 // is given.
 func (s *Service) ChangePassword(ctx context.Context, o Origin, caller *plugins.Principal, b *Body) (*Grant, *Refusal, error) {
