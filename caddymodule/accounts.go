@@ -15,7 +15,6 @@ import (
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
-	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // Accounts serves log-in, tokens and API keys itself, in front of an API that has
@@ -42,18 +41,25 @@ type Accounts struct {
 	// How long past its end a token can still be refreshed. Default: 24h.
 	RefreshWindow *caddy.Duration `json:"refresh_window,omitempty"`
 
-	// The role of who registers. Default: the app's default role.
+	// Role given to newly registered users. Default: the app's default role.
 	DefaultRole string `json:"default_role,omitempty"`
 
-	// The tier of who registers. Default: the app's default tier.
+	// Tier given to newly registered users. Default: the app's default tier.
 	DefaultTier string `json:"default_tier,omitempty"`
 
-	// How often one account may be tried, and one client address, or IPv6 /64, may
-	// try and may register: a limit such as `5/1m`, or `off`. Default: `5/1m`.
+	// How often a client address, or IPv6 /64, may fail to log in, and may register: a
+	// limit such as `5/1m`, or `off`. Addresses that have failed share four times as
+	// much at one account; an address that has not failed is never refused. Default:
+	// `5/1m`.
 	LoginLimit string `json:"login_limit,omitempty"`
 
 	// How many API keys an owner may have at once. Default: 20.
 	KeysPerOwner int `json:"keys_per_owner,omitempty"`
+
+	// How long an API key lasts that was made with a token of another issuer, at most: the
+	// gateway can't tell when that issuer takes a right back. Default: as long as the
+	// token.
+	ForeignKeyLifetime caddy.Duration `json:"foreign_key_lifetime,omitempty"`
 
 	// KeyHeader, Realm and Failures are those of gateway_auth, for the callers of these
 	// paths.
@@ -68,7 +74,7 @@ type Accounts struct {
 	service *accounts.Service
 	signer  *mint.Signer
 	scheme  *bearer.Scheme
-	limits  []ratelimit.Limit
+	login   accounts.Rate
 	window  time.Duration
 	prefix  string
 
@@ -86,6 +92,8 @@ const (
 	maxRefreshWindow     = 30 * 24 * time.Hour
 	defaultLoginLimit    = "5/1m"
 	defaultKeysPerOwner  = 20
+
+	maxForeignKeyLifetime = 3650 * 24 * time.Hour
 )
 
 // CaddyModule returns the Caddy module information.
@@ -151,9 +159,11 @@ func (a *Accounts) check(app *App) error {
 		a.LoginLimit = defaultLoginLimit
 	}
 	if a.LoginLimit != "off" {
-		var err error
-		if a.limits, err = parseLimits([]string{a.LoginLimit}); err != nil {
+		limits, err := parseLimits([]string{a.LoginLimit})
+		if err != nil {
 			fail("login_limit: %w, or `login_limit off`", err)
+		} else {
+			a.login = accounts.Rate(limits[0])
 		}
 	}
 	if a.KeysPerOwner == 0 {
@@ -161,6 +171,9 @@ func (a *Accounts) check(app *App) error {
 	}
 	if a.KeysPerOwner < 1 || a.KeysPerOwner > 10_000 {
 		fail("keys_per_owner %d: write a whole number from 1 to 10000", a.KeysPerOwner)
+	}
+	if lifetime := time.Duration(a.ForeignKeyLifetime); lifetime != 0 && lifetime < time.Second || lifetime > maxForeignKeyLifetime {
+		fail("foreign_key_lifetime %s: write a duration from 1s to 3650d", lifetime)
 	}
 	a.auth = Auth{KeyHeader: a.KeyHeader, Realm: a.Realm, Failures: a.Failures}
 	if err := a.auth.check(app); err != nil {
@@ -225,10 +238,11 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 		longest = bearer.DefaultMaxLifetime
 	}
 	cfg := a.app.accountsConfig(h)
-	cfg.Signer, cfg.Throttle = accountSigner{a.signer}, accountThrottle{zone.limiter, a.limits}
+	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{zone.limiter}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.TokenKept = longest + bearer.MaxLeeway
+	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier
 	a.service = accounts.New(cfg)
 	return nil

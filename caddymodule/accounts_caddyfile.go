@@ -40,6 +40,7 @@ func parseAccounts(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 //	    default_tier   <name>
 //	    login_limit    <limit>|off
 //	    keys_per_owner <count>
+//	    foreign_key_lifetime <duration>
 //	    key_header     <name>
 //	    realm          <text>
 //	    failures       <limit>|off
@@ -66,17 +67,18 @@ func (a *Accounts) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return block(d, map[string]func() error{
-		"issuer":         func() error { return word(d, &a.Issuer) },
-		"registration":   func() error { return oneOf(d, &a.Registration, registrationOpen, registrationClosed) },
-		"token_lifetime": func() error { return duration(d, &a.TokenLifetime) },
-		"refresh_window": func() error { a.RefreshWindow = new(caddy.Duration); return duration(d, a.RefreshWindow) },
-		"default_role":   func() error { return word(d, &a.DefaultRole) },
-		"default_tier":   func() error { return word(d, &a.DefaultTier) },
-		"login_limit":    limit(&a.LoginLimit),
-		"keys_per_owner": func() error { return number(d, &a.KeysPerOwner) },
-		"key_header":     func() error { return word(d, &a.KeyHeader) },
-		"realm":          func() error { return word(d, &a.Realm) },
-		"failures":       limit(&a.Failures),
+		"issuer":               func() error { return word(d, &a.Issuer) },
+		"registration":         func() error { return oneOf(d, &a.Registration, registrationOpen, registrationClosed) },
+		"token_lifetime":       func() error { return duration(d, &a.TokenLifetime) },
+		"refresh_window":       func() error { a.RefreshWindow = new(caddy.Duration); return duration(d, a.RefreshWindow) },
+		"default_role":         func() error { return word(d, &a.DefaultRole) },
+		"default_tier":         func() error { return word(d, &a.DefaultTier) },
+		"login_limit":          limit(&a.LoginLimit),
+		"keys_per_owner":       func() error { return number(d, &a.KeysPerOwner) },
+		"foreign_key_lifetime": func() error { return duration(d, &a.ForeignKeyLifetime) },
+		"key_header":           func() error { return word(d, &a.KeyHeader) },
+		"realm":                func() error { return word(d, &a.Realm) },
+		"failures":             limit(&a.Failures),
 	})
 }
 

@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -51,7 +49,7 @@ func showUser(u plugins.User) userJSON {
 	}
 }
 
-// callerJSON is who calls. What only an account has is null without one.
+// callerJSON is the caller. What only an account has is null without one.
 type callerJSON struct {
 	ID        string   `json:"id"`
 	Email     *string  `json:"email"`
@@ -83,13 +81,13 @@ func (c *accountCall) answer(status int, body any) error {
 
 func (c *accountCall) grant(g *accounts.Grant, refusal *accounts.Refusal, err error) error {
 	if refusal != nil || err != nil {
-		return c.end(refusal, err)
+		return c.writeError(refusal, err)
 	}
 	return c.answer(http.StatusOK, tokenJSON{g.Token.Reveal(), "bearer", int64(g.ExpiresIn / time.Second), g.Role})
 }
 
-// end answers for a refusal, or for what could not be decided.
-func (c *accountCall) end(refusal *accounts.Refusal, err error) error {
+// writeError answers for a refusal, or for what could not be decided.
+func (c *accountCall) writeError(refusal *accounts.Refusal, err error) error {
 	if err != nil {
 		return c.judge.undecided(c.w, c.r, c.x, err)
 	}
@@ -126,45 +124,19 @@ func (c *accountCall) origin() accounts.Origin {
 	return accounts.Origin{Address: addr.String(), Network: network}
 }
 
-// read reads the body, whole or not at all.
-func (c *accountCall) read() ([]byte, *accounts.Refusal, error) {
-	if c.r.ContentLength > accounts.MaxBody {
-		return nil, accounts.TooLarge(), nil
-	}
-	body, err := io.ReadAll(io.LimitReader(c.r.Body, accounts.MaxBody+1))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || len(body) > accounts.MaxBody {
-		return nil, accounts.TooLarge(), nil
-	}
-	return body, nil, err
+// read reads the body.
+func (c *accountCall) read(parse func(contentType string, body []byte) (*accounts.Body, *accounts.Refusal)) (*accounts.Body, *accounts.Refusal) {
+	return accounts.ReadBody(c.r.Body, c.r.ContentLength, c.r.Header.Get("Content-Type"), parse)
 }
 
-// body reads a body and takes it apart. ok is false where err is what becomes of
-// the request.
-func (c *accountCall) body(parse func(contentType string, body []byte) (*accounts.Body, *accounts.Refusal)) (b *accounts.Body, ok bool, err error) {
-	read, refusal, err := c.read()
-	if err != nil {
-		return nil, false, caddyhttp.Error(http.StatusBadRequest, err)
-	}
-	if refusal == nil {
-		b, refusal = parse(c.r.Header.Get("Content-Type"), read)
-	}
-	if refusal != nil {
-		return nil, false, c.end(refusal, nil)
-	}
-	return b, true, nil
+func (c *accountCall) json() (*accounts.Body, *accounts.Refusal) { return c.read(accounts.ParseJSON) }
+
+// optionalJSON is json for a request that may have no body.
+func (c *accountCall) optionalJSON() (*accounts.Body, *accounts.Refusal) {
+	return c.read(accounts.ParseOptionalJSON)
 }
 
-// optionalBody is body for a request that may have none.
-func (c *accountCall) optionalBody() (*accounts.Body, bool, error) {
-	return c.body(func(contentType string, body []byte) (*accounts.Body, *accounts.Refusal) {
-		if len(body) == 0 {
-			contentType, body = "", []byte("{}")
-		}
-		return accounts.ParseJSON(contentType, body)
-	})
-}
-
-// caller finds who calls, as gateway_auth does. p is nil where err is what becomes
+// caller authenticates the caller, as gateway_auth does. p is nil where err is what becomes
 // of the request.
 func (c *accountCall) caller() (p *plugins.Principal, err error) {
 	p, denial, failure := c.auth.identify(c.r, c.x)
@@ -174,18 +146,18 @@ func (c *accountCall) caller() (p *plugins.Principal, err error) {
 	case denial != nil:
 		return nil, c.auth.deny(c.w, c.r, c.x, denial)
 	}
-	c.known(p)
+	c.setCaller(p)
 	return p, nil
 }
 
-// known notes who calls, for the log and what is counted.
-func (c *accountCall) known(p *plugins.Principal) {
+// setCaller notes the caller, for the log and what is counted.
+func (c *accountCall) setCaller(p *plugins.Principal) {
 	c.x.principal = p
 	c.x.step(policyAuth, stepPassed, p)
-	setUserPlaceholders(c.r, p, c.app.tierOf(p).Name)
+	setUserPlaceholders(c.r, p, c.app.hierarchy.Primary(p.Roles), c.app.tierOf(p).Name)
 }
 
-// charged finds who calls and charges the request to their limits, as
+// charged authenticates the caller and charges the request to their limits, as
 // gateway_limit does, and then serves it.
 func (c *accountCall) charged(serve func(p *plugins.Principal) error) error {
 	p, err := c.caller()
@@ -203,13 +175,13 @@ func (c *accountCall) charge(serve func() error) error {
 }
 
 func (c *accountCall) register() error {
-	b, ok, err := c.body(accounts.ParseJSON)
-	if !ok {
-		return err
+	b, refusal := c.json()
+	if refusal != nil {
+		return c.writeError(refusal, nil)
 	}
 	u, refusal, err := c.service.Register(c.r.Context(), c.origin(), b)
 	if refusal != nil || err != nil {
-		return c.end(refusal, err)
+		return c.writeError(refusal, err)
 	}
 	return c.answer(http.StatusCreated, showUser(u))
 }
@@ -220,21 +192,21 @@ func (c *accountCall) logInJSON() error { return c.logIn(accounts.ParseJSON) }
 func (c *accountCall) logInForm() error { return c.logIn(accounts.ParseForm) }
 
 func (c *accountCall) logIn(parse func(string, []byte) (*accounts.Body, *accounts.Refusal)) error {
-	b, ok, err := c.body(parse)
-	if !ok {
-		return err
+	b, refusal := c.read(parse)
+	if refusal != nil {
+		return c.writeError(refusal, nil)
 	}
 	return c.grant(c.service.LogIn(c.r.Context(), c.origin(), b))
 }
 
-// presented judges the token that the caller came with, for renewal. found is
+// presented judges the token that the caller came with, for renewal. ok is
 // false where err is what becomes of the request.
-func (c *accountCall) presented(window time.Duration) (p accounts.Presented, found bool, err error) {
-	credential, any, denial := c.auth.headers.Find(c.r)
+func (c *accountCall) presented(window time.Duration) (p accounts.Presented, ok bool, err error) {
+	credential, found, denial := c.auth.headers.Find(c.r)
 	switch {
 	case denial != nil:
 		return p, false, c.auth.deny(c.w, c.r, c.x, denial)
-	case !any:
+	case !found:
 		return p, false, c.auth.deny(c.w, c.r, c.x, auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization"))
 	}
 	o, err := c.app.records.open(c.r.Context())
@@ -255,8 +227,8 @@ func (c *accountCall) presented(window time.Duration) (p accounts.Presented, fou
 }
 
 func (c *accountCall) refresh() error {
-	p, found, err := c.presented(c.window)
-	if !found {
+	p, ok, err := c.presented(c.window)
+	if !ok {
 		return err
 	}
 	grant, refusal, err := c.service.Refresh(c.r.Context(), c.origin(), p)
@@ -265,7 +237,7 @@ func (c *accountCall) refresh() error {
 		return c.auth.deny(c.w, c.r, c.x, refusal.Denial)
 	}
 	if grant != nil {
-		c.known(p.Principal)
+		c.setCaller(p.Principal)
 	}
 	return c.grant(grant, refusal, err)
 }
@@ -276,7 +248,7 @@ func (c *accountCall) logOut() error {
 		return err
 	}
 	p := accounts.Presented{Principal: caller}
-	if credential, any, _ := c.auth.headers.Find(c.r); any && caller.Scheme == plugins.SchemeBearer && caller.Issuer == c.Issuer {
+	if credential, found, _ := c.auth.headers.Find(c.r); found && caller.Scheme == plugins.SchemeBearer && caller.Issuer == c.Issuer {
 		// It is good: only its family is of interest.
 		if token, _, _ := c.scheme.Renewable(c.r.Context(), credential.Value, 0); token != nil {
 			p.Family = token.Family
@@ -284,7 +256,7 @@ func (c *accountCall) logOut() error {
 	}
 	refusal, err := c.service.LogOut(c.r.Context(), c.origin(), p)
 	if refusal != nil || err != nil {
-		return c.end(refusal, err)
+		return c.writeError(refusal, err)
 	}
 	return c.answer(http.StatusOK, map[string]string{"detail": "Logged out"})
 }
@@ -293,13 +265,10 @@ func (c *accountCall) me() error {
 	return c.charged(func(p *plugins.Principal) error {
 		owner, refusal, err := c.service.OwnerOf(c.r.Context(), p)
 		if refusal != nil || err != nil {
-			return c.end(refusal, err)
+			return c.writeError(refusal, err)
 		}
 		shown := callerJSON{
-			ID: p.Subject, Roles: orEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: orEmpty(p.Scopes), Scheme: p.Scheme,
-		}
-		if len(p.Roles) != 0 {
-			shown.Role = p.Roles[0]
+			ID: p.Subject, Role: c.app.hierarchy.Primary(p.Roles), Roles: orEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: orEmpty(p.Scopes), Scheme: p.Scheme,
 		}
 		if u := owner.User; u.ID != "" {
 			shown.Email, shown.FullName, shown.CreatedAt = &u.Address, &u.FullName, timeOrNull(u.CreatedAt)
@@ -310,9 +279,9 @@ func (c *accountCall) me() error {
 
 func (c *accountCall) changePassword() error {
 	return c.charged(func(p *plugins.Principal) error {
-		b, ok, err := c.body(accounts.ParseJSON)
-		if !ok {
-			return err
+		b, refusal := c.json()
+		if refusal != nil {
+			return c.writeError(refusal, nil)
 		}
 		return c.grant(c.service.ChangePassword(c.r.Context(), c.origin(), p, b))
 	})

@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,25 +16,14 @@ import (
 // accountStore is the store as package accounts knows it.
 type accountStore struct{ records *records }
 
-// inStore asks the store, and says what it answers in the words of accounts.
+// inStore opens the store and asks it.
 func inStore[T any](ctx context.Context, s accountStore, ask func(store.Store) (T, error)) (T, error) {
 	o, err := s.records.open(ctx)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	found, err := ask(o.store)
-	for _, pair := range [][2]error{
-		{store.ErrNotFound, accounts.ErrNotFound},
-		{store.ErrExists, accounts.ErrExists},
-		{store.ErrConflict, accounts.ErrConflict},
-		{store.ErrReplayed, accounts.ErrReplayed},
-	} {
-		if errors.Is(err, pair[0]) {
-			return found, fmt.Errorf("%w: %w", pair[1], err)
-		}
-	}
-	return found, err
+	return ask(o.store)
 }
 
 func (s accountStore) CreateUser(ctx context.Context, u plugins.User) error {
@@ -87,24 +74,19 @@ func (s accountSigner) Sign(t accounts.Token) (string, error) {
 }
 
 // accountThrottle counts attempts in a zone of their own.
-type accountThrottle struct {
-	limiter ratelimit.Limiter
-	limits  []ratelimit.Limit
-}
+type accountThrottle struct{ ratelimit.Limiter }
 
 // accountsZone counts attempts at accounts, apart from every limit of the config.
 const accountsZone = "\x00accounts"
 
 // Take implements accounts.Throttle.
-func (t accountThrottle) Take(ctx context.Context, kind, subject string) (time.Duration, error) {
-	if len(t.limits) == 0 {
-		return 0, nil
+func (t accountThrottle) Take(ctx context.Context, kind, subject string, rate accounts.Rate, cost int64) (accounts.Count, error) {
+	d, err := t.Limiter.Take(ctx, ratelimit.NewKey(accountsZone, kind, subject), []ratelimit.Limit{ratelimit.Limit(rate)}, cost, nil)
+	if err != nil {
+		return accounts.Count{}, err
 	}
-	d, err := t.limiter.Take(ctx, ratelimit.NewKey(accountsZone, kind, subject), t.limits, 1, nil)
-	if err != nil || d.Allowed {
-		return 0, err
-	}
-	return max(d.RetryAfter, time.Nanosecond), nil
+	row := d.Rows[0]
+	return accounts.Count{Allowed: d.Allowed, Left: row.Remaining, Wait: row.NextAfter}, nil
 }
 
 // hasher is the pooled hasher: what passwords may cost is a matter of the process.
@@ -124,7 +106,15 @@ func acquireHasher() (*accounts.Hasher, releaser, error) {
 func (a *App) accountsConfig(h *accounts.Hasher) accounts.Config {
 	return accounts.Config{
 		Store: accountStore{a.records}, Hasher: h, Rights: a.hierarchy,
-		Revoked: a.records.revoked.Add, Keys: a.records.purge, Audit: a.records.audit,
+		OpenKeys: func(ctx context.Context) (accounts.Keys, error) {
+			o, err := a.records.open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return a.keyService(o), nil
+		},
+		Check: a.checkRight, WithinLimits: a.withinLimits,
+		Revoked: a.records.revoked.Add, KeysChanged: a.records.purge, Audit: a.records.audit,
 		AllKept: a.revocationsKept(), DefaultRole: a.DefaultRole, DefaultTier: a.DefaultTier, DefaultKeyRole: a.DefaultRole,
 	}
 }
@@ -132,7 +122,7 @@ func (a *App) accountsConfig(h *accounts.Hasher) accounts.Config {
 // audit writes a line of the audit trail. A trail that can't be written is logged:
 // the change has been made and must not look as if it had not.
 func (r *records) audit(ctx context.Context, e accounts.Entry) {
-	// What was done is told even if who asked for it has gone.
+	// What was done is told even if the caller has gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	o, err := r.open(ctx)

@@ -2,6 +2,8 @@ package caddymodule_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
 )
@@ -280,6 +284,35 @@ func TestAccountsLoginLimit(t *testing.T) {
 	}
 }
 
+// Issue 11: wrong log-ins of one address kept the victim out from every other one.
+func TestAccountsLoginLimitLocksNobodyOut(t *testing.T) {
+	c := start(t, gatewayOptions(roomy), strings.Replace(accountsSite, "login_limit off", "login_limit 5/1m", 1), "$UPSTREAM", "127.0.0.1:9")
+	victim := join(t, c, "victim@example.com")
+	from := func(address, password string) int {
+		t.Helper()
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+		got, err := client.Post(c.URL+"/v1/auth/login-json", "application/json", strings.NewReader(`{"username":"`+victim.email+`","password":"`+password+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = got.Body.Close()
+		return got.StatusCode
+	}
+	wrong := map[int]int{}
+	for i := range 10 {
+		for range 3 {
+			wrong[from("127.0.0.66", "Wrong1234")]++
+		}
+		if got := from(fmt.Sprint("127.0.1.", i+1), goodPassword); got != 200 {
+			t.Errorf("log-in %d of the victim: got %d", i+1, got)
+		}
+	}
+	if wrong[401] < 5 || wrong[429] == 0 || wrong[401]+wrong[429] != 30 {
+		t.Errorf("the attacker got %v, want some 401 and then 429", wrong)
+	}
+}
+
 func TestAccountsClosedByDefault(t *testing.T) {
 	c := start(t, gatewayOptions(""), "gateway_errors\ngateway_accounts /v1\ngateway_auth\nrespond ok")
 	got := (&person{t: t, c: c}).ask("POST", "/v1/auth/register", `{"email":"user@example.com","password":"SecurePass123!","full_name":""}`)
@@ -424,6 +457,80 @@ func TestAccountsKeys(t *testing.T) {
 		t.Errorf("got %d keys in all, want 3", len(keys))
 	}
 	wantError(t, p.ask("PATCH", "/v1/api-keys/"+key.ID, `{"name":"x"}`), 409, "Conflict")
+}
+
+// What an operator gave a key, its owner can neither prolong nor rotate.
+func TestAccountsKeysThatGrantTooMuch(t *testing.T) {
+	c := start(t, gatewayOptions("tier free 1000/1m\ntier pro 2000/1m"), accountsSite, "$UPSTREAM", "127.0.0.1:9")
+	p := join(t, c, "user@example.com")
+	for _, tc := range []struct {
+		key  string
+		want int
+	}{
+		{`"role":"USER","tier":"free","limits":["100/1m"]`, 200},
+		{`"role":"ADMIN"`, 403},
+		{`"scopes":["admin"]`, 403},
+		{`"tier":"pro"`, 403},
+		{`"limits":["1000/1s"]`, 403},
+	} {
+		key := createKey(t, c, `"owner":"`+p.id+`","expires":"1h",`+tc.key)
+		if got := p.ask("PATCH", "/v1/api-keys/"+key.ID, `{"name":"renamed"}`); got.Status != 200 {
+			t.Errorf("%s: renaming: got %d %s", tc.key, got.Status, got.Body)
+		}
+		for _, request := range [][3]string{{"PATCH", "", `{"expires_in_days":90}`}, {"POST", "/rotate", `{"grace":"0s"}`}} {
+			got := p.ask(request[0], "/v1/api-keys/"+key.ID+request[1], request[2])
+			if refused := got.Status == 403; refused != (tc.want == 403) || !refused && got.Status >= 300 {
+				t.Errorf("%s: %s %s: got %d %s, want %d", tc.key, request[0], request[1], got.Status, got.Body, tc.want)
+			}
+		}
+	}
+	// What failed is in the trail too, whoever asked for it.
+	if got := admin(t, c, "POST", "/gateway/keys", `{"owner":"u9","tier":"gold"}`); got.Status != 422 {
+		t.Errorf("got %d %s", got.Status, got.Body)
+	}
+	for query, want := range map[string]string{
+		"action=key.create&actor=admin&target=u9": "unknown tier gold", "action=key.rotate&actor=" + p.id + "&limit=1": "key_grants_too_much",
+	} {
+		if got := admin(t, c, "GET", "/gateway/audit?"+query, ""); !strings.Contains(got.Body, want) {
+			t.Errorf("the trail of %s has %s, want %s", query, got.Body, want)
+		}
+	}
+}
+
+// A key that is made with a token of another issuer ends with it, unless the
+// configuration says otherwise.
+func TestAccountsForeignKeys(t *testing.T) {
+	const secret = "the secret of a partner, 32 bytes or more"
+	t.Setenv("PARTNER_SECRET", secret)
+	options := gatewayOptions(roomy + "\nissuer partner {\n secret {env.PARTNER_SECRET}\n iss https://partner.example.com\n}")
+	ends := time.Now().Add(time.Hour).Truncate(time.Second)
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims("sub", "p1", "iss", "https://partner.example.com", "exp", ends.Unix())).SignedString([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, site string
+		least      time.Duration
+	}{
+		{"as long as the token", accountsSite, 0},
+		{"30 days", strings.Replace(accountsSite, "keys_per_owner 3", "foreign_key_lifetime 30d", 1), 30*24*time.Hour - time.Minute},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := start(t, options, tc.site, "$UPSTREAM", "127.0.0.1:9")
+			p := &person{t: t, c: c, token: signed}
+			for _, body := range []string{`{"name":"k"}`, `{"name":"k","expires_in_days":90}`} {
+				var key madeKey
+				p.into(201, &key, "POST", "/v1/api-keys", body)
+				if key.ExpiresAt == nil {
+					t.Fatalf("%s: the key never ends", body)
+				}
+				end, err := time.Parse(time.RFC3339, *key.ExpiresAt)
+				if err != nil || tc.least == 0 && !end.Equal(ends) || tc.least != 0 && (end.Before(time.Now().Add(tc.least)) || end.After(time.Now().Add(tc.least+2*time.Minute))) {
+					t.Errorf("%s: the key ends at %s, %v; the token ends at %s", body, end, err, ends)
+				}
+			}
+		})
+	}
 }
 
 func TestAccountsUsage(t *testing.T) {

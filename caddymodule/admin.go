@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -96,7 +98,7 @@ type adminRequest struct {
 	*http.Request
 	app     *App
 	records *openRecords
-	keys    *keyService
+	keys    *keys.Service
 }
 
 // adminHandler answers with a value to show as JSON, or an error.
@@ -158,7 +160,7 @@ func (h adminHandler) answer(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return h(&adminRequest{r, app, records, &keyService{app, records, time.Now}})
+	return h(&adminRequest{r, app, records, app.keyService(records)})
 }
 
 // runningApp is the gateway app of the running configuration.
@@ -182,8 +184,8 @@ func adminError(err error) (int, any) {
 	if refused, ok := errors.AsType[*accountRefusal](err); ok {
 		return refused.status(), detail{refused.detail()}
 	}
-	if bad, ok := errors.AsType[*inputError](err); ok {
-		return http.StatusUnprocessableEntity, detail{[]map[string]any{{"loc": []string{"body", bad.field}, "msg": bad.text, "type": "value_error"}}}
+	if bad, ok := errors.AsType[*plugins.InputError](err); ok {
+		return http.StatusUnprocessableEntity, detail{[]map[string]any{{"loc": []string{"body", bad.Field}, "msg": bad.Text, "type": "value_error"}}}
 	}
 	var status int
 	switch {

@@ -24,11 +24,13 @@ func importKeys(r *adminRequest) (int, any, error) {
 		return 0, nil, &inputError{"(file)", err.Error()}
 	}
 	for i, key := range keys {
-		if key.Role != "" && !r.app.hierarchy.Knows(key.Role) {
-			return 0, nil, &inputError{"role", "unknown role " + clip(key.Role, 40) + " of key " + strconv.Itoa(i+1)}
-		}
-		if key.Tier != "" && r.app.tiers[key.Tier] == nil {
-			return 0, nil, &inputError{"tier", "unknown tier " + clip(key.Tier, 40) + " of key " + strconv.Itoa(i+1)}
+		for field, value := range map[string]string{"role": key.Role, "tier": key.Tier} {
+			if value == "" {
+				continue
+			}
+			if wrong := r.app.checkRight(field, value); wrong != "" {
+				return 0, nil, &inputError{field, "key " + strconv.Itoa(i+1) + ": " + wrong}
+			}
 		}
 	}
 	err = r.records.store.CreateKeys(r.Context(), keys)

@@ -1,35 +1,22 @@
 package caddymodule
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
 func listKeys(r *adminRequest) (int, any, error) {
 	query := r.URL.Query()
 	filter := store.KeyFilter{Owner: query.Get("owner"), After: query.Get("after")}
-	if limit := query.Get("limit"); limit != "" {
-		n, err := strconv.Atoi(limit)
-		if err != nil || n < 1 {
-			return 0, nil, &inputError{"limit", "write a whole number of 1 or more"}
-		}
-		filter.Limit = n
-	}
-	keys, err := r.records.store.Keys(r.Context(), filter)
-	if err != nil {
+	var err error
+	if filter.Limit, err = pageLimit(query.Get("limit")); err != nil {
 		return 0, nil, err
 	}
-	list := make([]keyJSON, 0, len(keys))
-	for _, key := range keys {
-		list = append(list, showKey(key))
-	}
-	return http.StatusOK, list, nil
+	found, err := r.records.store.Keys(r.Context(), filter)
+	return http.StatusOK, showKeys(found), err
 }
 
 func createKey(r *adminRequest) (int, any, error) {
@@ -37,18 +24,17 @@ func createKey(r *adminRequest) (int, any, error) {
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}
-	key, secret, err := r.keys.create(r.Context(), in)
-	if err != nil {
-		return 0, nil, err
+	key, secret, err := r.keys.Create(r.Context(), plugins.KeyInput(in), nil)
+	target := key.ID
+	if err != nil && in.Owner != nil {
+		target = clip(*in.Owner, 256)
 	}
-	r.audit("key.create", key.ID, nil)
-	shown := showKey(key)
-	shown.APIKey = secret.Reveal()
-	return http.StatusCreated, shown, nil
+	r.audit("key.create", target, err)
+	return http.StatusCreated, showMade(key, secret), err
 }
 
 func getKey(r *adminRequest) (int, any, error) {
-	key, err := r.records.store.Key(r.Context(), r.PathValue("id"))
+	key, err := r.keys.Key(r.Context(), r.PathValue("id"))
 	return http.StatusOK, showKey(key), err
 }
 
@@ -58,41 +44,32 @@ func patchKey(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	id := r.PathValue("id")
-	key, err := r.keys.update(r.Context(), id, in)
+	key, err := r.keys.Update(r.Context(), id, plugins.KeyInput(in), nil)
 	r.audit("key.update", id, err)
 	return http.StatusOK, showKey(key), err
 }
 
 func deleteKey(r *adminRequest) (int, any, error) {
 	id := r.PathValue("id")
-	key, err := r.keys.revoke(r.Context(), id)
+	key, err := r.keys.Revoke(r.Context(), id)
 	r.audit("key.revoke", id, err)
 	return http.StatusOK, showKey(key), err
 }
 
 // defaultGrace is how long a rotated key goes on working unless asked otherwise.
-const defaultGrace = "24h"
+const defaultGrace = keys.DefaultGrace
 
 func rotateKey(r *adminRequest) (int, any, error) {
-	in := struct {
-		Grace string `json:"grace"`
-	}{defaultGrace}
+	var in struct {
+		Grace *string `json:"grace"`
+	}
 	if r.ContentLength != 0 {
 		if err := r.decode(&in); err != nil {
 			return 0, nil, err
 		}
 	}
-	grace, err := caddy.ParseDuration(in.Grace)
-	if err != nil || grace < 0 || grace > 365*24*time.Hour {
-		return 0, nil, &inputError{"grace", fmt.Sprintf("%q is not a duration of up to 365d: write one like 24h, or 0s", clip(in.Grace, 40))}
-	}
 	id := r.PathValue("id")
-	key, secret, err := r.keys.rotate(r.Context(), id, grace)
+	key, secret, err := r.keys.Rotate(r.Context(), id, in.Grace, nil)
 	r.audit("key.rotate", id, err)
-	if err != nil {
-		return 0, nil, err
-	}
-	shown := showKey(key)
-	shown.APIKey = secret.Reveal()
-	return http.StatusCreated, shown, nil
+	return http.StatusCreated, showMade(key, secret), err
 }

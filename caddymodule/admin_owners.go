@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -57,7 +58,7 @@ func setOwner(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	owner := r.PathValue("owner")
-	if err := checkText("owner", owner, 1, 256); err != nil {
+	if err := plugins.CheckText("owner", owner, 1, 256); err != nil {
 		return 0, nil, err
 	}
 	if _, err := r.app.ownerPolicy(Owner{owner, in.Tier, in.Limits, in.Concurrency}); err != nil {

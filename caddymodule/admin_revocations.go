@@ -75,7 +75,7 @@ func (in revocationInput) revocation(app *App, now time.Time) (plugins.Revocatio
 		return rev, &inputError{"jti", "give jti, subject, kid, or issued_before"}
 	}
 	for field, text := range map[string]string{"jti": in.JTI, "subject": in.Subject, "kid": in.KID, "note": in.Note} {
-		if err := checkText(field, text, 0, 512); err != nil {
+		if err := plugins.CheckText(field, text, 0, 512); err != nil {
 			return rev, err
 		}
 	}

@@ -1,13 +1,8 @@
 package caddymodule
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
@@ -16,7 +11,7 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// accountRefusal carries a refusal of package accounts to who asks the admin API.
+// accountRefusal adapts an accounts.Refusal to error, for answers of the admin API.
 type accountRefusal struct{ *accounts.Refusal }
 
 func (e *accountRefusal) Error() string { return string(e.Denial.Reason) }
@@ -53,32 +48,11 @@ func (r *adminRequest) origin() accounts.Origin {
 
 // accountBody reads the body of a request about an account, which may have none.
 func (r *adminRequest) accountBody() (*accounts.Body, error) {
-	text, err := io.ReadAll(r.Body)
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, &accountRefusal{accounts.TooLarge()}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(bytes.TrimSpace(text)) == 0 {
-		text = []byte("{}")
-	}
-	b, refusal := accounts.ParseJSON("", text)
+	b, refusal := accounts.ReadBody(r.Body, r.ContentLength, "", accounts.ParseOptionalJSON)
 	if refusal != nil {
 		return nil, &accountRefusal{refusal}
 	}
 	return b, nil
-}
-
-// checkRight says what is wrong with a role or a tier.
-func (r *adminRequest) checkRight(field, value string) string {
-	switch {
-	case field == "role" && !r.app.hierarchy.Knows(value):
-		return fmt.Sprintf("unknown role %s: use one of %s", clip(value, 40), strings.Join(r.app.hierarchy.Names(), ", "))
-	case field == "tier" && r.app.tiers[value] == nil:
-		return fmt.Sprintf("unknown tier %s: use one of %s", clip(value, 40), strings.Join(r.app.tierNames(), ", "))
-	}
-	return ""
 }
 
 // user finds the account of the path, by its id or its address.
@@ -94,7 +68,7 @@ func listUsers(r *adminRequest) (int, any, error) {
 	query := r.URL.Query()
 	filter := store.UserFilter{After: query.Get("after")}
 	var err error
-	if filter.Limit, err = limitOf(query.Get("limit")); err != nil {
+	if filter.Limit, err = pageLimit(query.Get("limit")); err != nil {
 		return 0, nil, err
 	}
 	users, err := r.records.store.Users(r.Context(), filter)
@@ -108,8 +82,8 @@ func listUsers(r *adminRequest) (int, any, error) {
 	return http.StatusOK, list, nil
 }
 
-// limitOf reads how many are wanted; none is all.
-func limitOf(text string) (int, error) {
+// pageLimit reads how many records are wanted; none is all.
+func pageLimit(text string) (int, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -130,7 +104,7 @@ func createUser(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	defer release()
-	u, made, refusal, err := service.Create(r.Context(), r.origin(), b, r.checkRight)
+	u, made, refusal, err := service.Create(r.Context(), r.origin(), b)
 	return shownUser(http.StatusCreated, u, made, refusal, err)
 }
 
@@ -173,7 +147,7 @@ func patchUser(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	return onUser(r, func(s *accounts.Service, id string) (u plugins.User, _ plugins.Secret, refusal *accounts.Refusal, err error) {
-		u, refusal, err = s.Update(r.Context(), r.origin(), id, b, r.checkRight)
+		u, refusal, err = s.Update(r.Context(), r.origin(), id, b)
 		return u, plugins.Secret{}, refusal, err
 	})
 }
@@ -221,7 +195,7 @@ const defaultAuditLimit = 100
 func listAudit(r *adminRequest) (int, any, error) {
 	query := r.URL.Query()
 	filter := store.AuditFilter{Actor: query.Get("actor"), Action: query.Get("action"), Target: query.Get("target"), Limit: defaultAuditLimit}
-	limit, err := limitOf(query.Get("limit"))
+	limit, err := pageLimit(query.Get("limit"))
 	if err != nil {
 		return 0, nil, err
 	}

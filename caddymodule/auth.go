@@ -261,9 +261,9 @@ func (a *Auth) identify(r *http.Request, x *exchange) (*plugins.Principal, *plug
 func (a *Auth) admit(r *http.Request, x *exchange, p *plugins.Principal) error {
 	x.principal = p
 	x.step(policyAuth, stepPassed, p)
-	tier := a.app.tierOf(p).Name
-	auth.SetIdentity(r.Header, p, tier)
-	setUserPlaceholders(r, p, tier)
+	role, tier := a.app.hierarchy.Primary(p.Roles), a.app.tierOf(p).Name
+	auth.SetIdentity(r.Header, p, role, tier)
+	setUserPlaceholders(r, p, role, tier)
 	if a.minter == nil {
 		return nil
 	}

@@ -92,6 +92,7 @@ func TestAuthPassesAndTellsTheUpstream(t *testing.T) {
 		}},
 		{"key as bearer", []string{"Authorization", "bearer " + key.APIKey}, map[string]string{"X-User-Id": "u2", "X-Auth-Scheme": "api_key"}},
 		{"numeric subject", []string{"Authorization", bearer(t, "sub", uint64(9007199254740993))}, map[string]string{"X-User-Id": "9007199254740993"}},
+		{"a role of another system first", []string{"Authorization", bearer(t, "role", []string{"offline_access", "DEVELOPER"})}, map[string]string{"X-User-Role": "DEVELOPER", "X-User-Roles": "offline_access,DEVELOPER"}},
 		{"no role claim", []string{"Authorization", bearer(t, "role", nil)}, map[string]string{"X-User-Role": "USER"}},
 		{"unknown tier", []string{"Authorization", bearer(t, "tier", "gold")}, map[string]string{"X-User-Tier": "free"}},
 	} {

@@ -206,11 +206,11 @@ func (d *describedUser) principal(app *App) (*plugins.Principal, error) {
 	}
 	for _, role := range p.Roles {
 		if !app.hierarchy.Knows(role) {
-			return nil, &inputError{"as", fmt.Sprintf("unknown role %s: use one of %s", clip(role, 40), strings.Join(app.hierarchy.Names(), ", "))}
+			return nil, &inputError{"as", app.checkRight("role", role)}
 		}
 	}
 	if p.Tier != "" && app.tiers[p.Tier] == nil {
-		return nil, &inputError{"as", fmt.Sprintf("unknown tier %s: use one of %s", clip(p.Tier, 40), strings.Join(app.tierNames(), ", "))}
+		return nil, &inputError{"as", app.checkRight("tier", p.Tier)}
 	}
 	switch p.Scheme {
 	case "":
@@ -227,7 +227,7 @@ func (d *describedUser) principal(app *App) (*plugins.Principal, error) {
 		p.Credential = "described " + p.Subject
 	}
 	for _, text := range []string{p.Owner, p.Subject, p.Issuer, p.KeyID, strings.Join(p.Scopes, " ")} {
-		if err := checkText("as", text, 0, 4096); err != nil {
+		if err := plugins.CheckText("as", text, 0, 4096); err != nil {
 			return nil, err
 		}
 	}

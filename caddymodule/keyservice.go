@@ -6,23 +6,22 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
-	"github.com/ainative/portcullis/plugins/store"
+	"github.com/ainative/portcullis/plugins/auth/keys"
+	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// inputError is a mistake of who asks the admin API: 422, with the field.
-type inputError struct {
-	field string
-	text  string
-}
+// inputError is invalid input to the admin API; it becomes a 422 that names the field.
+type inputError plugins.InputError
 
-func (e *inputError) Error() string { return e.field + ": " + e.text }
+func (e *inputError) Error() string { return e.Unwrap().Error() }
+
+// Unwrap makes it one with the input errors of the policies.
+func (e *inputError) Unwrap() error { return (*plugins.InputError)(e) }
 
 // keyInput is what a key is made or changed with. Nil fields are not given.
 type keyInput struct {
@@ -95,223 +94,84 @@ func timeOrNull(t time.Time) *string {
 	return orNull(t.UTC().Format(time.RFC3339))
 }
 
-// keyService makes and changes API keys for the admin API.
-type keyService struct {
-	app     *App
-	records *openRecords
-	now     func() time.Time
+// showKeys shows keys, none as an empty list.
+func showKeys(found []plugins.APIKey) []keyJSON {
+	list := make([]keyJSON, 0, len(found))
+	for _, key := range found {
+		list = append(list, showKey(key))
+	}
+	return list
 }
 
-// create makes a key and returns it with its record, which never shows it again.
-func (s *keyService) create(ctx context.Context, in keyInput) (plugins.APIKey, plugins.Secret, error) {
-	if in.Owner == nil {
-		return plugins.APIKey{}, plugins.Secret{}, &inputError{"owner", "field required"}
-	}
-	if err := checkText("owner", *in.Owner, 1, 256); err != nil {
-		return plugins.APIKey{}, plugins.Secret{}, err
-	}
-	return s.add(*in.Owner, in, func(key plugins.APIKey) error { return s.records.store.CreateKey(ctx, key) })
+// showMade shows a key that was just made, with the key itself.
+func showMade(k plugins.APIKey, secret plugins.Secret) keyJSON {
+	shown := showKey(k)
+	shown.APIKey = secret.Reveal()
+	return shown
 }
 
-// add makes a key of an owner and lets keep write its record.
-func (s *keyService) add(owner string, in keyInput, keep func(plugins.APIKey) error) (plugins.APIKey, plugins.Secret, error) {
-	key := plugins.APIKey{Owner: owner, CreatedAt: s.now().UTC().Truncate(time.Second)}
-	if err := s.apply(in, &key); err != nil {
-		return key, plugins.Secret{}, err
-	}
-	secret, err := s.generate(&key, !in.Test)
-	if err != nil {
-		return key, secret, err
-	}
-	if err := keep(key); err != nil {
-		return key, plugins.Secret{}, err
-	}
-	s.app.records.invalidate(key.ID)
-	s.app.keyEvent(eventKeyCreated, key, nil)
-	return key, secret, nil
-}
-
-// generate gives a record a new id, key and hash.
-func (s *keyService) generate(key *plugins.APIKey, live bool) (plugins.Secret, error) {
-	made, err := s.app.keys.open(context.Background())
-	if err != nil {
-		return plugins.Secret{}, err
-	}
-	secret, err := apikey.Generate(live, nil)
-	if err != nil {
-		return plugins.Secret{}, err
-	}
-	if key.ID, err = apikey.NewID(); err != nil {
-		return plugins.Secret{}, err
-	}
-	hash := made.peppers.Sum(secret.Reveal())
-	key.Hash = hash[:]
-	key.PepperVersion = made.peppers.Version()
-	key.Prefix = apikey.DisplayPrefix(secret.Reveal())
-	return secret, nil
-}
-
-// apply checks what is given and writes it into the record.
-func (s *keyService) apply(in keyInput, key *plugins.APIKey) error {
-	if in.Name != nil {
-		if err := checkText("name", *in.Name, 0, 256); err != nil {
-			return err
-		}
-		key.Name = *in.Name
-	}
-	if in.Role != nil {
-		if *in.Role != "" && !s.app.hierarchy.Knows(*in.Role) {
-			return &inputError{"role", fmt.Sprintf("unknown role %s: use one of %s", *in.Role, strings.Join(s.app.hierarchy.Names(), ", "))}
-		}
-		key.Role = *in.Role
-	}
-	if in.Tier != nil {
-		if *in.Tier != "" && s.app.tiers[*in.Tier] == nil {
-			return &inputError{"tier", fmt.Sprintf("unknown tier %s: use one of %s", *in.Tier, strings.Join(s.app.tierNames(), ", "))}
-		}
-		key.Tier = *in.Tier
-	}
-	if in.Scopes != nil {
-		if err := checkScopes(*in.Scopes); err != nil {
-			return err
-		}
-		key.Scopes = *in.Scopes
-	}
-	if in.IPAllow != nil {
-		if _, err := apikey.ParseIPAllow(*in.IPAllow); err != nil {
-			return &inputError{"ip_allow", err.Error()}
-		}
-		key.IPAllow = *in.IPAllow
-	}
-	if in.Limits != nil {
-		if len(*in.Limits) != 0 {
-			if _, err := parsePolicy("key", *in.Limits, 0); err != nil {
-				return &inputError{"limits", err.Error()}
+// keyService makes and changes the keys of an open store.
+func (a *App) keyService(o *openRecords) *keys.Service {
+	return keys.New(keys.Config{
+		Store: o.store,
+		Peppers: func(ctx context.Context) (*apikey.Peppers, error) {
+			made, err := a.keys.open(ctx)
+			if err != nil {
+				return nil, err
 			}
-		}
-		key.Limits = *in.Limits
-	}
-	return s.applyExpiry(in, key)
-}
-
-func (s *keyService) applyExpiry(in keyInput, key *plugins.APIKey) error {
-	given := 0
-	now := s.now().UTC().Truncate(time.Second)
-	if in.Expires != nil {
-		given++
-		switch text := *in.Expires; text {
-		case "never", "":
-			key.ExpiresAt = time.Time{}
-		default:
-			lifetime, err := caddy.ParseDuration(text)
-			if err != nil || lifetime <= 0 {
-				return &inputError{"expires", fmt.Sprintf("%q is not a duration: write one like 90d or 12h, or never", clip(text, 40))}
-			}
-			key.ExpiresAt = now.Add(lifetime)
-		}
-	}
-	if in.ExpiresInDays != nil {
-		given++
-		if days := *in.ExpiresInDays; days < 1 || days > 36500 {
-			return &inputError{"expires_in_days", "write a whole number from 1 to 36500"}
-		}
-		key.ExpiresAt = now.AddDate(0, 0, *in.ExpiresInDays)
-	}
-	if in.ExpiresAt != nil {
-		given++
-		key.ExpiresAt = in.ExpiresAt.UTC().Truncate(time.Second)
-		if !key.ExpiresAt.After(now) {
-			return &inputError{"expires_at", "is not in the future"}
-		}
-	}
-	if given > 1 {
-		return &inputError{"expires_at", "give one of expires, expires_at and expires_in_days"}
-	}
-	return nil
-}
-
-// update changes a key; the owner can't be changed.
-func (s *keyService) update(ctx context.Context, id string, in keyInput) (plugins.APIKey, error) {
-	if in.Owner != nil {
-		return plugins.APIKey{}, &inputError{"owner", "can't be changed: revoke the key and make one for the other owner"}
-	}
-	key, err := s.records.store.UpdateKey(ctx, id, func(k *plugins.APIKey) error {
-		if !k.RevokedAt.IsZero() {
-			return fmt.Errorf("%w: the key is revoked", store.ErrConflict)
-		}
-		return s.apply(in, k)
+			return made.peppers, nil
+		},
+		Check:         a.checkRight,
+		CheckLimits:   func(limits []string) error { _, err := parsePolicy("key", limits, 0); return err },
+		ParseDuration: caddy.ParseDuration,
+		Invalidate:    a.records.invalidate,
+		Notify:        a.keyChanged,
 	})
-	s.app.records.invalidate(id)
-	return key, err
 }
 
-// revoke ends a key at once. A key that is revoked already stays as it is.
-func (s *keyService) revoke(ctx context.Context, id string) (plugins.APIKey, error) {
-	ended := false
-	key, err := s.records.store.UpdateKey(ctx, id, func(k *plugins.APIKey) error {
-		if ended = k.RevokedAt.IsZero(); ended {
-			k.RevokedAt = s.now().UTC().Truncate(time.Second)
-		}
-		return nil
-	})
-	s.app.records.invalidate(id)
-	if err == nil && ended {
-		s.app.keyEvent(eventKeyRevoked, key, nil)
+// keyChanged tells of a key that was made or changed.
+func (a *App) keyChanged(e keys.Event) {
+	switch e.Kind {
+	case keys.Created:
+		a.keyEvent(eventKeyCreated, e.Key, nil)
+	case keys.Revoked:
+		a.keyEvent(eventKeyRevoked, e.Key, nil)
+	case keys.Rotated:
+		a.keyEvent(eventKeyRotated, e.Key, map[string]any{"replaces": e.Replaces, "grace_seconds": int64(e.Grace / time.Second)})
 	}
-	return key, err
 }
 
-// rotate makes a key that takes the place of another. Both work until the grace
-// ends, the old one never past its own expiry.
-func (s *keyService) rotate(ctx context.Context, id string, grace time.Duration) (plugins.APIKey, plugins.Secret, error) {
-	old, err := s.records.store.Key(ctx, id)
-	if err != nil {
-		return old, plugins.Secret{}, err
+// checkRight says what is wrong with a role or a tier that somebody is to have.
+func (a *App) checkRight(field, value string) string {
+	known, names := a.hierarchy.Knows(value), a.hierarchy.Names
+	if field == "tier" {
+		known, names = a.tiers[value] != nil, a.tierNames
 	}
-	now := s.now().UTC().Truncate(time.Second)
-	next := old
-	next.CreatedAt, next.LastUsedAt, next.ReplacedBy = now, time.Time{}, ""
-	if !old.ExpiresAt.IsZero() {
-		// The new key lives as long as the old one was meant to.
-		next.ExpiresAt = now.Add(old.ExpiresAt.Sub(old.CreatedAt))
+	if known {
+		return ""
 	}
-	secret, err := s.generate(&next, !strings.HasPrefix(old.Prefix, apikey.PrefixTest))
-	if err != nil {
-		return next, secret, err
-	}
-	err = s.records.store.RotateKey(ctx, id, next, now.Add(grace))
-	s.app.records.invalidate(id, next.ID)
-	if err != nil {
-		return next, plugins.Secret{}, err
-	}
-	s.app.keyEvent(eventKeyRotated, next, map[string]any{"replaces": id, "grace_seconds": int64(grace / time.Second)})
-	return next, secret, nil
+	return fmt.Sprintf("unknown %s %s: use one of %s", field, clip(value, 40), strings.Join(names(), ", "))
 }
 
-// checkText refuses what can't stand in a header, a log line or a terminal.
-func checkText(field, text string, least, most int) error {
-	switch {
-	case len(text) < least:
-		return &inputError{field, "must not be empty"}
-	case len(text) > most:
-		return &inputError{field, fmt.Sprintf("is longer than %d bytes", most)}
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
-		return &inputError{field, "has control characters or is not UTF-8"}
-	case strings.TrimSpace(text) != text:
-		return &inputError{field, "starts or ends with a space"}
+// withinLimits reports whether a key of an owner in this tier lets them do no more than
+// they may without it, by rate and at once.
+func (a *App) withinLimits(owner, tier string, key plugins.APIKey) bool {
+	has := a.tierOf(&plugins.Principal{Owner: owner, Tier: tier})
+	grants := a.tierOf(&plugins.Principal{Owner: owner, Tier: key.Tier})
+	own := a.ownerOf(owner)
+	if (own == nil || own.concurrency == 0) && has.Concurrency != 0 && (grants.Concurrency == 0 || grants.Concurrency > has.Concurrency) {
+		return false
 	}
-	return nil
-}
-
-// checkScopes holds scopes to RFC 6749 section 3.3.
-func checkScopes(scopes []string) error {
-	for _, scope := range scopes {
-		bad := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' || r == ',' }
-		if scope == "" || len(scope) > 128 || strings.ContainsFunc(scope, bad) {
-			return &inputError{"scopes", fmt.Sprintf("%q is no scope: use printable characters without spaces, commas and quotes", clip(scope, 40))}
+	hasLimits, grantsLimits := has.Limits, grants.Limits
+	if own != nil && own.source != nil {
+		hasLimits, grantsLimits = own.source.policy.Limits, own.source.policy.Limits
+	}
+	if len(key.Limits) != 0 {
+		if source := a.override(key.Limits); source != nil {
+			grantsLimits = source.policy.Limits
 		}
 	}
-	return nil
+	return ratelimit.Within(grantsLimits, hasLimits)
 }
 
 // errNotRunning is the answer where the gateway app is not configured.

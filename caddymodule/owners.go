@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -51,7 +50,7 @@ func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
 	}
 	if o.Tier != "" {
 		if p.tier = a.tiers[o.Tier]; p.tier == nil {
-			return nil, &inputError{"tier", fmt.Sprintf("unknown tier %s: use one of %s", o.Tier, strings.Join(a.tierNames(), ", "))}
+			return nil, &inputError{"tier", a.checkRight("tier", o.Tier)}
 		}
 	}
 	if len(o.Limits) != 0 {

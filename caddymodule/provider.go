@@ -62,7 +62,7 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 	if err := p.admit(r, x, principal); err != nil {
 		return caddyauth.User{}, false, err
 	}
-	return caddyauth.User{ID: principal.Subject, Metadata: userMetadata(principal, p.app.tierOf(principal).Name)}, true, nil
+	return caddyauth.User{ID: principal.Subject, Metadata: userMetadata(principal, p.app.hierarchy.Primary(principal.Roles), p.app.tierOf(principal).Name)}, true, nil
 }
 
 // provided returns the gateway's own error where Caddy's authentication handler
@@ -83,10 +83,10 @@ func (x *exchange) provided(err error) error {
 }
 
 // userMetadata is what {http.auth.user.*} answers.
-func userMetadata(p *plugins.Principal, tier string) map[string]string {
+func userMetadata(p *plugins.Principal, role, tier string) map[string]string {
 	meta := map[string]string{}
 	for _, name := range []string{"owner", "role", "roles", "tier", "scheme", "key_id", "scopes", "issuer"} {
-		value, _ := userValue(p, tier, name)
+		value, _ := userValue(p, role, tier, name)
 		meta[name] = value
 	}
 	return meta

@@ -109,7 +109,7 @@ func (a *App) principalsOf(ctx context.Context, owner string) ([]*plugins.Princi
 	var principals []*plugins.Principal
 	now := time.Now()
 	for _, k := range keys {
-		if k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(now)) {
+		if k.Works(now) {
 			principals = append(principals, &plugins.Principal{Owner: owner, Tier: k.Tier, Limits: k.Limits, KeyID: k.ID, Credential: k.ID})
 		}
 	}

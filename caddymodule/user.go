@@ -13,7 +13,7 @@ import (
 // own authentication does, so that `log`, `header_up`, CEL and other modules
 // just work. One provider answers for all of them when asked: setting each
 // ahead costs every request a locked map write apiece.
-func setUserPlaceholders(r *http.Request, p *plugins.Principal, tier string) {
+func setUserPlaceholders(r *http.Request, p *plugins.Principal, role, tier string) {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return
@@ -23,23 +23,20 @@ func setUserPlaceholders(r *http.Request, p *plugins.Principal, tier string) {
 		if !ok {
 			return nil, false
 		}
-		value, known := userValue(p, tier, name)
+		value, known := userValue(p, role, tier, name)
 		return value, known
 	})
 }
 
 // userValue is the value of {http.auth.user.<name>}.
-func userValue(p *plugins.Principal, tier, name string) (value string, known bool) {
+func userValue(p *plugins.Principal, role, tier, name string) (value string, known bool) {
 	switch name {
 	case "id":
 		return p.Subject, true
 	case "owner":
 		return p.Owner, true
 	case "role":
-		if len(p.Roles) == 0 {
-			return "", true
-		}
-		return p.Roles[0], true
+		return role, true
 	case "roles":
 		return strings.Join(p.Roles, ","), true
 	case "tier":

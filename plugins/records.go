@@ -1,6 +1,44 @@
 package plugins
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The errors with which a store answers, beside failures of its own. Policies know
+// them from here, since they don't import the store.
+var (
+	// ErrNotFound: there is no such record.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: a record with this id, hash or address is there already.
+	ErrExists = errors.New("already exists")
+	// ErrConflict: the record is not in a state that allows the change, such as
+	// rotating a revoked key.
+	ErrConflict = errors.New("conflict")
+	// ErrAccountChanged is the ErrConflict of an account that is disabled or has changed
+	// since it was read.
+	ErrAccountChanged = fmt.Errorf("%w: the account has changed meanwhile", ErrConflict)
+	// ErrInvalid: the record can't be kept as it is, or the change touches what
+	// can't be changed; the text says what is wrong with it.
+	ErrInvalid = errors.New("invalid")
+	// ErrTooMany: the owner has as many keys as may be.
+	ErrTooMany = errors.New("too many")
+	// ErrReplayed: the token that was to be renewed is not the current one of its
+	// family. Somebody else has renewed it; which of the two is the thief can't be
+	// told, so that the family has been ended.
+	ErrReplayed = errors.New("replayed")
+)
+
+// KeyFilter chooses API keys.
+type KeyFilter struct {
+	// Owner, where not empty, must match exactly.
+	Owner string
+	// After is the id to start behind, for paging; ids grow with time.
+	After string
+	// Limit is the most to return; 0 means all.
+	Limit int
+}
 
 // APIKey is the record of an API key. The key itself is not in it: it is shown
 // once, when it is made, and only its hash is kept.
@@ -37,6 +75,11 @@ type APIKey struct {
 	RevokedAt time.Time
 	// ReplacedBy is the id of the key that a rotation made from this one.
 	ReplacedBy string
+}
+
+// Works reports whether the key is good at this time.
+func (k APIKey) Works(at time.Time) bool {
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(at))
 }
 
 // A RevocationKind says what a Revocation's Value names.

@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -23,10 +22,10 @@ import (
 
 // The errors that a Store answers with.
 var (
-	ErrNotFound = errors.New("not found")
-	ErrExists   = errors.New("already exists")
-	ErrConflict = errors.New("conflict")
-	ErrReplayed = errors.New("replayed")
+	ErrNotFound = plugins.ErrNotFound
+	ErrExists   = plugins.ErrExists
+	ErrConflict = plugins.ErrConflict
+	ErrReplayed = plugins.ErrReplayed
 )
 
 // Store keeps accounts and the families of their tokens. What each method
@@ -58,24 +57,12 @@ type Signer interface {
 	Sign(t Token) (string, error)
 }
 
-// Throttle slows attempts down.
-type Throttle interface {
-	// Take counts an attempt by or against a subject of this kind. It returns how long
-	// to wait, 0 where the attempt may go on.
-	Take(ctx context.Context, kind, subject string) (time.Duration, error)
-}
-
-// The kinds of subject of a Throttle.
-const (
-	ThrottleAddress      = "address"
-	ThrottleAccount      = "account"
-	ThrottleRegistration = "registration"
-)
-
 // Rights says which roles include which.
 type Rights interface {
 	// Grants reports whether one of the roles held is wanted or includes it.
 	Grants(held []string, wanted string) bool
+	// Primary is the one of the roles held by which a caller is known.
+	Primary(held []string) string
 }
 
 // Entry is a line of the audit trail. It holds no secret.
@@ -98,10 +85,17 @@ type Config struct {
 	Hasher   *Hasher
 	Throttle Throttle
 	Rights   Rights
-	// Revoked is told of each revocation as soon as it is kept, Keys of each change
-	// to keys, so that both hold at once.
-	Revoked func(plugins.Revocation)
-	Keys    func()
+	// OpenKeys gives what makes and changes keys.
+	OpenKeys func(ctx context.Context) (Keys, error)
+	// Check says what is wrong with a `role` or a `tier`; empty for nothing.
+	Check func(field, value string) string
+	// WithinLimits reports whether a key of an owner in this tier lets them do no more
+	// than they may without it.
+	WithinLimits func(owner, tier string, key plugins.APIKey) bool
+	// Revoked is told of each revocation as soon as it is kept, KeysChanged of each
+	// change to keys, so that both hold at once.
+	Revoked     func(plugins.Revocation)
+	KeysChanged func()
 	// Audit writes the trail.
 	Audit func(ctx context.Context, e Entry)
 	// Clock and Sleep are time.Now and a timer where nil.
@@ -110,6 +104,9 @@ type Config struct {
 
 	// Issuer is the configured name of the issuer whose tokens these are.
 	Issuer string
+	// LoginLimit is how often an address may fail to log in, and may register; a Count
+	// of 0 is no limit. What follows for an account is said in attempts.go.
+	LoginLimit Rate
 	// Open lets everybody register.
 	Open bool
 	// TokenLifetime is how long a token is good, RefreshWindow how much longer it can
@@ -118,14 +115,20 @@ type Config struct {
 	// TokenKept is how long the revocation of one token is kept, AllKept that of all
 	// of a subject's: longer than any token that it can be about.
 	TokenKept, AllKept time.Duration
-	// DefaultRole and DefaultTier are what who registers gets. DefaultKeyRole is what
-	// an API key without a role grants.
+	// KeysPerOwner is how many API keys an owner may have at once.
+	KeysPerOwner int
+	// ForeignKeyLifetime is how long a key lasts that was made with a token of another
+	// issuer, at most; 0 is as long as the token.
+	ForeignKeyLifetime time.Duration
+	// DefaultRole and DefaultTier are given to newly registered users. DefaultKeyRole
+	// is what an API key without a role grants.
 	DefaultRole, DefaultTier, DefaultKeyRole string
 }
 
 // Service serves accounts. It is safe for concurrent use.
 type Service struct {
 	Config
+	turns turns
 }
 
 // New makes a service.
@@ -145,7 +148,7 @@ func New(c Config) *Service {
 			}
 		}
 	}
-	return &Service{c}
+	return &Service{Config: c, turns: turns{each: map[string]*turn{}}}
 }
 
 // Origin is where a request comes from.
@@ -186,23 +189,6 @@ func unavailable(err error) error {
 	return &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
 }
 
-// throttle counts an attempt and refuses it where there were too many.
-func (s *Service) throttle(ctx context.Context, kind, subject string) (*Refusal, error) {
-	if subject == "" {
-		return nil, nil
-	}
-	wait, err := s.Throttle.Take(ctx, kind, subject)
-	if err != nil {
-		return nil, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}
-	}
-	if wait <= 0 {
-		return nil, nil
-	}
-	r := no(http.StatusTooManyRequests, plugins.ReasonLoginLimited, "", "too many attempts by "+kind, "login_limit")
-	r.Denial.RetryAfter = wait
-	return r, nil
-}
-
 // now is the time in whole seconds.
 func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Second) }
 
@@ -216,7 +202,7 @@ func (s *Service) afterCut(ctx context.Context, u plugins.User) (time.Time, erro
 		}
 		wait := u.TokensEndedAt.Add(time.Second).Sub(now)
 		if wait > 2*time.Second {
-			// The clock went back; who waits for it waits for long.
+			// The clock went back: waiting for it could take long.
 			return now.Truncate(time.Second), nil
 		}
 		if err := s.Sleep(ctx, wait); err != nil {
@@ -286,7 +272,7 @@ func (s *Service) tokenOf(u plugins.User, family string, now time.Time) Token {
 	}
 }
 
-// named says whom an attempt was about, for the audit trail: what was given as
+// named is the account that an attempt was about, for the audit trail: what was given as
 // the address may be a password that was typed into the wrong field.
 func named(given string) string {
 	if email, ok := ParseEmail(given); ok {

@@ -24,6 +24,16 @@ func (r rank) Grants(held []string, wanted string) bool {
 	})
 }
 
+// Primary is the first role that is ranked, or the first.
+func (r rank) Primary(held []string) string {
+	for _, role := range held {
+		if slices.Contains(r, role) {
+			return role
+		}
+	}
+	return append(held, "")[0]
+}
+
 // memory is a store for the tests of one goroutine or many.
 type memory struct {
 	mu       sync.Mutex
@@ -202,9 +212,10 @@ type bench struct {
 	trail   []Entry
 	hashes  atomic.Int64
 	slept   time.Duration
-	taken   []string
-	wait    time.Duration
-	mu      sync.Mutex
+	// taken are the charges, counts what they came to.
+	taken  []string
+	counts map[string]time.Time
+	mu     sync.Mutex
 }
 
 // Sign implements Signer.
@@ -216,14 +227,39 @@ func (b *bench) Sign(t Token) (string, error) {
 	return text, nil
 }
 
-// Take implements Throttle.
-func (b *bench) Take(_ context.Context, kind, subject string) (time.Duration, error) {
-	b.taken = append(b.taken, kind+" "+subject)
-	return b.wait, nil
+// Take implements Throttle by GCRA: counts are the theoretical arrival times.
+func (b *bench) Take(_ context.Context, kind, subject string, rate Rate, cost int64) (Count, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := kind + " " + subject
+	interval := rate.Period / time.Duration(rate.Count)
+	full := time.Duration(rate.Burst) * interval
+	arrival := b.counts[key]
+	if arrival.Before(b.clock) {
+		arrival = b.clock
+	}
+	next := arrival.Add(time.Duration(cost) * interval)
+	allowed := next.Sub(b.clock) <= full
+	if allowed {
+		arrival = next
+	}
+	if cost != 0 && allowed {
+		b.counts[key] = arrival
+		b.taken = append(b.taken, fmt.Sprintf("%s %+d", key, cost))
+	}
+	free := full - arrival.Sub(b.clock)
+	return Count{Allowed: allowed, Left: int64(free / interval), Wait: interval - free%interval}, nil
+}
+
+// pass lets time pass.
+func (b *bench) pass(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clock = b.clock.Add(d)
 }
 
 func newBench() *bench {
-	b := &bench{store: newMemory(), clock: time.Date(2026, 2, 3, 10, 0, 0, 500e6, time.UTC), signed: map[string]Token{}}
+	b := &bench{store: newMemory(), clock: time.Date(2026, 2, 3, 10, 0, 0, 500e6, time.UTC), signed: map[string]Token{}, counts: map[string]time.Time{}}
 	b.Service = New(Config{
 		Store: b.store, Signer: b, Throttle: b, Rights: rank{"USER", "DEVELOPER", "ADMIN"},
 		Hasher: NewHasher(HasherOptions{Slots: 8, Queue: 100, Derive: func(password, salt []byte, _, _ uint32, _ uint8, n uint32) []byte {
@@ -235,7 +271,16 @@ func newBench() *bench {
 			defer b.mu.Unlock()
 			b.revoked = append(b.revoked, r.Value)
 		},
-		Keys: func() {},
+		KeysChanged: func() {},
+		Check: func(field, value string) string {
+			if field == "tier" && !slices.Contains([]string{"free", "pro", "enterprise"}, value) || field == "role" && value == "ROOT" {
+				return "unknown " + field
+			}
+			return ""
+		},
+		WithinLimits: func(_, tier string, key plugins.APIKey) bool {
+			return len(key.Limits) == 0 && (key.Tier == "" || key.Tier == tier)
+		},
 		Audit: func(_ context.Context, e Entry) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -253,7 +298,8 @@ func newBench() *bench {
 			b.clock = b.clock.Add(d)
 			return nil
 		},
-		Issuer: "main", Open: true, TokenLifetime: 8 * time.Hour, RefreshWindow: 24 * time.Hour,
+		LoginLimit: Rate{Count: 1000, Period: time.Minute, Burst: 1000},
+		Issuer:     "main", Open: true, TokenLifetime: 8 * time.Hour, RefreshWindow: 24 * time.Hour,
 		TokenKept: 9 * time.Hour, AllKept: 31 * 24 * time.Hour, DefaultRole: "USER", DefaultTier: "free", DefaultKeyRole: "USER",
 	})
 	return b
@@ -283,7 +329,12 @@ func (b *bench) register(t testing.TB, email string) plugins.User {
 
 func (b *bench) try(t testing.TB, username, password string) (*Grant, *Refusal, error) {
 	t.Helper()
-	return b.LogIn(t.Context(), here, body(t, fmt.Sprintf(`{"username":%q,"password":%q}`, username, password)))
+	return b.tryFrom(t, here.Network, username, password)
+}
+
+func (b *bench) tryFrom(t testing.TB, network, username, password string) (*Grant, *Refusal, error) {
+	t.Helper()
+	return b.LogIn(t.Context(), Origin{Address: network, Network: network}, body(t, fmt.Sprintf(`{"username":%q,"password":%q}`, username, password)))
 }
 
 // logIn returns the token and how it is presented.
@@ -425,8 +476,8 @@ func TestLogIn(t *testing.T) {
 			t.Errorf("got %+v", grant)
 		}
 	}
-	if want := []string{"address 192.0.2.1", "account user@example.com"}; !slices.Equal(b.taken[1:3], want) || !slices.Equal(b.taken[3:5], want) {
-		t.Errorf("attempts were counted by %q", b.taken)
+	if want := []string{"registration 192.0.2.1 +1", "known address user@example.com\x00192.0.2.1 +1"}; !slices.Equal(b.taken, want) {
+		t.Errorf("counted %q, want %q", b.taken, want)
 	}
 	b.store.failing = errors.New("disk")
 	_, refusal, err := b.try(t, "user@example.com", goodPassword)
@@ -441,6 +492,9 @@ func TestLogInTellsNothing(t *testing.T) {
 	b.register(t, "user@example.com")
 	off := b.register(t, "off@example.com")
 	if _, refusal, err := b.Disable(t.Context(), here, off.ID); refusal != nil || err != nil {
+		t.Fatalf("%+v, %v", refusal, err)
+	}
+	if _, refusal, err := b.try(t, "first@example.com", "x"); refusal == nil || err != nil {
 		t.Fatalf("%+v, %v", refusal, err)
 	}
 	var first plugins.Denial
@@ -461,8 +515,8 @@ func TestLogInTellsNothing(t *testing.T) {
 		if got := b.hashes.Load() - before; got != 1 {
 			t.Errorf("%s: %d hashes, want 1", tc.name, got)
 		}
-		if got := len(b.taken) - counted; got != 2 {
-			t.Errorf("%s: counted %d times, want 2", tc.name, got)
+		if got := b.taken[counted:]; len(got) != 2 || !strings.HasPrefix(got[0], "account ") || got[1] != "address 192.0.2.1 +1" {
+			t.Errorf("%s: counted %q, want the account and the address", tc.name, got)
 		}
 		public := *refusal.Denial
 		public.Value = ""
@@ -496,24 +550,6 @@ func TestPasswordIsWhole(t *testing.T) {
 	}
 	if grant, _, _ := b.try(t, "user@example.com", long); grant == nil {
 		t.Error("the password was not taken")
-	}
-}
-
-func TestLogInLimit(t *testing.T) {
-	b := newBench()
-	b.register(t, "user@example.com")
-	b.wait = 12 * time.Second
-	hashes := b.hashes.Load()
-	_, refusal, err := b.try(t, "user@example.com", goodPassword)
-	wantNo(t, "over the limit", refusal, err, http.StatusTooManyRequests, plugins.ReasonLoginLimited)
-	if refusal != nil && refusal.Denial.RetryAfter != 12*time.Second {
-		t.Errorf("got %s to wait", refusal.Denial.RetryAfter)
-	}
-	if b.hashes.Load() != hashes {
-		t.Error("a refused attempt was worth a hash")
-	}
-	if got := b.taken[len(b.taken)-1]; got != "address 192.0.2.1" {
-		t.Errorf("an address over its limit used up %s", got)
 	}
 }
 
@@ -720,7 +756,6 @@ func TestDisable(t *testing.T) {
 }
 
 func TestUpdateLowersKeys(t *testing.T) {
-	anything := func(string, string) string { return "" }
 	for _, tc := range []struct {
 		name      string
 		body      string
@@ -739,7 +774,7 @@ func TestUpdateLowersKeys(t *testing.T) {
 		u.Role, u.Scopes = "ADMIN", []string{"read", "write"}
 		b.store.users[u.ID] = u
 		b.store.keys["k"] = tc.key
-		got, refusal, err := b.Update(t.Context(), here, u.ID, body(t, tc.body), anything)
+		got, refusal, err := b.Update(t.Context(), here, u.ID, body(t, tc.body))
 		if refusal != nil || err != nil {
 			t.Fatalf("%s: %+v, %v", tc.name, refusal, err)
 		}
@@ -752,16 +787,15 @@ func TestUpdateLowersKeys(t *testing.T) {
 	}
 	b := newBench()
 	u := b.register(t, "user@example.com")
-	_, refusal, err := b.Update(t.Context(), here, u.ID, body(t, `{"role":"ROOT"}`), func(field, value string) string { return "unknown " + field })
+	_, refusal, err := b.Update(t.Context(), here, u.ID, body(t, `{"role":"ROOT"}`))
 	wantNo(t, "unknown role", refusal, err, http.StatusUnprocessableEntity, plugins.ReasonBodyInvalid)
 }
 
 func TestCreateAndResetPassword(t *testing.T) {
 	b := newBench()
 	b.Open = false
-	anything := func(string, string) string { return "" }
 	operator := Origin{Actor: "admin", Address: "127.0.0.1"}
-	u, password, refusal, err := b.Create(t.Context(), operator, body(t, `{"email":"root@example.com","role":"ADMIN","tier":"pro","scopes":["b","a","a"]}`), anything)
+	u, password, refusal, err := b.Create(t.Context(), operator, body(t, `{"email":"root@example.com","role":"ADMIN","tier":"pro","scopes":["b","a","a"]}`))
 	if refusal != nil || err != nil {
 		t.Fatalf("%+v, %v", refusal, err)
 	}
@@ -796,97 +830,6 @@ func TestCreateAndResetPassword(t *testing.T) {
 			t.Errorf("got %+v", e)
 		}
 	}
-}
-
-func TestOwnKeys(t *testing.T) {
-	b := newBench()
-	u := b.register(t, "user@example.com")
-	u.Role, u.Scopes = "DEVELOPER", []string{"read", "write"}
-	b.store.users[u.ID] = u
-	token := &plugins.Principal{Subject: u.ID, Roles: []string{"DEVELOPER"}, Scopes: []string{"read", "write"}, Scheme: plugins.SchemeBearer}
-	narrow := &plugins.Principal{Subject: u.ID, Roles: []string{"USER"}, Scopes: []string{"read"}, Scheme: plugins.SchemeBearer}
-	forged := &plugins.Principal{Subject: u.ID, Roles: []string{"ADMIN"}, Scopes: []string{"all"}, Scheme: plugins.SchemeBearer}
-	foreign := &plugins.Principal{Subject: "other", Roles: []string{"USER"}, Tier: "pro", Scopes: []string{"read"}, Scheme: plugins.SchemeBearer}
-	for _, tc := range []struct {
-		name   string
-		caller *plugins.Principal
-		body   string
-		status int
-		role   string
-		scopes []string
-	}{
-		{"as the document has it", token, `{"name":"New Key","expires_in_days":90}`, 0, "DEVELOPER", []string{"read", "write"}},
-		{"less", token, `{"name":"k","role":"USER","scopes":["read"]}`, 0, "USER", []string{"read"}},
-		{"no scope", token, `{"name":"k","scopes":[]}`, 0, "DEVELOPER", nil},
-		{"what is not theirs to choose is passed over", token, `{"name":"k","owner":"root","tier":"enterprise","limits":["1000/1s"]}`, 0, "DEVELOPER", []string{"read", "write"}},
-		{"a role above", token, `{"name":"k","role":"ADMIN"}`, 403, "", nil},
-		{"a role that there is not", token, `{"name":"k","role":"ROOT"}`, 403, "", nil},
-		{"a scope of nobody", token, `{"name":"k","scopes":["read","admin"]}`, 403, "", nil},
-		{"a narrow token", narrow, `{"name":"k"}`, 403, "", nil},
-		{"a narrow token for less", narrow, `{"name":"k","role":"USER"}`, 0, "USER", []string{"read"}},
-		{"a narrow token for a wide scope", narrow, `{"name":"k","role":"USER","scopes":["write"]}`, 403, "", nil},
-		{"a token with more than the account", forged, `{"name":"k","role":"ADMIN"}`, 403, "", nil},
-		{"a token with other scopes than the account", forged, `{"name":"k","scopes":["all"]}`, 403, "", nil},
-		{"no account", foreign, `{"name":"k"}`, 0, "USER", []string{"read"}},
-		{"no account, a role above", foreign, `{"name":"k","role":"ADMIN"}`, 403, "", nil},
-		{"an API key", &plugins.Principal{Subject: u.ID, Roles: []string{"DEVELOPER"}, Scheme: plugins.SchemeAPIKey}, `{"name":"k"}`, 403, "", nil},
-		{"no name", token, `{}`, 422, "", nil},
-		{"null for a name", token, `{"name":null}`, 422, "", nil},
-		{"a list for a name", token, `{"name":["k"]}`, 422, "", nil},
-		{"a line in a name", token, `{"name":"a\nb"}`, 422, "", nil},
-		{"days as text", token, `{"name":"k","expires_in_days":"90"}`, 422, "", nil},
-		{"half a day", token, `{"name":"k","expires_in_days":0.5}`, 422, "", nil},
-		{"no days", token, `{"name":"k","expires_in_days":0}`, 422, "", nil},
-		{"a thousand years", token, `{"name":"k","expires_in_days":365000}`, 422, "", nil},
-		{"days beyond numbers", token, `{"name":"k","expires_in_days":1e400}`, 422, "", nil},
-		{"expired", token, `{"name":"k","expires_at":"2020-01-01T00:00:00Z"}`, 422, "", nil},
-		{"both ends", token, `{"name":"k","expires_at":"2099-01-01T00:00:00Z","expires_in_days":1}`, 422, "", nil},
-		{"no time", token, `{"name":"k","expires_at":"tomorrow"}`, 422, "", nil},
-		{"scopes as text", token, `{"name":"k","scopes":"read"}`, 422, "", nil},
-		{"a number among scopes", token, `{"name":"k","scopes":["read",1]}`, 422, "", nil},
-		{"a space in a scope", token, `{"name":"k","scopes":["read write"]}`, 422, "", nil},
-		{"many scopes", token, `{"name":"k","scopes":[` + strings.Repeat(`"read",`, 100) + `"read"]}`, 422, "", nil},
-	} {
-		owner, refusal, err := b.OwnerOf(t.Context(), tc.caller)
-		if refusal != nil || err != nil {
-			t.Fatalf("%s: %+v, %v", tc.name, refusal, err)
-		}
-		order, refusal := b.NewKey(owner, body(t, tc.body))
-		if tc.status != 0 {
-			if refusal == nil || refusal.Denial.Status != tc.status {
-				t.Errorf("%s: got %+v, %+v, want %d", tc.name, order, refusal, tc.status)
-			}
-			continue
-		}
-		if refusal != nil || *order.Role != tc.role || !slices.Equal(*order.Scopes, tc.scopes) {
-			t.Errorf("%s: got %+v, %+v, want %s %v", tc.name, order, refusal, tc.role, tc.scopes)
-		}
-	}
-
-	owner, _, _ := b.OwnerOf(t.Context(), token)
-	for name, text := range map[string]string{"a role above": `{"role":"ADMIN"}`, "a scope": `{"scopes":["admin"]}`} {
-		if _, refusal := b.KeyChange(owner, body(t, text)); refusal == nil || refusal.Denial.Status != 403 {
-			t.Errorf("changing %s: got %+v", name, refusal)
-		}
-	}
-	if order, refusal := b.KeyChange(owner, body(t, `{"scopes":["read"],"owner":"root","tier":"enterprise"}`)); refusal != nil || order.Role != nil || order.Name != nil {
-		t.Errorf("got %+v, %+v", order, refusal)
-	}
-	if refusal := owner.Owns(plugins.APIKey{Owner: "other"}); refusal == nil || refusal.Denial.Status != 404 || refusal.Denial.Detail != "Not found" {
-		t.Errorf("another owner's key: got %+v", refusal)
-	}
-	if refusal := owner.Owns(plugins.APIKey{Owner: u.ID}); refusal != nil {
-		t.Errorf("the owner's key: got %+v", refusal)
-	}
-	// An operator may have made a key with more than its owner has: that one is not
-	// handed out anew.
-	if refusal := b.Covers(owner, plugins.APIKey{Role: "ADMIN"}); refusal == nil || refusal.Denial.Status != 403 {
-		t.Errorf("got %+v", refusal)
-	}
-	u.DisabledAt = b.clock
-	b.store.users[u.ID] = u
-	_, refusal, err := b.OwnerOf(t.Context(), token)
-	wantNo(t, "disabled", refusal, err, http.StatusUnauthorized, plugins.ReasonAccountDisabled)
 }
 
 // Of two who set a password at once the second hears that the account has changed.

@@ -3,15 +3,19 @@ package accounts
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"mime"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ainative/portcullis/plugins"
 )
 
 // MaxBody bounds the body of a request, in bytes.
@@ -100,6 +104,30 @@ func ParseJSON(contentType string, body []byte) (*Body, *Refusal) {
 		return whole("malformed JSON", "value_error.jsondecode")
 	}
 	return b, nil
+}
+
+// ReadBody reads a body whose length is -1 where it is not known, whole or not at all,
+// and lets parse take it apart.
+func ReadBody(body io.Reader, length int64, contentType string, parse func(contentType string, body []byte) (*Body, *Refusal)) (*Body, *Refusal) {
+	if length > MaxBody {
+		return nil, TooLarge()
+	}
+	text, err := io.ReadAll(io.LimitReader(body, MaxBody+1))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || len(text) > MaxBody {
+		return nil, TooLarge()
+	}
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, plugins.ReasonBodyInvalid, "", "reading the body: "+err.Error(), "")
+	}
+	return parse(contentType, text)
+}
+
+// ParseOptionalJSON is ParseJSON of a body that may be missing.
+func ParseOptionalJSON(contentType string, body []byte) (*Body, *Refusal) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		contentType, body = "", []byte("{}")
+	}
+	return ParseJSON(contentType, body)
 }
 
 // readValue reads one value and what is in it.

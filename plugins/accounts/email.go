@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
+	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -19,7 +20,8 @@ const (
 // Email is an address in its two forms.
 type Email struct {
 	// Canonical is the form by which accounts are told apart: Unicode's NFKC and case
-	// folding for the part before the @, the ASCII form of the domain behind it.
+	// folding for the part before the @, which must then be a PRECIS identifier, and
+	// the ASCII form of the domain behind it.
 	Canonical string
 	// Shown is the address as it was given, composed, with the domain in small letters.
 	Shown string
@@ -56,11 +58,20 @@ func ParseEmail(address string) (Email, bool) {
 	return Email{Canonical: local + "@" + domain, Shown: norm.NFC.String(address[:at]) + "@" + readable}, true
 }
 
+// identifiers takes what PRECIS allows in an identifier (RFC 8264 section 4.2). It
+// refuses what nobody sees: variation selectors, fillers, joiners and all else that
+// Unicode lets a reader ignore. Two addresses that look the same because of them
+// would be two accounts.
+var identifiers = precis.NewIdentifier()
+
 // canonicalLocal folds the part before the @. It is what RFC 5322 calls a
 // dot-atom, with the letters of RFC 6531.
 func canonicalLocal(local string) (string, bool) {
 	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(local)))
-	if folded == "" || len(folded) > maxLocal || len(local) > maxLocal {
+	if len(folded) > maxLocal || len(local) > maxLocal {
+		return "", false
+	}
+	if allowed, err := identifiers.String(folded); err != nil || allowed != folded {
 		return "", false
 	}
 	if strings.HasPrefix(folded, ".") || strings.HasSuffix(folded, ".") || strings.Contains(folded, "..") {

@@ -126,8 +126,7 @@ func (h *Hasher) derive(password plugins.Secret, salt []byte, c Cost, n uint32) 
 	return h.options.Derive([]byte(text[:min(len(text), maxPassword)]), salt, c.Time, c.Memory, c.Threads, n)
 }
 
-// enter waits for a place; who finds the queue full, or waits too long, is sent
-// away with ErrBusy.
+// enter waits for a place. A full queue, or too long a wait, is ErrBusy.
 func (h *Hasher) enter(ctx context.Context) (release func(), err error) {
 	release = func() { <-h.slots }
 	select {

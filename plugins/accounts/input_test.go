@@ -1,8 +1,10 @@
 package accounts
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func TestParseEmail(t *testing.T) {
@@ -36,6 +38,43 @@ func TestParseEmail(t *testing.T) {
 	} {
 		if got, ok := ParseEmail(given); ok {
 			t.Errorf("%q: got %+v, want no address", given, got)
+		}
+	}
+}
+
+// Two addresses that look the same must not be two accounts: what nobody sees is
+// refused wherever it stands before the @ (issue 11), and in a domain makes no
+// difference.
+func TestParseEmailRefusesTheInvisible(t *testing.T) {
+	invisible := map[rune]bool{}
+	for _, r := range []rune{0xFE0F, 0x034F, 0x3164, 0x115F, 0x1160, 0x17B4, 0x17B5, 0xFFA0, 0x180B, 0x180F, 0x200B, 0x200C, 0x200D, 0x2060, 0x00AD, 0xFEFF, 0xE0100, 0xE0061, 0x1D173} {
+		invisible[r] = true
+	}
+	for _, table := range []*unicode.RangeTable{unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cf} {
+		for _, part := range table.R16 {
+			for r := rune(part.Lo); r <= rune(part.Hi); r += rune(part.Stride) {
+				invisible[r] = true
+			}
+		}
+		for _, part := range table.R32 {
+			for r := rune(part.Lo); r <= rune(part.Hi); r += rune(part.Stride) {
+				invisible[r] = true
+			}
+		}
+	}
+	if len(invisible) < 400 {
+		t.Fatalf("the tables have %d code points, want some hundred", len(invisible))
+	}
+	for r := range invisible {
+		for _, local := range []string{"%suser", "us%ser", "user%s", "ब्%sब", "用%s户", "\u17a0%s"} {
+			given := fmt.Sprintf(local, string(r)) + "@example.com"
+			if got, ok := ParseEmail(given); ok {
+				t.Errorf("%+q: got %+v, want no address", given, got)
+			}
+		}
+		given := "user@exam" + string(r) + "ple.com"
+		if got, ok := ParseEmail(given); ok && got.Canonical != "user@example.com" {
+			t.Errorf("%+q: got %+v, want no address or user@example.com", given, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,20 +15,30 @@ import (
 // maxKeyDays bounds the life of a key, in days.
 const maxKeyDays = 36500
 
-// KeyOrder is what an owner wants of a key. Nil fields are not given.
-type KeyOrder struct {
-	Name          *string
-	ExpiresInDays *int
-	ExpiresAt     *time.Time
-	// Role and Scopes are within what the owner has; for a new key they are set.
-	Role   *string
-	Scopes *[]string
+// Keys is what makes and changes API keys. Its errors are those of package plugins,
+// those of KeyHolder.Covers, and failures.
+type Keys interface {
+	Key(ctx context.Context, id string) (plugins.APIKey, error)
+	OfOwner(ctx context.Context, owner string, all bool) ([]plugins.APIKey, error)
+	Create(ctx context.Context, in plugins.KeyInput, by *plugins.KeyHolder) (plugins.APIKey, plugins.Secret, error)
+	Update(ctx context.Context, id string, in plugins.KeyInput, by *plugins.KeyHolder) (plugins.APIKey, error)
+	Rotate(ctx context.Context, id string, grace *string, by *plugins.KeyHolder) (plugins.APIKey, plugins.Secret, error)
+	Revoke(ctx context.Context, id string) (plugins.APIKey, error)
 }
 
-// Owner is who asks for a key, as the account stands.
+// Key is a key of an owner. Secret is the key itself where it was just made.
+type Key struct {
+	plugins.APIKey
+	Secret plugins.Secret
+}
+
+// Read reads the body of a request, once it is known that it may be made.
+type Read func() (*Body, *Refusal)
+
+// Owner is a caller who has keys, as their account stands.
 type Owner struct {
 	Principal *plugins.Principal
-	// User is the account; its ID is empty for subjects of other issuers.
+	// User is the account; its ID is empty for subjects that have none.
 	User plugins.User
 }
 
@@ -45,58 +56,234 @@ func (s *Service) OwnerOf(ctx context.Context, p *plugins.Principal) (Owner, *Re
 	return Owner{Principal: p, User: u}, nil, nil
 }
 
-// Changes refuses who may not make and change keys.
-func (o Owner) Changes() *Refusal {
-	if o.Principal.Scheme != plugins.SchemeBearer {
-		return needsToken()
-	}
-	return nil
+// ListKeys lists the caller's keys that work or, where all are wanted, those too that
+// do not any more.
+func (s *Service) ListKeys(ctx context.Context, p *plugins.Principal, all bool) (list []plugins.APIKey, _ *Refusal, _ error) {
+	err := s.withKeys(ctx, p, func(_ Owner, keys Keys) (err error) {
+		list, err = keys.OfOwner(ctx, p.Subject, all)
+		return err
+	})
+	refusal, err := s.outcome(err)
+	return list, refusal, err
 }
 
-// NewKey reads what a key is to be made with: {name, expires_in_days?, expires_at?,
-// role?, scopes?}. Owner, tier and limits are not the owner's to choose, and
-// passed over. Without role and scopes the key grants what its owner has.
-func (s *Service) NewKey(o Owner, b *Body) (KeyOrder, *Refusal) {
-	if refusal := o.Changes(); refusal != nil {
-		return KeyOrder{}, refusal
-	}
-	b.Text("name")
-	order, refusal := s.readKey(o, b)
-	if refusal != nil {
-		return order, refusal
-	}
-	if order.Role == nil {
-		role := ""
-		switch {
-		case o.User.ID != "":
-			role = o.User.Role
-		case len(o.Principal.Roles) != 0:
-			role = o.Principal.Roles[0]
+// ShowKey returns a key of the caller's.
+func (s *Service) ShowKey(ctx context.Context, p *plugins.Principal, id string) (key Key, _ *Refusal, _ error) {
+	err := s.withKeys(ctx, p, func(_ Owner, keys Keys) (err error) {
+		key.APIKey, err = own(ctx, keys, p, id)
+		return err
+	})
+	refusal, err := s.outcome(err)
+	return key, refusal, err
+}
+
+// CreateKey makes a key: {name, expires_in_days?, expires_at?, role?, scopes?}. Owner,
+// tier and limits are not the owner's to choose, and passed over. Without role and
+// scopes the key grants what its owner has.
+func (s *Service) CreateKey(ctx context.Context, o Origin, p *plugins.Principal, read Read) (Key, *Refusal, error) {
+	return s.changeKeys(ctx, o, p, "key.create", "", func(owner Owner, keys Keys) (key Key, err error) {
+		b, refusal := read()
+		if refusal != nil {
+			return key, refused{refusal}
 		}
-		order.Role = &role
-	}
-	if order.Scopes == nil {
-		scopes := []string{}
-		for _, scope := range o.Principal.Scopes {
-			if o.hasScope(scope) {
-				scopes = append(scopes, scope)
+		in, refusal := s.newKey(owner, b)
+		if refusal != nil {
+			return key, refused{refusal}
+		}
+		key.APIKey, key.Secret, err = keys.Create(ctx, in, s.holder(owner))
+		return key, err
+	})
+}
+
+// ChangeKey changes a key of the caller's: what CreateKey takes, nothing of it
+// required.
+func (s *Service) ChangeKey(ctx context.Context, o Origin, p *plugins.Principal, id string, read Read) (Key, *Refusal, error) {
+	return s.changeKeys(ctx, o, p, "key.update", id, func(owner Owner, keys Keys) (key Key, err error) {
+		b, refusal := read()
+		if refusal != nil {
+			return key, refused{refusal}
+		}
+		in, refusal := s.readKey(owner, b)
+		if refusal != nil {
+			return key, refused{refusal}
+		}
+		key.APIKey, err = keys.Update(ctx, id, in, s.holder(owner))
+		return key, err
+	})
+}
+
+// RotateKey makes a key that takes the place of one of the caller's: {grace?}. It is
+// handed out anew, and may grant no more than its owner has now: an operator may have
+// made the old one.
+func (s *Service) RotateKey(ctx context.Context, o Origin, p *plugins.Principal, id string, read Read) (Key, *Refusal, error) {
+	return s.changeKeys(ctx, o, p, "key.rotate", id, func(owner Owner, keys Keys) (key Key, err error) {
+		b, refusal := read()
+		if refusal != nil {
+			return key, refused{refusal}
+		}
+		var grace *string
+		if text, given := b.OptionalText("grace"); given {
+			grace = &text
+		}
+		if refusal := b.Refusal(); refusal != nil {
+			return key, refused{refusal}
+		}
+		key.APIKey, key.Secret, err = keys.Rotate(ctx, id, grace, s.holder(owner))
+		return key, err
+	})
+}
+
+// RevokeKey ends a key of the caller's at once.
+func (s *Service) RevokeKey(ctx context.Context, o Origin, p *plugins.Principal, id string) (Key, *Refusal, error) {
+	return s.changeKeys(ctx, o, p, "key.revoke", id, func(_ Owner, keys Keys) (key Key, err error) {
+		key.APIKey, err = keys.Revoke(ctx, id)
+		return key, err
+	})
+}
+
+// changeKeys changes the key of an id, or makes one where there is none, for a caller
+// who may, and writes in the audit trail how it ended, whatever that is.
+func (s *Service) changeKeys(ctx context.Context, o Origin, p *plugins.Principal, action, id string, change func(Owner, Keys) (Key, error)) (key Key, _ *Refusal, _ error) {
+	err := s.withKeys(ctx, p, func(owner Owner, keys Keys) error {
+		if id != "" {
+			if _, err := own(ctx, keys, p, id); err != nil {
+				return err
 			}
 		}
-		order.Scopes = &scopes
+		// Only a token will do: a stolen key must not make more keys.
+		if p.Scheme != plugins.SchemeBearer {
+			return refused{needsToken()}
+		}
+		var err error
+		key, err = change(owner, keys)
+		return err
+	})
+	refusal, err := s.outcome(err)
+	target, result := id, "ok"
+	switch {
+	case err != nil:
+		result = err.Error()
+	case refusal != nil:
+		result = string(refusal.Denial.Reason)
+	case target == "":
+		target = key.ID
 	}
-	return order, s.Covers(o, plugins.APIKey{Role: *order.Role, Scopes: *order.Scopes})
+	if target == "" {
+		target = p.Subject
+	}
+	s.audit(ctx, o, p.Subject, action, target, result)
+	return key, refusal, err
 }
 
-// KeyChange reads what is to be changed of a key.
-func (s *Service) KeyChange(o Owner, b *Body) (KeyOrder, *Refusal) {
-	if refusal := o.Changes(); refusal != nil {
-		return KeyOrder{}, refusal
+// withKeys finds the caller's account, and what makes and changes keys.
+func (s *Service) withKeys(ctx context.Context, p *plugins.Principal, do func(Owner, Keys) error) error {
+	owner, refusal, err := s.OwnerOf(ctx, p)
+	if err != nil {
+		return err
 	}
-	return s.readKey(o, b)
+	if refusal != nil {
+		return refused{refusal}
+	}
+	keys, err := s.OpenKeys(ctx)
+	if err != nil {
+		return err
+	}
+	return do(owner, keys)
 }
 
-func (s *Service) readKey(o Owner, b *Body) (KeyOrder, *Refusal) {
-	var order KeyOrder
+// own finds a key of the caller's. Somebody else's is one that is not there.
+func own(ctx context.Context, keys Keys, p *plugins.Principal, id string) (plugins.APIKey, error) {
+	key, err := keys.Key(ctx, id)
+	if err == nil && (key.Owner != p.Subject || key.Owner == "") {
+		return plugins.APIKey{}, plugins.ErrNotFound
+	}
+	return key, err
+}
+
+// refused carries a refusal up through what returns errors, to outcome.
+type refused struct{ *Refusal }
+
+func (r refused) Error() string { return string(r.Denial.Reason) }
+
+// outcome tells a refusal from a failure, of what became of a key.
+func (s *Service) outcome(err error) (*Refusal, error) {
+	if err == nil {
+		return nil, nil
+	}
+	if r, is := errors.AsType[refused](err); is {
+		return r.Refusal, nil
+	}
+	if bad, is := errors.AsType[*plugins.InputError](err); is {
+		return Wrong(Field{Loc: []any{"body", bad.Field}, Msg: bad.Text, Type: "value_error"}), nil
+	}
+	conflict := func(reason plugins.Reason, detail, value, bound string) (*Refusal, error) {
+		return refuse(http.StatusConflict, reason, detail, value, bound), nil
+	}
+	switch {
+	case errors.Is(err, plugins.ErrNotFound):
+		return notFound(plugins.ReasonKeyNotFound), nil
+	case errors.Is(err, plugins.ErrTooMany):
+		return conflict(plugins.ReasonTooManyKeys, "Too many API keys", "", "keys_per_owner "+strconv.Itoa(s.KeysPerOwner))
+	case errors.Is(err, plugins.ErrAccountChanged):
+		return Changed(), nil
+	case errors.Is(err, plugins.ErrConflict):
+		return conflict(plugins.ReasonKeyState, "", err.Error(), "")
+	}
+	return nil, unavailable(err)
+}
+
+// holder is what binds an owner who makes and changes keys.
+func (s *Service) holder(o Owner) *plugins.KeyHolder {
+	h := &plugins.KeyHolder{Epoch: o.User.Epoch, Most: s.KeysPerOwner, Covers: func(key plugins.APIKey) error {
+		if refusal := s.covers(o, key); refusal != nil {
+			return refused{refusal}
+		}
+		return nil
+	}}
+	// What another issuer grants can't be looked up later: a key of it ends with the
+	// token that it was made with, or as the operator has allowed.
+	if p := o.Principal; p.Issuer != s.Issuer {
+		switch {
+		case s.ForeignKeyLifetime > 0:
+			h.Until = s.now().Add(s.ForeignKeyLifetime)
+		case !p.ExpiresAt.IsZero():
+			h.Until = p.ExpiresAt.UTC().Truncate(time.Second)
+		default:
+			h.Until = s.now().Add(s.TokenLifetime)
+		}
+	}
+	return h
+}
+
+// newKey reads what a key is to be made with.
+func (s *Service) newKey(o Owner, b *Body) (plugins.KeyInput, *Refusal) {
+	b.Text("name")
+	in, refusal := s.readKey(o, b)
+	if refusal != nil {
+		return in, refusal
+	}
+	in.Owner = &o.Principal.Subject
+	if in.Role == nil {
+		role := o.User.Role
+		if o.User.ID == "" {
+			role = s.Rights.Primary(o.Principal.Roles)
+		}
+		in.Role = &role
+	}
+	if in.Scopes == nil {
+		scopes := slices.DeleteFunc(slices.Clone(o.Principal.Scopes), func(scope string) bool { return !o.hasScope(scope) })
+		in.Scopes = &scopes
+	}
+	// A token may name a tier that there is not; then the key has the default one.
+	if tier := o.tier(); tier != "" && s.Check("tier", tier) == "" {
+		in.Tier = &tier
+	}
+	return in, nil
+}
+
+// readKey reads the fields of a key that are its owner's to choose.
+func (s *Service) readKey(o Owner, b *Body) (plugins.KeyInput, *Refusal) {
+	var in plugins.KeyInput
 	if v := b.fields["name"]; v.kind == kindText {
 		name := v.text
 		switch {
@@ -105,48 +292,47 @@ func (s *Service) readKey(o Owner, b *Body) (KeyOrder, *Refusal) {
 		case len(name) > maxName:
 			b.Reject("name", "ensure this value has at most 256 characters", "value_error.any_str.max_length")
 		}
-		order.Name = &name
+		in.Name = &name
 	} else if v.kind != kindNull {
 		b.OptionalText("name")
 	}
 	if days, given := b.OptionalInt("expires_in_days", 1, maxKeyDays); given {
-		order.ExpiresInDays = &days
+		in.ExpiresInDays = &days
 	}
 	if at, given := b.OptionalTime("expires_at"); given {
-		order.ExpiresAt = &at
+		in.ExpiresAt = &at
 		switch {
-		case order.ExpiresInDays != nil:
+		case in.ExpiresInDays != nil:
 			b.Reject("expires_at", "give expires_at or expires_in_days, not both", "value_error")
 		case !at.After(s.Clock()) && at.Year() > 1:
 			b.Reject("expires_at", "is not in the future", "value_error")
 		}
 	}
 	if role, given := b.OptionalText("role"); given {
-		order.Role = &role
+		in.Role = &role
 	}
 	if scopes, given := b.OptionalTexts("scopes"); given {
 		b.checkScopes("scopes", scopes)
-		order.Scopes = &scopes
+		in.Scopes = &scopes
 	}
 	if refusal := b.Refusal(); refusal != nil {
-		return order, refusal
+		return in, refusal
 	}
-	if order.Role != nil && !s.hasRole(o, *order.Role) {
-		return order, tooMuch("role " + clip(*order.Role))
+	if in.Role != nil && !s.hasRole(o, *in.Role) {
+		return in, tooMuch("role " + clip(*in.Role))
 	}
-	if order.Scopes != nil {
-		for _, scope := range *order.Scopes {
+	if in.Scopes != nil {
+		for _, scope := range *in.Scopes {
 			if !o.hasScope(scope) {
-				return order, tooMuch("scope " + clip(scope))
+				return in, tooMuch("scope " + clip(scope))
 			}
 		}
 	}
-	return order, nil
+	return in, nil
 }
 
-// Covers refuses to hand out a key that grants more than its owner has: an
-// operator may have made one.
-func (s *Service) Covers(o Owner, key plugins.APIKey) *Refusal {
+// covers refuses to hand out a key that grants more than its owner has.
+func (s *Service) covers(o Owner, key plugins.APIKey) *Refusal {
 	if !s.hasRole(o, key.Role) {
 		return tooMuch("role " + clip(key.Role))
 	}
@@ -155,11 +341,17 @@ func (s *Service) Covers(o Owner, key plugins.APIKey) *Refusal {
 			return tooMuch("scope " + clip(scope))
 		}
 	}
+	if !s.WithinLimits(o.Principal.Owner, o.tier(), key) {
+		if len(key.Limits) != 0 {
+			return tooMuch("limits " + clip(strings.Join(key.Limits, ", ")))
+		}
+		return tooMuch("tier " + clip(key.Tier))
+	}
 	return nil
 }
 
 func tooMuch(what string) *Refusal {
-	return no(http.StatusForbidden, plugins.ReasonKeyGrant, DetailForbidden, what, "what the owner has")
+	return refuse(http.StatusForbidden, plugins.ReasonKeyGrant, DetailForbidden, what, "what the owner has")
 }
 
 // hasRole holds a role against the account, and against the credential with which
@@ -175,39 +367,18 @@ func (o Owner) hasScope(scope string) bool {
 	return slices.Contains(o.Principal.Scopes, scope) && (o.User.ID == "" || slices.Contains(o.User.Scopes, scope))
 }
 
-// Tier is the tier of a new key.
-func (o Owner) Tier() string {
+// tier is the tier of a new key.
+func (o Owner) tier() string {
 	if o.User.ID != "" {
 		return o.User.Tier
 	}
 	return o.Principal.Tier
 }
 
-// Owns refuses a key of somebody else as one that is not there.
-func (o Owner) Owns(key plugins.APIKey) *Refusal {
-	if key.Owner != o.Principal.Subject || key.Owner == "" {
-		return NoKey()
-	}
-	return nil
-}
-
-// NoKey is the answer for a key that is not there, or somebody else's.
-func NoKey() *Refusal { return notFound(plugins.ReasonKeyNotFound) }
-
-// TooManyKeys is the answer for an owner who has as many as may be.
-func TooManyKeys(bound string) *Refusal {
-	return no(http.StatusConflict, plugins.ReasonTooManyKeys, "Too many API keys", "", bound)
-}
-
-// KeyState is the answer for a key that can't be changed any more.
-func KeyState(why string) *Refusal {
-	return no(http.StatusConflict, plugins.ReasonKeyState, "", why, "")
-}
-
 // Changed is the answer for an account that changed while it was being asked for
 // something.
 func Changed() *Refusal {
-	return no(http.StatusConflict, plugins.ReasonAccountChanged, "", "the account changed meanwhile", "")
+	return refuse(http.StatusConflict, plugins.ReasonAccountChanged, "", "the account changed meanwhile", "")
 }
 
 func clip(s string) string {

@@ -8,48 +8,48 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// LogIn gives who has the password a token. An address that is not known, a wrong
+// LogIn gives a token for the right password. An address that is not known, a wrong
 // password and a disabled account get the same answer after the same work.
 func (s *Service) LogIn(ctx context.Context, o Origin, b *Body) (*Grant, *Refusal, error) {
 	username, password := b.Text("username"), b.Text("password")
 	if refusal := b.Refusal(); refusal != nil {
 		return nil, refusal, nil
 	}
-	// By address first: who is over that limit can't use up an account's.
-	for _, count := range []struct{ kind, subject string }{{ThrottleAddress, o.Network}, {ThrottleAccount, accountSubject(username)}} {
-		if refusal, err := s.throttle(ctx, count.kind, count.subject); refusal != nil || err != nil {
-			return nil, refusal, err
+	var u plugins.User
+	var right bool
+	_, refusal, err := s.try(ctx, o, accountSubject(username), func() (_ bool, err error) {
+		if u, err = s.find(ctx, username); err != nil && !errors.Is(err, ErrNotFound) {
+			return false, unavailable(err)
 		}
+		if right, err = s.Hasher.Verify(ctx, u.PasswordHash, prepared(password)); err != nil {
+			return false, s.undecided(ctx, err)
+		}
+		return right && u.DisabledAt.IsZero(), nil
+	})
+	if refusal != nil || err != nil {
+		return nil, refusal, err
 	}
-	u, err := s.find(ctx, username)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, nil, unavailable(err)
-	}
-	right, err := s.Hasher.Verify(ctx, u.PasswordHash, prepared(password))
-	if err != nil {
-		return nil, nil, s.undecided(ctx, err)
-	}
-	refuse := func(why string) (*Grant, *Refusal, error) {
+	fail := func(why string) (*Grant, *Refusal, error) {
 		target := u.ID
 		if target == "" {
 			target = named(username)
 		}
 		s.audit(ctx, o, named(username), "login", target, why)
-		return nil, no(http.StatusUnauthorized, plugins.ReasonLoginFailed, DetailLogin, why, ""), nil
+		return nil, refuse(http.StatusUnauthorized, plugins.ReasonLoginFailed, DetailLogin, why, ""), nil
 	}
 	switch {
 	case u.ID == "":
-		return refuse("unknown account")
+		return fail("unknown account")
 	case !right:
-		return refuse("wrong password")
+		return fail("wrong password")
 	case !u.DisabledAt.IsZero():
-		return refuse("disabled account")
+		return fail("disabled account")
 	}
 	grant, err := s.begin(ctx, u)
 	switch {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
 		// Disabled, or given another password, while this one was being checked.
-		return refuse("the account changed meanwhile")
+		return fail("the account changed meanwhile")
 	case err != nil:
 		return nil, nil, s.undecided(ctx, err)
 	}

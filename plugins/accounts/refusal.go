@@ -33,14 +33,14 @@ type Field struct {
 	Msg, Type string
 }
 
-// no makes a refusal. Value and bound are for `explain`, without secrets.
-func no(status int, reason plugins.Reason, detail, value, bound string) *Refusal {
+// refuse makes a refusal. Value and bound are for `explain`, without secrets.
+func refuse(status int, reason plugins.Reason, detail, value, bound string) *Refusal {
 	return &Refusal{Denial: &plugins.Denial{Status: status, Reason: reason, Detail: detail, Value: value, Bound: bound}}
 }
 
 // noToken refuses a token for what it is.
 func noToken(reason plugins.Reason, value string) *Refusal {
-	return no(http.StatusUnauthorized, reason, DetailCredentials, value, "")
+	return refuse(http.StatusUnauthorized, reason, DetailCredentials, value, "")
 }
 
 // Wrong refuses a body for its fields: 422.
@@ -55,12 +55,12 @@ func Wrong(fields ...Field) *Refusal {
 		}
 		names = append(names, strings.Join(name, ".")+": "+f.Type)
 	}
-	r := no(http.StatusUnprocessableEntity, plugins.ReasonBodyInvalid, "", strings.Join(names, ", "), "")
+	r := refuse(http.StatusUnprocessableEntity, plugins.ReasonBodyInvalid, "", strings.Join(names, ", "), "")
 	r.Fields = fields
 	return r
 }
 
 // TooLarge refuses a body that is longer than most bytes: 413.
 func TooLarge() *Refusal {
-	return no(http.StatusRequestEntityTooLarge, plugins.ReasonBodyTooLarge, "", "", "64 KiB at most")
+	return refuse(http.StatusRequestEntityTooLarge, plugins.ReasonBodyTooLarge, "", "", "64 KiB at most")
 }

@@ -20,7 +20,7 @@ const maxName = 256
 // body holds, a role for instance, is passed over.
 func (s *Service) Register(ctx context.Context, o Origin, b *Body) (plugins.User, *Refusal, error) {
 	if !s.Open {
-		return plugins.User{}, no(http.StatusForbidden, plugins.ReasonRegistrationClosed, DetailForbidden, "registration is closed", "registration open"), nil
+		return plugins.User{}, refuse(http.StatusForbidden, plugins.ReasonRegistrationClosed, DetailForbidden, "registration is closed", "registration open"), nil
 	}
 	email := b.email("email")
 	password := b.newPassword("password")
@@ -28,20 +28,25 @@ func (s *Service) Register(ctx context.Context, o Origin, b *Body) (plugins.User
 	if refusal := b.Refusal(); refusal != nil {
 		return plugins.User{}, refusal, nil
 	}
-	if refusal, err := s.throttle(ctx, ThrottleRegistration, o.Network); refusal != nil || err != nil {
-		return plugins.User{}, refusal, err
+	if s.LoginLimit.Count != 0 && o.Network != "" {
+		c, err := s.take(ctx, ThrottleRegistration, o.Network, s.LoginLimit, 1)
+		switch {
+		case err != nil:
+			return plugins.User{}, nil, err
+		case !c.Allowed:
+			return plugins.User{}, limited(ThrottleRegistration, c.Wait), nil
+		}
 	}
 	return s.create(ctx, o, plugins.User{Email: email.Canonical, Address: email.Shown, FullName: name, Role: s.DefaultRole, Tier: s.DefaultTier}, password, "user.register")
 }
 
 // Create makes an account for an operator: {email, password?, full_name?, role?,
-// tier?, scopes?}. Without a password one is made and returned. check says what is
-// wrong with role and tier, for the fields are the operator's.
-func (s *Service) Create(ctx context.Context, o Origin, b *Body, check func(field, value string) string) (plugins.User, plugins.Secret, *Refusal, error) {
+// tier?, scopes?}. Without a password one is made and returned.
+func (s *Service) Create(ctx context.Context, o Origin, b *Body) (plugins.User, plugins.Secret, *Refusal, error) {
 	u := plugins.User{Role: s.DefaultRole, Tier: s.DefaultTier}
 	email := b.email("email")
 	u.Email, u.Address, u.FullName = email.Canonical, email.Shown, b.fullName()
-	b.rights(&u, check)
+	b.rights(&u, s.Check)
 	if u.Role == "" {
 		b.Reject("role", "field required", "value_error.missing")
 	}
@@ -64,15 +69,15 @@ func (s *Service) passwordOrNew(b *Body) (password, made plugins.Secret) {
 }
 
 func (s *Service) create(ctx context.Context, o Origin, u plugins.User, password plugins.Secret, action string) (plugins.User, *Refusal, error) {
-	taken := no(http.StatusConflict, plugins.ReasonEmailTaken, DetailEmailTaken, u.Address, "an address without an account")
-	refuse := func() (plugins.User, *Refusal, error) {
+	taken := refuse(http.StatusConflict, plugins.ReasonEmailTaken, DetailEmailTaken, u.Address, "an address without an account")
+	fail := func() (plugins.User, *Refusal, error) {
 		s.audit(ctx, o, u.Address, action, u.Address, string(plugins.ReasonEmailTaken))
 		return plugins.User{}, taken, nil
 	}
-	// Asked first, so that who tries many addresses does not make the gateway hash.
+	// Asked first, so that trying many addresses costs the gateway no hashes.
 	switch _, err := s.Store.UserByEmail(ctx, u.Email); {
 	case err == nil:
-		return refuse()
+		return fail()
 	case !errors.Is(err, ErrNotFound):
 		return plugins.User{}, nil, unavailable(err)
 	}
@@ -87,7 +92,7 @@ func (s *Service) create(ctx context.Context, o Origin, u plugins.User, password
 	u.PasswordSetAt, u.Epoch = u.CreatedAt, 1
 	switch err := s.Store.CreateUser(ctx, u); {
 	case errors.Is(err, ErrExists):
-		return refuse()
+		return fail()
 	case err != nil:
 		return plugins.User{}, nil, unavailable(err)
 	}
@@ -148,9 +153,8 @@ func (b *Body) rights(u *plugins.User, check func(field, value string) string) {
 
 // checkScopes holds scopes to RFC 6749 section 3.3.
 func (b *Body) checkScopes(name string, scopes []string) {
-	bad := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' || r == ',' }
 	for i, scope := range scopes {
-		if scope == "" || len(scope) > 128 || strings.ContainsFunc(scope, bad) {
+		if !plugins.IsScope(scope) {
 			b.wrong = append(b.wrong, Field{Loc: []any{"body", name, i}, Msg: "value is not a valid scope", Type: "value_error"})
 		}
 	}

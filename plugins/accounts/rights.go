@@ -12,11 +12,11 @@ import (
 
 // Update changes full_name, role, tier and scopes of an account, for an operator.
 // Where rights change, the account's tokens end, and its API keys lose with it
-// what it loses: who was an administrator is none with the next request.
-func (s *Service) Update(ctx context.Context, o Origin, id string, b *Body, check func(field, value string) string) (plugins.User, *Refusal, error) {
+// what it loses: a demoted administrator has lost the role with the next request.
+func (s *Service) Update(ctx context.Context, o Origin, id string, b *Body) (plugins.User, *Refusal, error) {
 	var given plugins.User
 	given.FullName = b.fullName()
-	b.rights(&given, check)
+	b.rights(&given, s.Check)
 	b.Only("full_name", "role", "tier", "scopes")
 	if refusal := b.Refusal(); refusal != nil {
 		return plugins.User{}, refusal, nil
@@ -125,15 +125,17 @@ func (s *Service) changed(ctx context.Context, o Origin, id, action string, chan
 	u, err := s.Store.UpdateUser(ctx, id, change)
 	switch {
 	case errors.Is(err, ErrNotFound):
+		s.audit(ctx, o, id, action, id, string(plugins.ReasonAccountUnknown))
 		return u, notFound(plugins.ReasonAccountUnknown), nil
 	case err != nil:
+		s.audit(ctx, o, id, action, id, err.Error())
 		return u, nil, unavailable(err)
 	}
 	if change.Tokens != nil {
 		s.Revoked(*change.Tokens)
 	}
 	if change.Keys != nil {
-		s.Keys()
+		s.KeysChanged()
 	}
 	s.audit(ctx, o, id, action, id, "ok")
 	return u, nil, nil
@@ -141,5 +143,5 @@ func (s *Service) changed(ctx context.Context, o Origin, id, action string, chan
 
 // notFound hides whether there is such a thing.
 func notFound(reason plugins.Reason) *Refusal {
-	return no(http.StatusNotFound, reason, DetailNotFound, "", "")
+	return refuse(http.StatusNotFound, reason, DetailNotFound, "", "")
 }

@@ -20,10 +20,10 @@ type Presented struct {
 
 // Refresh gives a new token for one of ours, and revokes that one. A token that
 // was used for it already is a replay: it ends the whole family, for the thief
-// and for who was robbed. Rights are read from the account again.
+// and for the victim. Rights are read from the account again.
 func (s *Service) Refresh(ctx context.Context, o Origin, p Presented) (*Grant, *Refusal, error) {
 	subject, used := p.Principal.Subject, p.Principal.TokenID
-	refuse := func(reason plugins.Reason, why string) (*Grant, *Refusal, error) {
+	fail := func(reason plugins.Reason, why string) (*Grant, *Refusal, error) {
 		s.audit(ctx, o, subject, "token.refresh", subject, why)
 		return nil, noToken(reason, why), nil
 	}
@@ -33,11 +33,11 @@ func (s *Service) Refresh(ctx context.Context, o Origin, p Presented) (*Grant, *
 	family, err := s.Store.Family(ctx, p.Family)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return refuse(plugins.ReasonTokenRevoked, "no such log-in any more")
+		return fail(plugins.ReasonTokenRevoked, "no such log-in any more")
 	case err != nil:
 		return nil, nil, unavailable(err)
 	case family.User != subject || family.Issuer != s.Issuer:
-		return refuse(plugins.ReasonTokenRevoked, "a log-in of somebody else")
+		return fail(plugins.ReasonTokenRevoked, "a log-in of somebody else")
 	}
 	ends, err := s.oneToken("renewed")
 	if err != nil {
@@ -47,16 +47,16 @@ func (s *Service) Refresh(ctx context.Context, o Origin, p Presented) (*Grant, *
 		if _, err := s.Store.EndFamily(ctx, family.ID, ends); err != nil {
 			return nil, nil, unavailable(err)
 		}
-		return refuse(plugins.ReasonTokenRevoked, "the token is revoked")
+		return fail(plugins.ReasonTokenRevoked, "the token is revoked")
 	}
 	u, err := s.Store.User(ctx, subject)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return refuse(plugins.ReasonAccountUnknown, "no such account")
+		return fail(plugins.ReasonAccountUnknown, "no such account")
 	case err != nil:
 		return nil, nil, unavailable(err)
 	case !u.DisabledAt.IsZero():
-		return refuse(plugins.ReasonAccountDisabled, "disabled account")
+		return fail(plugins.ReasonAccountDisabled, "disabled account")
 	}
 	now, err := s.afterCut(ctx, u)
 	if err != nil {
@@ -74,9 +74,9 @@ func (s *Service) Refresh(ctx context.Context, o Origin, p Presented) (*Grant, *
 	case errors.Is(err, ErrReplayed):
 		ends.Value = family.Current
 		s.Revoked(ends)
-		return refuse(plugins.ReasonTokenReplayed, "the token was renewed already: all of its log-in end")
+		return fail(plugins.ReasonTokenReplayed, "the token was renewed already: all of its log-in end")
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
-		return refuse(plugins.ReasonTokenRevoked, "the log-in has ended")
+		return fail(plugins.ReasonTokenRevoked, "the log-in has ended")
 	case err != nil:
 		return nil, nil, unavailable(err)
 	}
@@ -111,7 +111,7 @@ func (s *Service) LogOut(ctx context.Context, o Origin, p Presented) (*Refusal, 
 		}
 	}
 	if caller.TokenID == "" {
-		return no(http.StatusBadRequest, plugins.ReasonTokenClaimMissing, "The token has no jti, so that it can't be revoked", "jti is absent", ""), nil
+		return refuse(http.StatusBadRequest, plugins.ReasonTokenClaimMissing, "The token has no jti, so that it can't be revoked", "jti is absent", ""), nil
 	}
 	ends.Value, ends.Issuer = caller.TokenID, caller.Issuer
 	if until := caller.ExpiresAt.Add(s.TokenKept - s.TokenLifetime); until.After(ends.ExpiresAt) {
@@ -125,13 +125,13 @@ func (s *Service) LogOut(ctx context.Context, o Origin, p Presented) (*Refusal, 
 	return nil, nil
 }
 
-// needsToken refuses an API key where only a token will do: who holds a key must
-// not be able to make others, or to take the account over.
+// needsToken refuses an API key where only a token will do: the holder of a key
+// must not be able to make others, or to take the account over.
 func needsToken() *Refusal {
-	return no(http.StatusForbidden, plugins.ReasonTokenRequired, DetailForbidden, "an API key", "the token of a log-in")
+	return refuse(http.StatusForbidden, plugins.ReasonTokenRequired, DetailForbidden, "an API key", "the token of a log-in")
 }
 
-// ChangePassword sets another password for who has the present one:
+// ChangePassword sets another password for a caller who knows the present one:
 // {current_password, new_password}. Every token of the account ends, and a new one
 // is given.
 func (s *Service) ChangePassword(ctx context.Context, o Origin, caller *plugins.Principal, b *Body) (*Grant, *Refusal, error) {
@@ -145,21 +145,24 @@ func (s *Service) ChangePassword(ctx context.Context, o Origin, caller *plugins.
 	u, err := s.Store.User(ctx, caller.Subject)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, no(http.StatusForbidden, plugins.ReasonAccountUnknown, DetailForbidden, "no account of this subject", ""), nil
+		return nil, refuse(http.StatusForbidden, plugins.ReasonAccountUnknown, DetailForbidden, "no account of this subject", ""), nil
 	case err != nil:
 		return nil, nil, unavailable(err)
 	}
 	// Guessing here counts as guessing at the log-in.
-	if refusal, err := s.throttle(ctx, ThrottleAccount, u.Email); refusal != nil || err != nil {
+	right, refusal, err := s.try(ctx, o, u.Email, func() (bool, error) {
+		right, err := s.Hasher.Verify(ctx, u.PasswordHash, prepared(current))
+		if err != nil {
+			err = s.undecided(ctx, err)
+		}
+		return right, err
+	})
+	if refusal != nil || err != nil {
 		return nil, refusal, err
-	}
-	right, err := s.Hasher.Verify(ctx, u.PasswordHash, prepared(current))
-	if err != nil {
-		return nil, nil, s.undecided(ctx, err)
 	}
 	if !right {
 		s.audit(ctx, o, u.ID, "user.password", u.ID, "wrong password")
-		return nil, no(http.StatusUnauthorized, plugins.ReasonLoginFailed, DetailLogin, "wrong password", ""), nil
+		return nil, refuse(http.StatusUnauthorized, plugins.ReasonLoginFailed, DetailLogin, "wrong password", ""), nil
 	}
 	changed, refusal, err := s.setPassword(ctx, o, u, next, "user.password")
 	if refusal != nil || err != nil {
@@ -196,7 +199,7 @@ func (s *Service) setPassword(ctx context.Context, o Origin, u plugins.User, pas
 	switch {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
 		s.audit(ctx, o, u.ID, action, u.ID, "the account changed meanwhile")
-		return u, no(http.StatusConflict, plugins.ReasonAccountChanged, "", "another password was set meanwhile", ""), nil
+		return u, refuse(http.StatusConflict, plugins.ReasonAccountChanged, "", "another password was set meanwhile", ""), nil
 	case err != nil:
 		return u, nil, unavailable(err)
 	}

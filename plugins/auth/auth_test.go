@@ -375,7 +375,7 @@ func TestStripCredentials(t *testing.T) {
 func TestSetIdentity(t *testing.T) {
 	h := http.Header{}
 	p := &plugins.Principal{Subject: "u1", Roles: []string{"USER", "x,ADMIN", "DEV", "a b"}, Scheme: plugins.SchemeAPIKey, KeyID: "k1"}
-	SetIdentity(h, p, "free")
+	SetIdentity(h, p, "USER", "free")
 	for name, want := range map[string]string{
 		HeaderUserID: "u1", HeaderUserRole: "USER", HeaderUserRoles: "USER,DEV", HeaderUserTier: "free", HeaderAuthScheme: "api_key", HeaderAPIKeyID: "k1",
 	} {
@@ -384,25 +384,32 @@ func TestSetIdentity(t *testing.T) {
 		}
 	}
 	h = http.Header{}
-	SetIdentity(h, &plugins.Principal{Subject: "u1\r\nX-User-Role: ADMIN", Roles: []string{"x,ADMIN", "a\nb", " USER"}, KeyID: " k1"}, "gold ")
+	SetIdentity(h, &plugins.Principal{Subject: "u1\r\nX-User-Role: ADMIN", Roles: []string{"x,ADMIN", "a\nb", " USER"}, KeyID: " k1"}, "x,ADMIN", "gold ")
 	if len(h) != 0 {
 		t.Errorf("got %v, want no header", h)
 	}
 	for _, role := range []string{"x,ADMIN", "a\nb", "a b", ""} {
 		h = http.Header{}
-		SetIdentity(h, &plugins.Principal{Roles: []string{role}}, "")
+		SetIdentity(h, &plugins.Principal{Roles: []string{role}}, role, "")
 		if len(h) != 0 {
 			t.Errorf("role %q alone: got %v, want no header", role, h)
 		}
-		SetIdentity(h, &plugins.Principal{Roles: []string{"USER", role}}, "")
+		SetIdentity(h, &plugins.Principal{Roles: []string{"USER", role}}, "USER", "")
 		if got := h.Get(HeaderUserRoles); got != "USER" {
 			t.Errorf("USER and role %q: got %q, want USER", role, got)
 		}
 	}
+	for role, want := range map[string]string{"ADMIN": "ADMIN", "": "other", "x,ADMIN": "other"} {
+		h = http.Header{}
+		SetIdentity(h, &plugins.Principal{Roles: []string{"a b", "other", "ADMIN"}}, role, "")
+		if h.Get(HeaderUserRole) != want || h.Get(HeaderUserRoles) != "other,ADMIN" {
+			t.Errorf("known by the role %q: got %v, want X-User-Role %s", role, h, want)
+		}
+	}
 	// A later handler that edits in place must not reach another request.
 	a, b := http.Header{}, http.Header{}
-	SetIdentity(a, p, "free")
-	SetIdentity(b, p, "free")
+	SetIdentity(a, p, "USER", "free")
+	SetIdentity(b, p, "USER", "free")
 	a[HeaderUserID][0] = "changed"
 	if b.Get(HeaderUserID) != "u1" {
 		t.Error("two requests share one header value")
@@ -495,7 +502,7 @@ func BenchmarkFindStripSet(b *testing.B) {
 			b.Fatal("not found")
 		}
 		hs.StripCredentials(r.Header)
-		SetIdentity(r.Header, p, "free")
+		SetIdentity(r.Header, p, "USER", "free")
 	}
 }
 

@@ -162,10 +162,14 @@ func (hs Headers) StripCredentials(h http.Header) {
 var identityNames = [6]string{HeaderUserID, HeaderUserRole, HeaderUserRoles, HeaderUserTier, HeaderAuthScheme, HeaderAPIKeyID}
 
 // SetIdentity tells the upstream who calls, in request headers from which
-// StripIdentity has removed the client's own. What can't stand in a header, or
-// would read as two roles, is left out.
-func SetIdentity(h http.Header, p *plugins.Principal, tier string) {
-	role, roles := roleHeaders(p.Roles)
+// StripIdentity has removed the client's own. Role is the one of the caller's roles
+// that X-User-Role names. What can't stand in a header, or would read as two roles,
+// is left out.
+func SetIdentity(h http.Header, p *plugins.Principal, role, tier string) {
+	first, roles := roleHeaders(p.Roles)
+	if !safeRole(role) {
+		role = first
+	}
 	values := [6]string{p.Subject, role, roles, tier, p.Scheme, p.KeyID}
 	// One array of its own for all of them: later handlers may write into it.
 	lines := make([]string, len(values))

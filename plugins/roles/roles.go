@@ -97,6 +97,21 @@ func (h *Hierarchy) Names() []string { return slices.Sorted(maps.Keys(h.has)) }
 // Knows reports whether the role is defined.
 func (h *Hierarchy) Knows(name string) bool { return h.has[name] != nil }
 
+// Primary is the role by which a caller is known where one only can be told: the
+// first of the roles held that is defined, or the first where none is. A token may
+// list roles of other systems before ours.
+func (h *Hierarchy) Primary(held []string) string {
+	for _, role := range held {
+		if h.Knows(role) {
+			return role
+		}
+	}
+	if len(held) != 0 {
+		return held[0]
+	}
+	return ""
+}
+
 // Grants reports whether a caller with the roles held has the role wanted, by
 // itself or by inclusion. A role that is not defined grants itself alone.
 func (h *Hierarchy) Grants(held []string, wanted string) bool {

@@ -262,6 +262,25 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestPrimary(t *testing.T) {
+	h := defaults(t)
+	for _, tc := range []struct {
+		held []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"USER"}, "USER"},
+		{[]string{"offline_access", "USER", "ADMIN"}, "USER"},
+		{[]string{"ADMIN", "USER"}, "ADMIN"},
+		{[]string{"x", "y"}, "x"},
+		{[]string{"", "user", "DEVELOPER"}, "DEVELOPER"},
+	} {
+		if got := h.Primary(tc.held); got != tc.want {
+			t.Errorf("of %q: got %q, want %q", tc.held, got, tc.want)
+		}
+	}
+}
+
 func BenchmarkCheck(b *testing.B) {
 	h := defaults(b)
 	policy := Policy{AnyOf: []string{"USER"}}

@@ -5,7 +5,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
@@ -13,27 +12,18 @@ import (
 
 // The errors that a Store answers with, beside failures of its own.
 var (
-	// ErrNotFound: there is no such record.
-	ErrNotFound = errors.New("not found")
-	// ErrExists: a record with this id or hash is there already.
-	ErrExists = errors.New("already exists")
-	// ErrConflict: the record is not in a state that allows the change, such as
-	// rotating a revoked key.
-	ErrConflict = errors.New("conflict")
-	// ErrInvalid: the record can't be kept as it is, or the change touches what
-	// can't be changed; the text says what is wrong with it.
-	ErrInvalid = errors.New("invalid")
+	ErrNotFound = plugins.ErrNotFound
+	ErrExists   = plugins.ErrExists
+	ErrConflict = plugins.ErrConflict
+	ErrInvalid  = plugins.ErrInvalid
+	ErrTooMany  = plugins.ErrTooMany
+	ErrReplayed = plugins.ErrReplayed
+	// ErrAccountChanged is an ErrConflict.
+	ErrAccountChanged = plugins.ErrAccountChanged
 )
 
 // KeyFilter chooses API keys.
-type KeyFilter struct {
-	// Owner, where not empty, must match exactly.
-	Owner string
-	// After is the id to start behind, for paging; ids grow with time.
-	After string
-	// Limit is the most to return; 0 means all.
-	Limit int
-}
+type KeyFilter = plugins.KeyFilter
 
 // KeyCounts is how many API keys there are by state. A revoked key counts as
 // revoked whether or not it has expired too.

@@ -2,20 +2,10 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ainative/portcullis/plugins"
-)
-
-// The errors of accounts, beside those of every record.
-var (
-	// ErrTooMany: the owner has as many keys as may be.
-	ErrTooMany = errors.New("too many")
-	// ErrReplayed: the token that was to be renewed is not the current one of its
-	// family. Somebody else has renewed it; which of the two is the thief can't be
-	// told, so that the family has been ended.
-	ErrReplayed = errors.New("replayed")
 )
 
 // UserFilter chooses accounts.
@@ -45,11 +35,18 @@ type Users interface {
 	// CreateOwnKey is CreateKey for an owner who may have most keys at once, those
 	// that are revoked or expired at key.CreatedAt not counted: ErrTooMany. The owner
 	// must be an account of this epoch that is not disabled or, for epoch 0, no account
-	// at all: ErrConflict.
+	// at all: ErrAccountChanged.
 	CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int64, most int) error
+	// UpdateOwnKey is UpdateKey for an owner, who must be as for CreateOwnKey.
+	UpdateOwnKey(ctx context.Context, id string, epoch int64, change func(*plugins.APIKey) error) (plugins.APIKey, error)
+	// RotateOwnKey is RotateKey for an owner, who must be as for CreateOwnKey and may
+	// have most keys once it is done, counted as there. Next makes the new record of the
+	// old one, within the transaction: its error is that of RotateOwnKey, and then
+	// nothing is written. It must not call the store.
+	RotateOwnKey(ctx context.Context, id string, next func(old plugins.APIKey) (plugins.APIKey, error), oldEnds time.Time, epoch int64, most int) error
 
-	// StartFamily adds a family; ErrNotFound if there is no such user, ErrConflict if
-	// the user is disabled or in another epoch, ErrExists, ErrInvalid by CheckFamily.
+	// StartFamily adds a family; ErrNotFound if there is no such user, ErrAccountChanged
+	// if the user is disabled or in another epoch, ErrExists, ErrInvalid by CheckFamily.
 	// Families of the user that have expired at f.CreatedAt are removed.
 	StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error
 	// Family returns the family with this id; ErrNotFound.

@@ -35,6 +35,8 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 		_, errs["Users"] = s.Users(c, store.UserFilter{})
 		_, errs["UpdateUser"] = s.UpdateUser(c, "u", plugins.UserChange{})
 		errs["CreateOwnKey"] = s.CreateOwnKey(c, NewKey(t), 0, 9)
+		_, errs["UpdateOwnKey"] = s.UpdateOwnKey(c, key.ID, 0, func(*plugins.APIKey) error { return nil })
+		errs["RotateOwnKey"] = s.RotateOwnKey(c, key.ID, func(plugins.APIKey) (plugins.APIKey, error) { return NewKey(t), nil }, base, 0, 9)
 		errs["StartFamily"] = s.StartFamily(c, NewFamily(t, "u"), 1)
 		_, errs["Family"] = s.Family(c, "f")
 		_, errs["RenewFamily"] = s.RenewFamily(c, renewal(t, NewFamily(t, "u"), "next"))

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"audit", testAudit},
 		{"users", testUsers},
 		{"own keys", testOwnKeys},
+		{"changing own keys", testChangingOwnKeys},
 		{"families", testFamilies},
 		{"counts", testCounts},
 		{"owners", testOwners},

@@ -44,6 +44,18 @@ func testVersion(t *testing.T, open func(t *testing.T) store.Store) {
 		{"CreateUser", func() error { return s.CreateUser(ctx(), u) }, false},
 		{"CreateOwnKey", func() error { return s.CreateOwnKey(ctx(), own, 1, 9) }, true},
 		{"refused CreateOwnKey", func() error { return expect(s.CreateOwnKey(ctx(), NewKey(t), 1, 9), store.ErrConflict) }, false},
+		{"UpdateOwnKey", func() error {
+			_, err := s.UpdateOwnKey(ctx(), own.ID, 1, func(k *plugins.APIKey) error { k.Tier = "free"; return nil })
+			return err
+		}, true},
+		{"refused UpdateOwnKey", func() error {
+			_, err := s.UpdateOwnKey(ctx(), own.ID, 2, func(k *plugins.APIKey) error { return nil })
+			return expect(err, store.ErrAccountChanged)
+		}, false},
+		{"RotateOwnKey", func() error { return s.RotateOwnKey(ctx(), own.ID, nextOf(t), base, 1, 9) }, true},
+		{"refused RotateOwnKey", func() error {
+			return expect(s.RotateOwnKey(ctx(), own.ID, nextOf(t), base, 1, 9), store.ErrConflict)
+		}, false},
 		{"StartFamily", func() error { return s.StartFamily(ctx(), f, 1) }, false},
 		{"RenewFamily", func() error { _, err := s.RenewFamily(ctx(), renewal(t, f, "next")); return err }, true},
 		{"replayed RenewFamily", func() error {

@@ -90,10 +90,27 @@ func (s *Records) CountKeys(ctx context.Context, now time.Time) (store.KeyCounts
 
 // UpdateKey implements store.Store.
 func (s *Records) UpdateKey(ctx context.Context, id string, change func(*plugins.APIKey) error) (plugins.APIKey, error) {
+	return s.updateKey(ctx, id, change, anyOwner)
+}
+
+// UpdateOwnKey implements store.Store.
+func (s *Records) UpdateOwnKey(ctx context.Context, id string, epoch int64, change func(*plugins.APIKey) error) (plugins.APIKey, error) {
+	return s.updateKey(ctx, id, change, func(ctx context.Context, tx *sql.Tx, key plugins.APIKey) error {
+		return ownerInEpoch(ctx, tx, key.Owner, epoch)
+	})
+}
+
+// anyOwner lets an operator change the keys of everybody.
+func anyOwner(context.Context, *sql.Tx, plugins.APIKey) error { return nil }
+
+func (s *Records) updateKey(ctx context.Context, id string, change func(*plugins.APIKey) error, allowed func(context.Context, *sql.Tx, plugins.APIKey) error) (plugins.APIKey, error) {
 	var written plugins.APIKey
 	err := s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		old, err := scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = $1`+s.db.ForUpdate, id))
 		if err != nil {
+			return err
+		}
+		if err := allowed(ctx, tx, old); err != nil {
 			return err
 		}
 		key := old
@@ -107,7 +124,7 @@ func (s *Records) UpdateKey(ctx context.Context, id string, change func(*plugins
 		if err := store.CheckKey(key); err != nil {
 			return err
 		}
-		if err := updateKey(ctx, tx, key); err != nil {
+		if err := writeKey(ctx, tx, key); err != nil {
 			return err
 		}
 		written, err = scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = $1`, id))
@@ -124,11 +141,30 @@ func (s *Records) RotateKey(ctx context.Context, id string, next plugins.APIKey,
 	if err := store.CheckKey(next); err != nil {
 		return err
 	}
+	return s.rotateKey(ctx, id, func(plugins.APIKey) (plugins.APIKey, error) { return next, nil }, oldEnds, anyOwner)
+}
+
+// RotateOwnKey implements store.Store.
+func (s *Records) RotateOwnKey(ctx context.Context, id string, next func(plugins.APIKey) (plugins.APIKey, error), oldEnds time.Time, epoch int64, most int) error {
+	return s.rotateKey(ctx, id, next, oldEnds, func(ctx context.Context, tx *sql.Tx, made plugins.APIKey) error {
+		if err := ownerInEpoch(ctx, tx, made.Owner, epoch); err != nil {
+			return err
+		}
+		return atMost(ctx, tx, made, most)
+	})
+}
+
+// rotateKey asks allowed once both records are written.
+func (s *Records) rotateKey(ctx context.Context, id string, makeNext func(plugins.APIKey) (plugins.APIKey, error), oldEnds time.Time, allowed func(context.Context, *sql.Tx, plugins.APIKey) error) error {
 	if oldEnds.IsZero() {
 		return fmt.Errorf("%w: a rotation without an end of the old key", store.ErrInvalid)
 	}
 	return s.failed("rotating an API key", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		old, err := scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE id = $1`+s.db.ForUpdate, id))
+		if err != nil {
+			return err
+		}
+		next, err := makeNext(old)
 		switch {
 		case err != nil:
 			return err
@@ -141,6 +177,9 @@ func (s *Records) RotateKey(ctx context.Context, id string, next plugins.APIKey,
 		case next.Owner != old.Owner:
 			return fmt.Errorf("%w: a rotation can't change the owner", store.ErrInvalid)
 		}
+		if err := store.CheckKey(next); err != nil {
+			return err
+		}
 		if err := insertKey(ctx, tx, next); err != nil {
 			return err
 		}
@@ -151,7 +190,10 @@ func (s *Records) RotateKey(ctx context.Context, id string, next plugins.APIKey,
 		if err := store.CheckKey(old); err != nil {
 			return err
 		}
-		return updateKey(ctx, tx, old)
+		if err := writeKey(ctx, tx, old); err != nil {
+			return err
+		}
+		return allowed(ctx, tx, next)
 	}))
 }
 
@@ -234,8 +276,8 @@ func KeyColumns(keys []plugins.APIKey) []any {
 	}
 }
 
-// updateKey writes all that can change.
-func updateKey(ctx context.Context, tx *sql.Tx, k plugins.APIKey) error {
+// writeKey writes all that can change.
+func writeKey(ctx context.Context, tx *sql.Tx, k plugins.APIKey) error {
 	_, err := tx.ExecContext(ctx, `UPDATE api_keys SET name = $1, role = $2, tier = $3, scopes = $4, ip_allow = $5, limits = $6,
 		expires_at = $7, last_used_at = $8, revoked_at = $9, replaced_by = $10 WHERE id = $11`,
 		k.Name, k.Role, k.Tier, encodeList(k.Scopes), encodeList(k.IPAllow), encodeList(k.Limits),

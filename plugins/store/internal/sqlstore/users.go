@@ -131,7 +131,7 @@ func (s *Records) alterKeys(ctx context.Context, tx *sql.Tx, u plugins.User, cha
 		if err := store.CheckKey(key); err != nil {
 			return err
 		}
-		if err := updateKey(ctx, tx, key); err != nil {
+		if err := writeKey(ctx, tx, key); err != nil {
 			return err
 		}
 	}
@@ -144,44 +144,50 @@ func (s *Records) CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch in
 		return err
 	}
 	return s.failed("creating an API key", s.db.Change(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		err := inEpoch(ctx, tx, key.Owner, epoch)
-		if epoch == 0 {
-			switch {
-			case errors.Is(err, sql.ErrNoRows):
-				err = nil
-			case err == nil:
-				err = store.ErrConflict
-			}
-		} else if errors.Is(err, sql.ErrNoRows) {
-			err = store.ErrConflict
-		}
-		if err != nil {
+		if err := ownerInEpoch(ctx, tx, key.Owner, epoch); err != nil {
 			return err
 		}
-		var count int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM api_keys WHERE owner = $1 AND revoked_at IS NULL
-			AND (expires_at IS NULL OR expires_at > $2)`, key.Owner, encodeTime(key.CreatedAt)).Scan(&count); err != nil {
+		if err := insertKey(ctx, tx, key); err != nil {
 			return err
 		}
-		if count >= most {
-			return fmt.Errorf("%w: the owner has %d keys", store.ErrTooMany, count)
-		}
-		return insertKey(ctx, tx, key)
+		return atMost(ctx, tx, key, most)
 	}))
 }
 
-// inEpoch answers ErrConflict for a user that is disabled or not in this epoch.
-func inEpoch(ctx context.Context, tx *sql.Tx, id string, epoch int64) error {
-	u, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = $1`, id))
-	switch {
-	case err != nil:
+// atMost answers ErrTooMany if the owner of a key that was just written has more that
+// work at the time of its making.
+func atMost(ctx context.Context, tx *sql.Tx, made plugins.APIKey, most int) error {
+	var count int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM api_keys WHERE owner = $1 AND revoked_at IS NULL
+		AND (expires_at IS NULL OR expires_at > $2)`, made.Owner, encodeTime(made.CreatedAt)).Scan(&count); err != nil {
 		return err
-	case !u.DisabledAt.IsZero():
-		return fmt.Errorf("%w: the account is disabled", store.ErrConflict)
-	case u.Epoch != epoch:
-		return fmt.Errorf("%w: the account has changed meanwhile", store.ErrConflict)
+	}
+	if count > most {
+		return fmt.Errorf("%w: the owner would have %d keys, %d is the most", store.ErrTooMany, count, most)
 	}
 	return nil
+}
+
+// ownerInEpoch answers ErrAccountChanged unless the owner of a key is a user in this
+// epoch or, for epoch 0, no user at all.
+func ownerInEpoch(ctx context.Context, tx *sql.Tx, owner string, epoch int64) error {
+	err := inEpoch(ctx, tx, owner, epoch)
+	switch {
+	case epoch == 0 && errors.Is(err, sql.ErrNoRows):
+		return nil
+	case epoch == 0 && err == nil, errors.Is(err, sql.ErrNoRows):
+		return store.ErrAccountChanged
+	}
+	return err
+}
+
+// inEpoch answers ErrAccountChanged for a user that is disabled or not in this epoch.
+func inEpoch(ctx context.Context, tx *sql.Tx, id string, epoch int64) error {
+	u, err := scanUser(tx.QueryRowContext(ctx, selectUsers+` WHERE id = $1`, id))
+	if err == nil && (!u.DisabledAt.IsZero() || u.Epoch != epoch) {
+		return store.ErrAccountChanged
+	}
+	return err
 }
 
 func scanUser(r Row) (plugins.User, error) {
