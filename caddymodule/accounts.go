@@ -152,7 +152,7 @@ func (a *Accounts) check(app *App) error {
 	}
 	if a.LoginLimit != "off" {
 		var err error
-		if a.limits, err = parseLimits([]string{a.LoginLimit}); err != nil {
+		if a.limits, err = ratelimit.ParseLimits([]string{a.LoginLimit}); err != nil {
 			fail("login_limit: %w, or `login_limit off`", err)
 		}
 	}
@@ -214,7 +214,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.acquired = append(a.acquired, release)
-	zone, release, err := a.app.limiters.acquire(accountsZone)
+	throttle, release, err := a.app.limiters.Zone(accountsZone)
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 		longest = bearer.DefaultMaxLifetime
 	}
 	cfg := a.app.accountsConfig(h)
-	cfg.Signer, cfg.Throttle = accountSigner{a.signer}, accountThrottle{zone.limiter, a.limits}
+	cfg.Signer, cfg.Throttle = accountSigner{a.signer}, accountThrottle{throttle, a.limits}
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.TokenKept = longest + bearer.MaxLeeway

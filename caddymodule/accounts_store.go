@@ -124,7 +124,7 @@ func acquireHasher() (*accounts.Hasher, releaser, error) {
 func (a *App) accountsConfig(h *accounts.Hasher) accounts.Config {
 	return accounts.Config{
 		Store: accountStore{a.records}, Hasher: h, Rights: a.hierarchy,
-		Revoked: a.records.revoked.Add, Keys: a.records.purge, Audit: a.records.audit,
+		Revoked: a.records.revoked.Add, Keys: a.records.recheck, Audit: a.records.audit,
 		AllKept: a.revocationsKept(), DefaultRole: a.DefaultRole, DefaultTier: a.DefaultTier, DefaultKeyRole: a.DefaultRole,
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
+	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -185,7 +186,7 @@ func (s *keyService) apply(in keyInput, key *plugins.APIKey) error {
 	}
 	if in.Limits != nil {
 		if len(*in.Limits) != 0 {
-			if _, err := parsePolicy("key", *in.Limits, 0); err != nil {
+			if _, err := ratelimit.ParsePolicy("key", *in.Limits, 0); err != nil {
 				return &inputError{"limits", err.Error()}
 			}
 		}

@@ -165,6 +165,18 @@ func (s *Scheme) Confirm(ctx context.Context, read func(ctx context.Context, has
 	})
 }
 
+// Answers reports whether the cache has a key that it answers for while the store
+// can't be asked.
+func (s *Scheme) Answers() bool {
+	now := s.config.Clock().UnixNano()
+	for h, e := range s.cache.known.all() {
+		if _, ok := s.cache.trusted(h); ok && younger(e.fetched, now, s.cache.config.StaleTTL) {
+			return true
+		}
+	}
+	return false
+}
+
 // Stats tells how the cache does.
 type Stats struct {
 	// Entries and Unknown are how many keys are remembered as good or as unknown.
