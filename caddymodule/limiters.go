@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -71,10 +72,10 @@ func (inFlightZone) Destruct() error { return nil }
 
 // acquireZone returns the counts of a zone, and makes those that can follow the
 // store.
-func (a *App) acquireZone(ctx caddy.Context, name string) (z zone, release releaser, err error) {
+func (a *App) acquireZone(ctx caddy.Context, name string) (_ zone, _ releaser, err error) {
 	var acquired []func()
-	release = func() {
-		for _, give := range acquired {
+	release := func() {
+		for _, give := range slices.Backward(acquired) {
 			give()
 		}
 		acquired = nil

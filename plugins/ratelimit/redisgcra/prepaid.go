@@ -316,6 +316,28 @@ func (p *prepaid) held(key ratelimit.Key, limits []ratelimit.Limit, now time.Dur
 	return c.tokens - c.pending - c.inFlight, c.back > 0 || c.pending > 0 && c.inFlight == 0
 }
 
+// giveBack gives units back that were admitted on credit and have not been charged
+// yet, and returns how many Redis has to give back now. A refund that overtook its
+// charge would be lost, since a full bucket takes nothing.
+func (p *prepaid) giveBack(key ratelimit.Key, limits []ratelimit.Limit, n int64) (rest int64) {
+	s := p.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.callers[key]
+	if c == nil || !slices.Equal(c.limits, limits) {
+		return n
+	}
+	unsent := min(n, c.pending)
+	c.pending -= unsent
+	if n -= unsent; n > 0 && c.inFlight > 0 {
+		// After the charge that is on its way.
+		c.back += n
+		s.enqueue(key, c)
+		return 0
+	}
+	return n
+}
+
 // A charge is what one caller was admitted on credit, less what is given back.
 type charge struct {
 	key    ratelimit.Key

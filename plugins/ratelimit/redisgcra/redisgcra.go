@@ -405,6 +405,9 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 // takeBounded serves from what is prepaid or on credit, and else asks.
 func (l *Limiter) takeBounded(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
 	now := l.o.Clock()
+	if cost < 0 {
+		cost = -l.prepaid.giveBack(key, limits, -cost)
+	}
 	if cost <= 0 {
 		held, unsettled := l.prepaid.held(key, limits, now)
 		if unsettled {
