@@ -159,11 +159,9 @@ func (a *App) storeProblem(ctx context.Context) *healthProblem {
 		return nil
 	}
 	p := &healthProblem{Part: "store", Status: healthDegraded}
-	var since time.Time
 	if age, ok := o.poller.Stale(); ok {
 		// The poller asks several times a second: what it heard last was the end.
-		since = time.Now().Add(-age).UTC().Truncate(time.Second)
-		p.Since = timeOrNull(since)
+		p.Since = timeOrNull(time.Now().Add(-age))
 	}
 	if failed == nil {
 		p.Status, p.Why = healthFailing, stale.Error()+"; tokens get 503"
@@ -177,7 +175,7 @@ func (a *App) storeProblem(ctx context.Context) *healthProblem {
 	case a.keys.used.Load() && !a.keys.answers():
 		p.Status = healthFailing
 		p.Why += "; every API key gets 503, since none was used in the last five minutes"
-	case r.undecided.Load() >= since.UnixNano() && !since.IsZero():
+	case r.undecided.Load():
 		p.Status = healthFailing
 		p.Why += "; API keys that were not used in the last five minutes get 503"
 	default:

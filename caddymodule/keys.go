@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
@@ -45,13 +44,13 @@ func (k *keyScheme) Authenticate(ctx context.Context, c auth.Credential) (*plugi
 			return nil, nil, auth.ErrNotMine
 		}
 		if !c.DryRun {
-			k.records.undecided.Store(time.Now().UnixNano())
+			k.records.undecided.Store(true)
 		}
 		return nil, nil, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
 	}
 	p, denial, err := made.scheme.Authenticate(ctx, c)
 	if _, failed := errors.AsType[*plugins.Unavailable](err); failed && !c.DryRun {
-		k.records.undecided.Store(time.Now().UnixNano())
+		k.records.undecided.Store(true)
 	}
 	return p, denial, err
 }

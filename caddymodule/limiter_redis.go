@@ -220,7 +220,7 @@ func (l *RedisLimiter) StartLimiter() error {
 		ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 		defer cancel()
 		if err := ask(ctx, counts.Limiter); err != nil {
-			poolLog("limiter").Error("redis can't be asked, on_failure decides until it can", zap.String("redis", l.options.Target.String()),
+			poolLog("limiter").Error("redis can't be asked at the start, on_failure decides until it can", zap.String("redis", l.options.Target.String()),
 				zap.String("on_failure", string(counts.Health().OnFailure)), zap.String("why", redisgcra.Explain(err)))
 		}
 		counts.Join()

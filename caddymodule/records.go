@@ -44,9 +44,9 @@ type records struct {
 	counts durable.Keeper
 	// doubted has room for one: cached keys have to be read again.
 	doubted chan struct{}
-	// undecided is when a request was last left undecided because the store could not
-	// be asked, in Unix nanoseconds; 0 is never.
-	undecided atomic.Int64
+	// undecided says that a request was left undecided because the store could not be
+	// asked, since that last answered.
+	undecided atomic.Bool
 }
 
 // openRecords is what there is once the store is open.
@@ -150,6 +150,15 @@ func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords,
 type followed struct {
 	store.Store
 	records *records
+}
+
+// Version implements revocation.Source.
+func (f followed) Version(ctx context.Context) (uint64, error) {
+	version, err := f.Store.Version(ctx)
+	if err == nil {
+		f.records.undecided.Store(false)
+	}
+	return version, err
 }
 
 // Revocations implements revocation.Source.
