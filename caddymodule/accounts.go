@@ -15,6 +15,7 @@ import (
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
+	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // Accounts serves log-in, tokens and API keys itself, in front of an API that has
@@ -159,7 +160,7 @@ func (a *Accounts) check(app *App) error {
 		a.LoginLimit = defaultLoginLimit
 	}
 	if a.LoginLimit != "off" {
-		limits, err := parseLimits([]string{a.LoginLimit})
+		limits, err := ratelimit.ParseLimits([]string{a.LoginLimit})
 		if err != nil {
 			fail("login_limit: %w, or `login_limit off`", err)
 		} else {
@@ -227,7 +228,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.acquired = append(a.acquired, release)
-	zone, release, err := a.app.limiters.acquire(accountsZone)
+	throttle, release, err := a.app.limiters.Zone(accountsZone)
 	if err != nil {
 		return err
 	}
@@ -238,7 +239,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 		longest = bearer.DefaultMaxLifetime
 	}
 	cfg := a.app.accountsConfig(h)
-	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{zone.limiter}, a.login
+	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{throttle}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.TokenKept = longest + bearer.MaxLeeway

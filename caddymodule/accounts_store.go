@@ -114,7 +114,7 @@ func (a *App) accountsConfig(h *accounts.Hasher) accounts.Config {
 			return a.keyService(o), nil
 		},
 		Check: a.checkRight, WithinLimits: a.withinLimits,
-		Revoked: a.records.revoked.Add, KeysChanged: a.records.purge, Audit: a.records.audit,
+		Revoked: a.records.revoked.Add, KeysChanged: a.records.recheck, Audit: a.records.audit,
 		AllKept: a.revocationsKept(), DefaultRole: a.DefaultRole, DefaultTier: a.DefaultTier, DefaultKeyRole: a.DefaultRole,
 	}
 }

@@ -72,7 +72,7 @@ var adminRoutes = []struct {
 	{"POST /gateway/users/{id}/password", adminHandler(resetPassword)},
 	{"GET /gateway/audit", adminHandler(listAudit)},
 	{"POST /gateway/check", appHandler(checkRequest)},
-	{"GET /gateway/health", adminHandler(showHealth)},
+	{"GET /gateway/health", appHandler(showHealth)},
 	{"GET /gateway/openapi.json", http.HandlerFunc(serveOpenAPI)},
 }
 

@@ -38,6 +38,6 @@ func importKeys(r *adminRequest) (int, any, error) {
 	if errors.Is(err, store.ErrExists) {
 		return 0, nil, err
 	}
-	r.app.records.purge()
+	r.app.records.recheck()
 	return http.StatusCreated, map[string]int{"imported": len(keys)}, err
 }

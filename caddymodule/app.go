@@ -82,14 +82,14 @@ type App struct {
 	hierarchy *roles.Hierarchy
 	tiers     map[string]*ratelimit.Policy
 	store     StoreProvider
-	limiters  limiterProvider
+	limiters  LimiterProvider
 	records   *records
 	verifier  *verifierRef
 	keys      *keyScheme
 	journal   *decision.Journal
-	// tierSources, zones and overrides say which limits hold and where they count.
-	tierSources map[*ratelimit.Policy]*limitSource
-	zones       zones
+	// tierSources, routes and overrides say which limits hold and where they count.
+	tierSources map[*ratelimit.Policy]*ratelimit.Source
+	routes      ratelimit.Routes
 	overrides   overrides
 	// ownerPolicies are those of the configuration, merged those of the store too.
 	ownerPolicies map[string]*ownerPolicy
@@ -170,7 +170,7 @@ func (a *App) loadGuests(ctx caddy.Context) error {
 	if loaded, err = ctx.LoadModule(a, "LimiterRaw"); err != nil {
 		return fmt.Errorf("loading the limiter: %w", err)
 	}
-	a.limiters = loaded.(limiterProvider)
+	a.limiters = loaded.(LimiterProvider)
 	return nil
 }
 
@@ -243,7 +243,7 @@ func (a *App) definePolicies() error {
 			return fmt.Errorf("tier %s is defined twice: write it once, with all its limits", tier.Name)
 		}
 		seen[tier.Name] = true
-		limits, err := parseLimits(tier.Limits)
+		limits, err := ratelimit.ParseLimits(tier.Limits)
 		if err != nil {
 			return fmt.Errorf("tier %s: %w", tier.Name, err)
 		}
@@ -251,10 +251,10 @@ func (a *App) definePolicies() error {
 			return err
 		}
 	}
-	a.zones = zones{}
-	a.tierSources = make(map[*ratelimit.Policy]*limitSource, len(a.tiers))
+	a.routes = ratelimit.Routes{}
+	a.tierSources = make(map[*ratelimit.Policy]*ratelimit.Source, len(a.tiers))
 	for _, tier := range a.tiers {
-		a.tierSources[tier] = newLimitSource("", tier)
+		a.tierSources[tier] = ratelimit.NewSource("", tier)
 	}
 	if _, err := a.memoryTarget(); err != nil {
 		return err
@@ -275,19 +275,6 @@ func (a *App) definePolicies() error {
 	return a.defineOwners()
 }
 
-// parseLimits reads limits in the Caddyfile's own syntax.
-func parseLimits(lines []string) ([]ratelimit.Limit, error) {
-	limits := make([]ratelimit.Limit, 0, len(lines))
-	for _, line := range lines {
-		limit, err := ratelimit.ParseLimit(strings.Fields(line))
-		if err != nil {
-			return nil, err
-		}
-		limits = append(limits, limit)
-	}
-	return limits, nil
-}
-
 // Start opens the store and begins to fetch issuers' keys.
 func (a *App) Start() error {
 	// Not earlier: until now the configuration before this one was in force.
@@ -295,6 +282,11 @@ func (a *App) Start() error {
 	a.useMemoryTarget()
 	if _, err := a.keys.open(context.Background()); err != nil {
 		return err
+	}
+	if l, ok := a.limiters.(LimiterStarter); ok {
+		if err := l.StartLimiter(); err != nil {
+			return err
+		}
 	}
 	if a.verifier != nil {
 		a.verifier.Start(context.Background())

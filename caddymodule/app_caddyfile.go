@@ -175,7 +175,7 @@ func (a *App) tierLine(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
-	limits, err := parseLimits(tier.Limits)
+	limits, err := ratelimit.ParseLimits(tier.Limits)
 	if err == nil {
 		_, err = ratelimit.NewPolicy(tier.Name, limits, tier.Concurrency)
 	}

@@ -158,7 +158,7 @@ func (a *Auth) check(app *App) error {
 		}
 	}
 	if a.Failures != "off" {
-		limits, err := parseLimits([]string{a.Failures})
+		limits, err := ratelimit.ParseLimits([]string{a.Failures})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("failures: %w, or `failures off`", err))
 		}

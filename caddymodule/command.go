@@ -214,23 +214,43 @@ func healthCommand() *cobra.Command {
 		Short: "Shows whether the gateway can decide",
 		Args:  cobra.NoArgs,
 		RunE: run(func(c *adminClient, _ *cobra.Command, _ []string) error {
-			var answer healthJSON
-			if err := c.ask(http.MethodGet, pathTo("health"), nil, &answer); err != nil {
+			answer, err := c.askHealth()
+			if err != nil {
 				return err
 			}
+			if answer.Status == healthFailing {
+				// Printed all the same: the exit code says no.
+				err = errors.New("the gateway can't decide")
+			}
 			if c.json {
-				return c.printJSON(answer)
+				return errors.Join(c.printJSON(answer), err)
 			}
 			fmt.Fprintf(c.out, "%s: %s, %d revocations\n", answer.Status, answer.Store.Name, answer.Store.Revocations)
+			for _, p := range answer.Problems {
+				fmt.Fprintln(c.out, p.text())
+			}
 			if redis := answer.Limiter.Redis; redis != nil {
-				fmt.Fprintf(c.out, "limiter redis at %s: breaker %s, %s\n", redis.Target, redis.Breaker, redis.Bound)
+				fmt.Fprintf(c.out, "limiter redis at %s: breaker %s, %s, %d gateways\n", redis.Target, redis.Breaker, redis.Bound, redis.Gateways)
 			} else {
 				fmt.Fprintf(c.out, "limiter %s\n", answer.Limiter.Name)
 			}
 			for _, i := range answer.Issuers {
 				fmt.Fprintf(c.out, "issuer %s (%s): usable %t, %d keys, error %s\n", i.Name, i.Source, i.Usable, i.Keys, textOr(i.Error))
 			}
-			return nil
+			return err
 		}),
 	}
+}
+
+// askHealth asks for the health, which is an answer with a 503 too.
+func (c *adminClient) askHealth() (answer healthJSON, err error) {
+	resp, err := caddycmd.AdminAPIRequest(c.address, http.MethodGet, pathTo("health"), nil, nil)
+	if err == nil {
+		defer resp.Body.Close()
+		return answer, json.NewDecoder(resp.Body).Decode(&answer)
+	}
+	if start := strings.IndexByte(err.Error(), '{'); start >= 0 && json.Unmarshal([]byte(err.Error()[start:]), &answer) == nil && answer.Status != "" {
+		return answer, nil
+	}
+	return answer, c.explain(err)
 }

@@ -79,7 +79,14 @@ func (c *adminClient) printUsage(list []usageRow) error {
 	for _, row := range list {
 		rows = append(rows, strings.Join([]string{row.Zone, row.Name, row.By, row.Limit, fmt.Sprint(row.Remaining), fmt.Sprintf("%ds", row.Reset)}, "\t"))
 	}
-	return c.table("ZONE\tNAME\tBY\tLIMIT\tREMAINING\tRESET", rows)
+	if err := c.table("ZONE\tNAME\tBY\tLIMIT\tREMAINING\tRESET", rows); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(list, func(row usageRow) bool { return row.Share != nil }); i >= 0 {
+		_, err := fmt.Fprintf(c.out, "The limiter's Redis can't be asked: what remains is of the %.3g of each limit that this gateway grants alone.\n", *list[i].Share)
+		return err
+	}
+	return nil
 }
 
 func limitSetCommand() *cobra.Command {

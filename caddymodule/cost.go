@@ -2,44 +2,38 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"net/textproto"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
-	"golang.org/x/net/http/httpguts"
 
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// trueCost is a charge that waits for the response to say what the request cost.
+// trueCost is a charge that waits for the response to report what the request cost.
 type trueCost struct {
 	ctx     context.Context
 	limit   *RateLimit
-	count   answer
+	count   charge
 	charged int64
 	settled bool
-	// outer is that of a handler further out.
+	// outer is the pending charge of the enclosing gateway_limit, if any.
 	outer *trueCost
 }
 
-const (
-	// hugeCost is beyond what is believed of an upstream, unless a limit is larger.
-	hugeCost = 1_000_000_000
-	// settleTimeout bounds how long a response waits for its charge to be corrected.
-	settleTimeout = time.Second
-)
+// settleTimeout bounds how long a response waits for its charge to be corrected.
+const settleTimeout = time.Second
 
 // expectCost notes that the response to this request tells its cost.
-func (x *exchange) expectCost(r *http.Request, l *RateLimit, a answer) {
-	x.cost = &trueCost{ctx: r.Context(), limit: l, count: a, charged: a.cost, outer: x.cost}
+func (x *exchange) expectCost(r *http.Request, l *RateLimit, c charge) {
+	x.cost = &trueCost{ctx: r.Context(), limit: l, count: c, charged: c.cost, outer: x.cost}
 }
 
-// settleCosts corrects the charges of the request by what the response says, and
-// takes the headers that say it out. A response that says nothing leaves them.
+// settleCosts corrects the charges of the request by what the response reports, and
+// removes the headers. A response that reports nothing leaves the charges.
 func (x *exchange) settleCosts(h http.Header) {
 	for c := x.cost; c != nil; c = c.outer {
 		if !c.settled {
@@ -60,7 +54,7 @@ func (c *trueCost) settle(x *exchange, values []string) {
 		c.limit.judge.logger.Warn("the true cost of a request was not charged", zap.String("request_id", x.requestID),
 			zap.String("header", c.limit.CostHeader), zap.String("why", why), zap.Error(err))
 	}
-	cost, err := readCost(values, c.count.policy)
+	cost, err := ratelimit.ReportedCost(values, c.count.policy)
 	if err != nil {
 		log("the upstream's value is not believed", err)
 		return
@@ -82,43 +76,28 @@ func (c *trueCost) settle(x *exchange, values []string) {
 	}
 }
 
-// readCost reads what an upstream says of a cost: one whole number of 0 or more.
-func readCost(values []string, p *ratelimit.Policy) (int64, error) {
-	if len(values) > 1 {
-		return 0, fmt.Errorf("%d values, want one", len(values))
+// costOf reads the request's cost. A placeholder may hold what a client sent: it
+// must be a whole number of 0 or more, else a client could pay with a refund.
+func (l *RateLimit) costOf(r *http.Request, p *ratelimit.Policy) (int64, *plugins.Denial) {
+	cost := l.cost
+	if cost < 0 {
+		text := ""
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			text = repl.ReplaceAll(l.Cost, "")
+		}
+		if text == "" {
+			text = "1"
+		}
+		var err error
+		if cost, err = ratelimit.ParseCost(text); err != nil {
+			return 0, &plugins.Denial{
+				Status: http.StatusBadRequest, Reason: plugins.ReasonCostInvalid,
+				Value: l.Cost + " is " + strconv.Quote(clip(text, 40)), Bound: "a whole number of 0 or more",
+			}
+		}
 	}
-	text := strings.Trim(values[0], " \t")
-	cost, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || cost < 0 || text[0] == '+' || text[0] == '-' {
-		return 0, fmt.Errorf("%q, want a whole number of 0 or more", clip(text, 40))
-	}
-	most := int64(hugeCost)
-	for _, limit := range p.Limits {
-		most = max(most, limit.Burst)
-	}
-	if cost > most {
-		return 0, fmt.Errorf("%d, want %d at most", cost, most)
+	if highest := p.MaxCost(); cost > highest {
+		return 0, costTooHigh(cost, highest)
 	}
 	return cost, nil
-}
-
-// checkCostHeader refuses a name that is none, or that means something else.
-func (l *RateLimit) checkCostHeader() error {
-	if l.CostHeader == "" {
-		return nil
-	}
-	if !httpguts.ValidHeaderFieldName(l.CostHeader) {
-		return fmt.Errorf("cost_header %s: write the name of a header, like X-Cost", strconv.Quote(l.CostHeader))
-	}
-	l.CostHeader = textproto.CanonicalMIMEHeaderKey(l.CostHeader)
-	switch l.CostHeader {
-	case "Age", "Allow", "Cache-Control", "Connection", "Date", "Etag", "Expires", "Keep-Alive", "Location", "Retry-After", "Server",
-		"Set-Cookie", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Via", "Www-Authenticate", "X-Request-Id",
-		ratelimit.HeaderLimit, ratelimit.HeaderRemaining, ratelimit.HeaderReset, ratelimit.HeaderRateLimit, ratelimit.HeaderPolicy:
-		return fmt.Errorf("cost_header %s has a meaning of its own: write another name, like X-Cost", l.CostHeader)
-	}
-	if strings.HasPrefix(l.CostHeader, "Content-") || strings.HasPrefix(l.CostHeader, "Access-Control-") {
-		return fmt.Errorf("cost_header %s has a meaning of its own: write another name, like X-Cost", l.CostHeader)
-	}
-	return nil
 }

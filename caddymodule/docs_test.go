@@ -268,7 +268,8 @@ func TestDocsOptions(t *testing.T) {
 		}
 		page := read(t, "docs/"+tc.page)
 		for _, option := range options {
-			if !mentions(page, option) {
+			// Modules that only tests have are called so.
+			if !mentions(page, option) && !strings.HasPrefix(option, "test_") {
 				t.Errorf("docs/%s does not mention %s", tc.page, option)
 			}
 		}

@@ -155,16 +155,16 @@ const maxExceeded = 10_000
 // limitExceeded tells of a known caller who went over a limit: once in a window,
 // the period of that limit, however often the caller comes. Strangers are not
 // told of, since anybody can be as many of them as they like.
-func (e *events) limitExceeded(a *answer, p *plugins.Principal, zone string) {
+func (e *events) limitExceeded(c *charge, p *plugins.Principal, zone string) {
 	if p == nil {
 		return
 	}
-	row := a.Rows[a.Blocking]
-	if !e.first(a.key, row.Limit.Period, time.Now()) {
+	row := c.Rows[c.Blocking]
+	if !e.first(c.key, row.Limit.Period, time.Now()) {
 		return
 	}
 	e.emit(eventLimitExceeded, map[string]any{
-		"owner": p.Owner, "zone": zone, "policy": a.policy.Name, "limit": row.Limit.String(),
+		"owner": p.Owner, "zone": zone, "policy": c.policy.Name, "limit": row.Limit.String(),
 		"scheme": p.Scheme, "key_id": p.KeyID,
 	})
 }
@@ -198,14 +198,19 @@ func (e *events) forget(now time.Time) {
 	}
 }
 
-// breakerChanged hears of the breaker before a Redis. Its limiter outlives
-// configurations, so that it looks for who tells of it each time.
+// breakerChanged logs and emits that the breaker before a Redis has opened or
+// closed. Its limiter outlives configurations, so the event sink is looked up on
+// every call.
 func breakerChanged(limiter *redisgcra.Limiter, open bool) {
 	name, data := eventBreakerClosed, map[string]any{"limiter": "redis"}
-	if open {
+	if h := limiter.Health(); open {
 		breakerOpened.Inc()
 		name = eventBreakerOpened
-		data["error"] = limiter.Health().LastError
+		data["error"] = h.LastError
+		poolLog("limiter").Error("redis can't be asked, on_failure decides until it can", zap.String("redis", h.Target),
+			zap.String("on_failure", string(h.OnFailure)), zap.String("why", h.LastError))
+	} else {
+		poolLog("limiter").Info("redis answers again", zap.String("redis", h.Target))
 	}
 	if e, ok := pooled[*events](eventsKey); ok {
 		e.emit(name, data)

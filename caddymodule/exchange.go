@@ -41,6 +41,10 @@ type exchange struct {
 	rows [2]ratelimit.Row
 	// timing is for Server-Timing; nil where that is off.
 	timing *timing
+	// payments are what the gateway_limit handlers around have charged; paymentRoom is
+	// room for most requests'.
+	payments    []payment
+	paymentRoom [2]payment
 	// span records the request; nil where none does.
 	span trace.Span
 	// cost is the innermost charge that waits for the response to tell its cost.

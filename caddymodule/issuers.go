@@ -271,6 +271,7 @@ func (i *Issuer) located(err error) error {
 func (a *App) scheme(name string, issuers []string) (auth.Scheme, error) {
 	switch {
 	case name == plugins.SchemeAPIKey:
+		a.keys.used.Store(true)
 		return a.keys, nil
 	case a.verifier == nil:
 		return nil, errNoIssuers

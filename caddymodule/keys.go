@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +19,8 @@ type keyScheme struct {
 	previous    plugins.Secret
 	defaultRole string
 	foreign     bool
+	// used says that some handler takes API keys.
+	used atomic.Bool
 
 	mu     sync.Mutex
 	made   atomic.Pointer[madeKeys]
@@ -40,9 +43,23 @@ func (k *keyScheme) Authenticate(ctx context.Context, c auth.Credential) (*plugi
 		if c.Source == auth.FromAuthorization && !k.foreign && !apikey.Recognised(c.Value) {
 			return nil, nil, auth.ErrNotMine
 		}
+		if !c.DryRun {
+			k.records.undecided.Store(true)
+		}
 		return nil, nil, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
 	}
-	return made.scheme.Authenticate(ctx, c)
+	p, denial, err := made.scheme.Authenticate(ctx, c)
+	if _, failed := errors.AsType[*plugins.Unavailable](err); failed && !c.DryRun {
+		k.records.undecided.Store(true)
+	}
+	return p, denial, err
+}
+
+// answers reports whether some API keys can be checked while the store can't be
+// asked.
+func (k *keyScheme) answers() bool {
+	made := k.made.Load()
+	return made != nil && made.scheme.Answers()
 }
 
 // open opens the store and makes the scheme, if that is not done.

@@ -122,7 +122,7 @@ func (a *App) keyService(o *openRecords) *keys.Service {
 			return made.peppers, nil
 		},
 		Check:         a.checkRight,
-		CheckLimits:   func(limits []string) error { _, err := parsePolicy("key", limits, 0); return err },
+		CheckLimits:   func(limits []string) error { _, err := ratelimit.ParsePolicy("key", limits, 0); return err },
 		ParseDuration: caddy.ParseDuration,
 		Invalidate:    a.records.invalidate,
 		Notify:        a.keyChanged,
@@ -164,11 +164,11 @@ func (a *App) withinLimits(owner, tier string, key plugins.APIKey) bool {
 	}
 	hasLimits, grantsLimits := has.Limits, grants.Limits
 	if own != nil && own.source != nil {
-		hasLimits, grantsLimits = own.source.policy.Limits, own.source.policy.Limits
+		hasLimits, grantsLimits = own.source.Policy.Limits, own.source.Policy.Limits
 	}
 	if len(key.Limits) != 0 {
 		if source := a.override(key.Limits); source != nil {
-			grantsLimits = source.policy.Limits
+			grantsLimits = source.Policy.Limits
 		}
 	}
 	return ratelimit.Within(grantsLimits, hasLimits)

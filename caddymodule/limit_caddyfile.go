@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // UnmarshalCaddyfile reads the directive. Syntax:
@@ -56,7 +58,7 @@ func limitLine(d *caddyfile.Dispenser, into *[]string) error {
 		return err
 	}
 	line := strings.Join(limit, " ")
-	if _, err := parseLimits([]string{line}); err != nil {
+	if _, err := ratelimit.ParseLimits([]string{line}); err != nil {
 		return d.WrapErr(err)
 	}
 	*into = append(*into, line)

@@ -1,9 +1,12 @@
 package caddymodule
 
 import (
+	"context"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
 )
 
@@ -36,18 +39,33 @@ func (m *MemoryLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-func (m *MemoryLimiter) acquire(name string) (zone, releaser, error) {
+// memoryZone is a pooled zone in memory.
+type memoryZone struct{ limiter *gcra.Limiter }
+
+// Destruct stops the sweeper. Requests under way can go on counting.
+func (z *memoryZone) Destruct() error { return z.limiter.Close() }
+
+// Zone implements LimiterProvider. MaxKeys holds for the first configuration that
+// asks: the counts are worth more than a changed bound.
+func (m *MemoryLimiter) Zone(name string) (ratelimit.Limiter, func(), error) {
 	maxKeys := m.MaxKeys
 	if maxKeys == 0 {
 		maxKeys = gcra.DefaultMaxKeys
 	}
-	return acquireZone(name, maxKeys)
+	z, release, err := acquire(poolKey{"zone", name}, func() (*memoryZone, error) {
+		return &memoryZone{gcra.New(gcra.Options{MaxKeys: maxKeys})}, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return z.limiter, release, nil
 }
 
-func (*MemoryLimiter) health() limiterHealth { return limiterHealth{Name: "memory"} }
+// Health implements LimiterProvider. Memory is always there.
+func (*MemoryLimiter) Health(context.Context) LimiterHealth { return LimiterHealth{Name: "memory"} }
 
 // Interface guards.
 var (
-	_ limiterProvider       = (*MemoryLimiter)(nil)
+	_ LimiterProvider       = (*MemoryLimiter)(nil)
 	_ caddyfile.Unmarshaler = (*MemoryLimiter)(nil)
 )

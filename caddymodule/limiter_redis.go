@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
@@ -48,7 +50,9 @@ type RedisLimiter struct {
 	OnFailure string `json:"on_failure,omitempty"`
 
 	// The share of each limit that this node grants alone while Redis does not
-	// answer, above 0 and up to 1. Default: 0.5.
+	// answer, above 0 and up to 1. Default: 1/N of the N gateways that share the Redis,
+	// by their signs of life there; while none is known, 1/Nodes where that is given,
+	// else 0.5.
 	Share float64 `json:"share,omitempty"`
 
 	// How many gateways share the limits, for the bounded mode. Default: 4.
@@ -183,15 +187,9 @@ func (c *redisCounts) Destruct() error {
 	return nil
 }
 
-// flightZone is the pooled count of what a zone has under way. It is per node:
-// what is under way ends with the node.
-type flightZone struct{ *ratelimit.InFlight }
-
-// Destruct has nothing to release.
-func (flightZone) Destruct() error { return nil }
-
-func (l *RedisLimiter) acquire(name string) (zone, releaser, error) {
-	counts, releaseCounts, err := acquire(l.key, func() (*redisCounts, error) {
+// Zone implements LimiterProvider. One client counts for all zones.
+func (l *RedisLimiter) Zone(string) (ratelimit.Limiter, func(), error) {
+	counts, release, err := acquire(l.key, func() (*redisCounts, error) {
 		limiter, err := redisgcra.New(l.options)
 		if err == nil {
 			limiter.Observe(storeObserver(limiter))
@@ -199,34 +197,105 @@ func (l *RedisLimiter) acquire(name string) (zone, releaser, error) {
 		return &redisCounts{limiter}, err
 	})
 	if err != nil {
-		return zone{}, nil, fmt.Errorf("limiter redis: %w", err)
+		return nil, nil, fmt.Errorf("limiter redis: %w", err)
 	}
-	flights, releaseFlights, err := acquire(poolKey{"in flight", name}, func() (flightZone, error) {
-		return flightZone{ratelimit.NewInFlight(maxInFlight)}, nil
-	})
-	if err != nil {
-		releaseCounts()
-		return zone{}, nil, err
-	}
-	return zone{counts, flights.InFlight}, func() {
-		releaseFlights()
-		releaseCounts()
-	}, nil
+	return counts.Limiter, release, nil
 }
 
-// health is that of the client, if a zone uses it.
-func (l *RedisLimiter) health() limiterHealth {
-	h := limiterHealth{Name: "redis"}
-	if counts, ok := pooled[*redisCounts](l.key); ok {
-		state := counts.Health()
-		h.Redis = &state
+// startPatience bounds the question whether Redis is there at the start, and
+// startTries how often it is asked.
+const (
+	startPatience = 5 * time.Second
+	startTries    = 3
+)
+
+// StartLimiter makes this gateway known to the others on the same Redis, and logs
+// why Redis can't be asked if it can't. That ends no start: OnFailure decides.
+func (l *RedisLimiter) StartLimiter() error {
+	counts, ok := pooled[*redisCounts](l.key)
+	if !ok {
+		return nil // no zone uses it
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+		defer cancel()
+		if err := ask(ctx, counts.Limiter); err != nil {
+			poolLog("limiter").Error("redis can't be asked at the start, on_failure decides until it can", zap.String("redis", l.options.Target.String()),
+				zap.String("on_failure", string(counts.Health().OnFailure)), zap.String("why", redisgcra.Explain(err)))
+		}
+		counts.Join()
+	}()
+	return nil
+}
+
+// ask asks Redis, again where it did not answer in time: on a busy machine that may
+// happen once.
+func ask(ctx context.Context, l *redisgcra.Limiter) (err error) {
+	for range startTries {
+		if err = l.Check(ctx); !errors.Is(err, redisgcra.ErrTimeout) {
+			return err
+		}
+	}
+	return err
+}
+
+// Health implements LimiterProvider: that of the client, if a zone uses it.
+func (l *RedisLimiter) Health(ctx context.Context) LimiterHealth {
+	h := LimiterHealth{Name: "redis"}
+	counts, ok := pooled[*redisCounts](l.key)
+	if !ok {
+		return h
+	}
+	err := ask(ctx, counts.Limiter)
+	state := counts.Health()
+	h.Redis = &state
+	if err == nil && state.Breaker == "closed" {
+		return h
+	}
+	why := state.LastError
+	if err != nil {
+		why = redisgcra.Explain(err)
+	}
+	h.Problem = &LimiterProblem{Undecided: state.OnFailure == redisgcra.FailClosed, Why: "redis at " + state.Target + " can't be asked: " + why + "; " + outageText(&state)}
+	switch {
+	case state.OpenSince != nil:
+		h.Problem.Since = *state.OpenSince
+	case state.FailedAt != nil:
+		h.Problem.Since = *state.FailedAt
 	}
 	return h
 }
 
+// limiterState is the state of the limiter's Redis, without asking it; nil for other
+// limiters, and while no zone uses it.
+func (a *App) limiterState() *redisgcra.Health {
+	l, ok := a.limiters.(*RedisLimiter)
+	if !ok {
+		return nil
+	}
+	counts, ok := pooled[*redisCounts](l.key)
+	if !ok {
+		return nil
+	}
+	state := counts.Health()
+	return &state
+}
+
+// outageText says what becomes of requests while Redis can't be asked.
+func outageText(h *redisgcra.Health) string {
+	switch h.OnFailure {
+	case redisgcra.FailClosed:
+		return "limited requests get 503"
+	case redisgcra.FailOpen:
+		return "every request passes its limits"
+	}
+	return "this gateway alone grants " + strconv.FormatFloat(h.Share, 'g', 3, 64) + " of each limit"
+}
+
 // Interface guards.
 var (
-	_ limiterProvider       = (*RedisLimiter)(nil)
+	_ LimiterProvider       = (*RedisLimiter)(nil)
+	_ LimiterStarter        = (*RedisLimiter)(nil)
 	_ caddy.Provisioner     = (*RedisLimiter)(nil)
 	_ caddyfile.Unmarshaler = (*RedisLimiter)(nil)
 )

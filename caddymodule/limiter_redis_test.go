@@ -120,7 +120,7 @@ func otherGateway(t testing.TB, c *caddyharness.Caddy, text string) (url string)
 }
 
 func TestRedisLimiter(t *testing.T) {
-	url, stop := redisServer(t)
+	url, _ := redisServer(t)
 	up := newUpstream(t)
 	for _, engine := range []string{"redis_rate", "native"} {
 		t.Run(engine, func(t *testing.T) {
@@ -165,6 +165,7 @@ func TestRedisLimiter(t *testing.T) {
 		}
 	})
 	t.Run("gone", func(t *testing.T) {
+		url, stop := redisServer(t)
 		site := `
 		gateway_errors
 		gateway_auth
@@ -176,6 +177,9 @@ func TestRedisLimiter(t *testing.T) {
 			return gatewayOptions("limiter redis "+url+" {\n on_failure "+onFailure+"\n }\n tier free 4/1h") + "\nhttp://127.0.0.1:$PORT {\n" + site + "\n}\n"
 		}
 		c := start(t, gatewayOptions("limiter redis "+url+"\n tier free 4/1h"), site, "$UPSTREAM", up.addr())
+		until(t, "knowing of itself", func() bool {
+			return strings.Contains(admin(t, c, http.MethodGet, "/gateway/health", "").Body, `"gateways":1`)
+		})
 		stop()
 		statuses := func(n int, sub string) (list []int) {
 			auth := bearer(t, "sub", sub)
@@ -184,9 +188,10 @@ func TestRedisLimiter(t *testing.T) {
 			}
 			return list
 		}
-		// The default: a half of the limit is granted here alone.
-		if got := statuses(4, "local"); got[0] != 200 || got[1] != 200 || got[2] != 429 || got[3] != 429 {
-			t.Errorf("local: got %v, want half of the limit", got)
+		// The default: this gateway is the only one that is known, and grants all of the
+		// limit alone.
+		if got := statuses(5, "local"); got[0] != 200 || got[3] != 200 || got[4] != 429 {
+			t.Errorf("local: got %v, want all of the limit and no more", got)
 		}
 		if err := c.Reload(config("open")); err != nil {
 			t.Fatal(err)

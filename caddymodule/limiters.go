@@ -1,19 +1,115 @@
 package caddymodule
 
-import "github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
 
-// limiterProvider is what a module in the namespace `gateway.limiters` is: it
-// says where requests are counted.
-type limiterProvider interface {
-	// acquire returns the counts of a zone, which outlive the configuration.
-	acquire(zone string) (zone, releaser, error)
-	// health is how the limiter does.
-	health() limiterHealth
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/durable"
+	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
+)
+
+// LimiterProvider is what a module in the namespace `gateway.limiters` is: it says
+// where requests are counted.
+type LimiterProvider interface {
+	// Zone returns what counts the requests of a zone, and what gives it back. It is
+	// called while a configuration is provisioned, and release when that one ends. A
+	// reload asks for the zones of the new configuration before it gives back those of
+	// the old one: a provider whose counts shall survive it keeps them in a
+	// caddy.UsagePool. A limiter that is a durable.Counts too is written to the store.
+	Zone(name string) (limiter ratelimit.Limiter, release func(), err error)
+	// Health says how the limiter is. It may ask, as long as ctx lasts.
+	Health(ctx context.Context) LimiterHealth
 }
 
-// limiterHealth is what GET /gateway/health says of the limiter.
-type limiterHealth struct {
+// LimiterStarter is a LimiterProvider that does something when its configuration
+// starts, such as connecting. An error ends the start.
+type LimiterStarter interface {
+	StartLimiter() error
+}
+
+// LimiterHealth is what GET /gateway/health says of the limiter.
+type LimiterHealth struct {
 	Name string `json:"name"`
 	// Redis is null for other limiters, and while no zone uses it.
 	Redis *redisgcra.Health `json:"redis"`
+	// Problem is what is wrong, null where nothing is.
+	Problem *LimiterProblem `json:"-"`
+}
+
+// LimiterProblem is what is wrong with a limiter.
+type LimiterProblem struct {
+	// Undecided says that the limiter can't decide; else it decides worse than it
+	// should.
+	Undecided bool
+	// Why names the cause and what it means for requests.
+	Why string
+	// Since is when it began, zero where that is not known.
+	Since time.Time
+}
+
+// zone is where the requests of one zone are counted.
+type zone struct {
+	limiter  ratelimit.Limiter
+	inFlight *ratelimit.InFlight
+	// durable says that long counts are written to the store.
+	durable bool
+}
+
+// maxInFlight bounds the callers of a zone that have something under way.
+const maxInFlight = 1 << 20
+
+// inFlightZone is the pooled count of what a zone has under way. It is per node:
+// what is under way ends with the node.
+type inFlightZone struct{ *ratelimit.InFlight }
+
+// Destruct has nothing to release.
+func (inFlightZone) Destruct() error { return nil }
+
+// acquireZone returns the counts of a zone, and makes those that can follow the
+// store.
+func (a *App) acquireZone(ctx caddy.Context, name string) (_ zone, _ releaser, err error) {
+	var acquired []func()
+	release := func() {
+		for _, give := range slices.Backward(acquired) {
+			give()
+		}
+		acquired = nil
+	}
+	defer func() {
+		if err != nil {
+			release()
+			err = fmt.Errorf("making the counts of zone %s: %w", name, err)
+		}
+	}()
+	limiter, give, err := a.limiters.Zone(name)
+	if err != nil {
+		return zone{}, nil, err
+	}
+	acquired = append(acquired, give)
+	flights, giveFlights, err := acquire(poolKey{"in flight", name}, func() (inFlightZone, error) {
+		return inFlightZone{ratelimit.NewInFlight(maxInFlight)}, nil
+	})
+	if err != nil {
+		return zone{}, nil, err
+	}
+	acquired = append(acquired, giveFlights)
+	counts, isDurable := limiter.(durable.Counts)
+	if isDurable {
+		stop, err := a.records.counts.Keep(ctx, name, counts)
+		if err != nil {
+			return zone{}, nil, err
+		}
+		acquired = append(acquired, stop)
+	}
+	return zone{limiter, flights.InFlight, isDurable}, release, nil
+}
+
+// acquireMemory returns a limiter in memory for the gateway's own counts.
+func acquireMemory(name string) (ratelimit.Limiter, releaser, error) {
+	return new(MemoryLimiter).Zone(name)
 }

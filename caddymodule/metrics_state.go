@@ -138,7 +138,7 @@ func (s stateMetrics) collectLimiter(gauge, counter emitter) {
 	gauge(limiterKeys, float64(keys))
 	counter(limiterEvicted, float64(evicted-forced), "false")
 	counter(limiterEvicted, float64(forced), "true")
-	if h := s.app.limiters.health().Redis; h != nil {
+	if h := s.app.limiterState(); h != nil {
 		gauge(breakerOpen, oneIf(h.Breaker == "open"))
 		counter(storeTrips, float64(h.Trips))
 		counter(deniedUnasked, float64(h.Denied))

@@ -26,18 +26,18 @@ type Owner struct {
 	Concurrency int `json:"concurrency,omitempty"`
 }
 
-// ownerPolicy is an Owner, worked out.
+// ownerPolicy is an Owner made ready for requests.
 type ownerPolicy struct {
 	tier *ratelimit.Policy
 	// source is nil where the limits stay as they are, and concurrency 0 likewise.
-	source      *limitSource
+	source      *ratelimit.Source
 	concurrency int
 }
 
 // errEmptyOwner is the mistake of an owner that changes nothing.
 const errEmptyOwner = "changes nothing: write `tier NAME`, `limit COUNT/DURATION` or `concurrency COUNT`"
 
-// ownerPolicy works out what holds for an owner, and finds every mistake.
+// ownerPolicy makes the policy of an owner, and finds every mistake.
 func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
 	p := &ownerPolicy{concurrency: o.Concurrency}
 	switch {
@@ -54,16 +54,16 @@ func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
 		}
 	}
 	if len(o.Limits) != 0 {
-		policy, err := parsePolicy("owner", o.Limits, 0)
+		policy, err := ratelimit.ParsePolicy(string(ratelimit.LevelOwner), o.Limits, 0)
 		if err != nil {
 			return nil, &inputError{"limits", err.Error()}
 		}
-		p.source = newLimitSource("owner", policy)
+		p.source = ratelimit.NewSource(string(ratelimit.LevelOwner), policy)
 	}
 	return p, nil
 }
 
-// defineOwners works the owners of the configuration out.
+// defineOwners makes the policies of the owners that the configuration names.
 func (a *App) defineOwners() error {
 	a.ownerPolicies = map[string]*ownerPolicy{}
 	for _, o := range a.Owners {
@@ -88,7 +88,7 @@ type mergedOwners struct {
 	owners map[string]*ownerPolicy
 }
 
-// ownerOf is what holds for an owner; nil is nothing of its own.
+// ownerOf is the policy of an owner; nil where the owner has none.
 func (a *App) ownerOf(owner string) *ownerPolicy {
 	if a.records == nil {
 		return a.ownerPolicies[owner]

@@ -167,7 +167,7 @@ func TestPrecedenceOfConcurrency(t *testing.T) {
 // for other processes.
 func TestOwnersInTheStore(t *testing.T) {
 	up := newUpstream(t)
-	options := gatewayOptions("tier free 10/1h\n owner u2 {\n limit 50/1h\n }")
+	options := gatewayOptions("tier free 1000/1h\n owner u2 {\n limit 50/1h\n }")
 	site := "gateway_errors\n gateway_auth\n gateway_limit\n reverse_proxy $UPSTREAM"
 	c := start(t, options, site, "$UPSTREAM", up.addr())
 	other := otherGateway(t, c, options+"\nhttp://127.0.0.1:$PORT {\n"+site+"\n}\n")
@@ -193,8 +193,8 @@ func TestOwnersInTheStore(t *testing.T) {
 			t.Errorf("it took %s until the other process told %s", took, want)
 		}
 	}
-	if got := shownLimit(t, c, "/", u1...); got != "10" {
-		t.Fatalf("got %s, want 10", got)
+	if got := shownLimit(t, c, "/", u1...); got != "1000" {
+		t.Fatalf("got %s, want 1000", got)
 	}
 	gateway("set", "u1", "20/1h", "burst", "25", "400/1d", "--concurrency", "3")
 	if got := shownLimit(t, c, "/", u1...); got != "25" {
@@ -219,13 +219,13 @@ func TestOwnersInTheStore(t *testing.T) {
 	}
 	gateway("unset", "u1")
 	gateway("unset", "u2")
-	if got := shownLimit(t, c, "/", u1...); got != "10" {
-		t.Errorf("got %s, want 10", got)
+	if got := shownLimit(t, c, "/", u1...); got != "1000" {
+		t.Errorf("got %s, want 1000", got)
 	}
 	if got := shownLimit(t, c, "/", u2...); got != "50" {
 		t.Errorf("got %s, want what the configuration has, 50", got)
 	}
-	elsewhere("10", u1...)
+	elsewhere("1000", u1...)
 	if out := gateway("list", "--json"); !strings.Contains(out, `"source": "config"`) {
 		t.Errorf("got %s", out)
 	}
@@ -250,7 +250,7 @@ func TestOwnersInTheStore(t *testing.T) {
 
 	// A tier that is gone leaves the owner as the configuration has them.
 	gateway("set", "u2", "--tier", "pro")
-	changed := strings.Replace(options, "tier free 10/1h", "tier free 10/1h\n tier gold 70/1h", 1)
+	changed := strings.Replace(options, "tier free 1000/1h", "tier free 1000/1h\n tier gold 70/1h", 1)
 	reload := func(options string) {
 		t.Helper()
 		if err := c.Reload(options + "\nhttp://127.0.0.1:$PORT {\n" + site + "\n}\n"); err != nil {

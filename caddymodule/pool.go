@@ -7,9 +7,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
-
-	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
 )
 
 // pool holds what outlives a configuration: open stores, counts, verified keys.
@@ -61,43 +58,6 @@ func closeLater(c io.Closer) {
 		return
 	}
 	time.AfterFunc(retentionAfterReload, func() { _ = c.Close() })
-}
-
-// zone is where the requests of one zone are counted.
-type zone struct {
-	limiter  ratelimit.Limiter
-	inFlight *ratelimit.InFlight
-}
-
-// memoryZone is a pooled zone in memory.
-type memoryZone struct {
-	zone
-	limiter *gcra.Limiter
-}
-
-// Destruct stops the sweeper. Requests under way can go on counting.
-func (z *memoryZone) Destruct() error { return z.limiter.Close() }
-
-// maxInFlight bounds the callers of a zone that have something under way.
-const maxInFlight = 1 << 20
-
-// acquireZone returns the counts of a zone in memory. maxKeys holds for the first
-// who asks: the counts are worth more than a changed bound.
-func acquireZone(name string, maxKeys int) (zone, releaser, error) {
-	z, release, err := acquire(poolKey{"zone", name}, func() (*memoryZone, error) {
-		limiter := gcra.New(gcra.Options{MaxKeys: maxKeys})
-		return &memoryZone{zone: zone{limiter, ratelimit.NewInFlight(maxInFlight)}, limiter: limiter}, nil
-	})
-	if err != nil {
-		return zone{}, nil, fmt.Errorf("making the counts of zone %s: %w", name, err)
-	}
-	return z.zone, release, nil
-}
-
-// acquireMemory returns a limiter in memory for the gateway's own counts.
-func acquireMemory(name string) (ratelimit.Limiter, releaser, error) {
-	z, release, err := acquireZone(name, gcra.DefaultMaxKeys)
-	return z.limiter, release, err
 }
 
 // gatewayApp returns the app, an unconfigured one where there is no global

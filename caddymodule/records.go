@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 	"github.com/ainative/portcullis/plugins/auth/revocation"
+	"github.com/ainative/portcullis/plugins/ratelimit/durable"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -35,9 +38,15 @@ type records struct {
 	// owners is what the store has of owners' limits; ownersTurn orders the reads.
 	owners     atomic.Pointer[ownerSet]
 	ownersTurn sync.Mutex
-	// zones are those whose counts are kept, by name.
-	zones map[string]*keptZone
-	ended apikey.Stats
+	ended      apikey.Stats
+
+	// counts are those of rate limits that outlive the process.
+	counts durable.Keeper
+	// doubted has room for one: cached keys have to be read again.
+	doubted chan struct{}
+	// undecided says that a request was left undecided because the store could not be
+	// asked, since that last answered.
+	undecided atomic.Bool
 }
 
 // openRecords is what there is once the store is open.
@@ -63,7 +72,11 @@ const (
 // acquireRecords takes the store from the pool, without opening it.
 func acquireRecords(provider StoreProvider) (*records, releaser, error) {
 	return acquire(poolKey{"store", provider.Identity()}, func() (*records, error) {
-		return &records{provider: provider, revoked: revocation.NewSet(), caches: map[*apikey.Scheme]struct{}{}, zones: map[string]*keptZone{}}, nil
+		r := &records{provider: provider, revoked: revocation.NewSet(), caches: map[*apikey.Scheme]struct{}{}, doubted: make(chan struct{}, 1)}
+		r.counts.Failed = func(zone string, err error) {
+			poolLog("store").Error("writing the counts of limits", zap.String("zone", zone), zap.Error(err))
+		}
+		return r, nil
 	})
 }
 
@@ -103,7 +116,7 @@ func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords,
 	poller, err := revocation.NewPoller(revocation.PollerConfig{
 		Set:     r.revoked,
 		Source:  followed{opened, r},
-		Changed: r.purge,
+		Changed: r.recheck,
 		Failed: func(err error) {
 			poolLog("store").Warn("asking the store for changes", zap.Error(err))
 		},
@@ -114,14 +127,15 @@ func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords,
 	if err := poller.Poll(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.restoreCounts(ctx, opened); err != nil {
+	if err := r.counts.Open(ctx, countStore{opened}); err != nil {
 		return nil, err
 	}
 	o := &openRecords{store: opened, poller: poller, lastUsed: apikey.NewLastUsed(lastUsedBound, opened.TouchKeys)}
 	background, stop := context.WithCancel(context.Background())
 	o.stop = stop
 	o.done.Go(func() { poller.Run(background) })
-	o.done.Go(func() { r.keepCounts(background, opened) })
+	o.done.Go(func() { r.keepCounts(background) })
+	o.done.Go(func() { r.confirmKeys(background, opened) })
 	o.done.Go(func() { keepSwept(background, opened) })
 	o.done.Go(func() {
 		o.lastUsed.Run(background, lastUsedEvery, func(err error) {
@@ -136,6 +150,15 @@ func (r *records) follow(ctx context.Context, opened store.Store) (*openRecords,
 type followed struct {
 	store.Store
 	records *records
+}
+
+// Version implements revocation.Source.
+func (f followed) Version(ctx context.Context) (uint64, error) {
+	version, err := f.Store.Version(ctx)
+	if err == nil {
+		f.records.undecided.Store(false)
+	}
+	return version, err
 }
 
 // Revocations implements revocation.Source.
@@ -183,12 +206,52 @@ func addCounts(a, b apikey.Stats) apikey.Stats {
 	return a
 }
 
-func (r *records) purge() {
+// recheck makes every cached key doubtful, because another process may have changed
+// it: it answers no request until it has been read again, which begins at once.
+func (r *records) recheck() {
+	for _, cache := range r.liveCaches() {
+		cache.Suspect()
+	}
+	select {
+	case r.doubted <- struct{}{}:
+	default: // they will be read after this
+	}
+}
+
+func (r *records) liveCaches() []*apikey.Scheme {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for cache := range r.caches {
-		cache.Purge()
+	return slices.Collect(maps.Keys(r.caches))
+}
+
+// confirmAgain is how long after a failure doubtful keys are read again.
+const confirmAgain = time.Second
+
+// confirmKeys reads doubtful keys again until ctx ends. Where the store dies soon
+// after a change, those that were in use are still there to answer from.
+func (r *records) confirmKeys(ctx context.Context, s store.Store) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.doubted:
+		}
+		for r.confirmCaches(ctx, s) != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(confirmAgain):
+			}
+		}
 	}
+}
+
+func (r *records) confirmCaches(ctx context.Context, s store.Store) error {
+	var errs []error
+	for _, cache := range r.liveCaches() {
+		errs = append(errs, cache.Confirm(ctx, s.KeysByHash))
+	}
+	return errors.Join(errs...)
 }
 
 // invalidate makes a change to keys hold at once for requests that begin after
@@ -247,5 +310,5 @@ func (r *records) Close() error {
 	}
 	o.stop()
 	o.done.Wait()
-	return errors.Join(r.saveCounts(context.Background(), o.store), o.store.Close())
+	return errors.Join(r.counts.Close(context.Background()), o.store.Close())
 }

@@ -12,6 +12,8 @@ import (
 const (
 	// sweepEvery is how often what decides nothing any more is removed from the store.
 	sweepEvery = time.Hour
+	// sweepFirst is how long after the start that is done for the first time.
+	sweepFirst = 2 * time.Second
 	// keptLonger is how long counts and revocations are kept that say nothing any
 	// more. A machine whose clock is wrong must not throw away what it takes for old.
 	keptLonger = 24 * time.Hour
@@ -42,7 +44,7 @@ func sweep(ctx context.Context, s store.Store, now time.Time) {
 
 // keepSwept sweeps until ctx ends, for the first time soon after the start.
 func keepSwept(ctx context.Context, s store.Store) {
-	next := time.NewTimer(keepEvery)
+	next := time.NewTimer(sweepFirst)
 	defer next.Stop()
 	for {
 		select {

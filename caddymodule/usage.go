@@ -27,6 +27,9 @@ type usageRow struct {
 	Remaining int64 `json:"remaining"`
 	// Reset is in how many seconds all of them could, rounded up.
 	Reset int64 `json:"reset"`
+	// Share is the part of the limit that the row is about, where this gateway counts
+	// alone because the limiter's store can't be asked; null where it is the whole.
+	Share *float64 `json:"share"`
 }
 
 // usage lists what is left to an owner of every limit of the running
@@ -52,7 +55,7 @@ func (a *App) usageIn(ctx context.Context, zone, owner string, p *plugins.Princi
 type count struct {
 	zone string
 	by   string
-	answer
+	charge
 }
 
 // eachCount calls f for every count of an owner, each once, zone by zone.
@@ -77,13 +80,13 @@ func (a *App) eachCount(ctx context.Context, zone, owner string, p *plugins.Prin
 			c := count{zone: l.Zone}
 			switch {
 			case l.By == byOwner:
-				c.by, c.answer = byOwner, l.known(p, ratelimit.KindOwner, owner)
+				c.by, c.charge = byOwner, l.limitsOf(p, ratelimit.KindOwner, owner)
 			case l.By == byCredential && p.Credential != "":
-				c.by, c.answer = byCredential+" "+p.Credential, l.known(p, ratelimit.KindCredential, p.Credential)
+				c.by, c.charge = byCredential+" "+p.Credential, l.limitsOf(p, ratelimit.KindCredential, p.Credential)
 			default:
 				continue
 			}
-			id := counted{c.key, limitsText(c.policy) + strconv.Itoa(c.places)}
+			id := counted{c.key, c.policy.LimitsText() + strconv.Itoa(c.concurrency)}
 			if seen[id] {
 				continue
 			}
@@ -123,21 +126,25 @@ func (a *App) principalsOf(ctx context.Context, owner string) ([]*plugins.Princi
 func (c *count) look(ctx context.Context) ([]usageRow, error) {
 	var list []usageRow
 	if len(c.policy.Limits) != 0 {
-		d, err := c.answer.zone.limiter.Take(ctx, c.key, c.policy.Limits, 0, nil)
+		d, err := c.charge.zone.limiter.Take(ctx, c.key, c.policy.Limits, 0, nil)
 		if err != nil {
 			return nil, fmt.Errorf("looking at the counts of zone %s: %w", c.zone, err)
+		}
+		var share *float64
+		if d.Share != 0 {
+			share = &d.Share
 		}
 		for i, row := range d.Rows {
 			list = append(list, usageRow{
 				Zone: c.zone, Name: c.policy.LimitName(i), By: c.by, Limit: row.Limit.String(),
-				Remaining: row.Remaining, Reset: ratelimit.ResetSeconds(row.ResetAfter),
+				Remaining: row.Remaining, Reset: ratelimit.ResetSeconds(row.ResetAfter), Share: share,
 			})
 		}
 	}
-	if most := c.places; most != 0 {
+	if most := c.concurrency; most != 0 {
 		list = append(list, usageRow{
-			Zone: c.zone, Name: c.placesOf, By: c.by, Limit: "concurrency " + strconv.Itoa(most),
-			Remaining: int64(max(0, most-c.answer.zone.inFlight.Held(c.flight))),
+			Zone: c.zone, Name: c.concurrencySource, By: c.by, Limit: "concurrency " + strconv.Itoa(most),
+			Remaining: int64(max(0, most-c.charge.zone.inFlight.Held(c.inFlightKey))),
 		})
 	}
 	return list, nil
@@ -168,14 +175,14 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 	if err != nil {
 		return err
 	}
-	type place struct {
+	type count struct {
 		limiter ratelimit.Limiter
 		key     ratelimit.Key
 	}
-	limits := map[place][]ratelimit.Limit{}
-	add := func(l *RateLimit, kind, subject string, source *limitSource) {
-		at := place{l.zone.limiter, ratelimit.NewKey(l.Zone+source.apart, kind, subject)}
-		for _, limit := range source.policy.Limits {
+	limits := map[count][]ratelimit.Limit{}
+	add := func(l *RateLimit, kind, subject string, source *ratelimit.Source) {
+		at := count{l.zone.limiter, source.Key(l.Zone, kind, subject)}
+		for _, limit := range source.Policy.Limits {
 			if !slices.ContainsFunc(limits[at], limit.SameState) {
 				limits[at] = append(limits[at], limit)
 			}
@@ -185,31 +192,22 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 		if l.Zone != zone {
 			continue
 		}
-		subjects := map[string]string{owner: ratelimit.KindOwner}
-		if l.By == byCredential {
-			subjects = map[string]string{}
-			for _, p := range principals {
-				subjects[p.Credential] = ratelimit.KindCredential
+		for _, p := range principals {
+			kind, subject := ratelimit.KindOwner, owner
+			switch l.By {
+			case byOwner:
+			case byCredential:
+				kind, subject = ratelimit.KindCredential, p.Credential
+			default:
+				continue
 			}
-		} else if l.By != byOwner {
-			continue
-		}
-		for subject, kind := range subjects {
-			for _, source := range a.tierSources {
-				add(l, kind, subject, source)
-			}
-			if l.route != nil {
-				add(l, kind, subject, l.source())
-			}
-			if o := a.ownerOf(owner); o != nil && o.source != nil {
-				add(l, kind, subject, o.source)
-			}
-			for _, p := range principals {
-				if len(p.Limits) != 0 {
-					if own := a.override(p.Limits); own != nil {
-						add(l, kind, subject, own)
-					}
+			for _, level := range l.precedence(p) {
+				if level.Limits != nil {
+					add(l, kind, subject, level.Limits)
 				}
+			}
+			for _, tier := range a.tierSources {
+				add(l, kind, subject, tier)
 			}
 		}
 	}

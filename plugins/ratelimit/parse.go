@@ -54,6 +54,28 @@ func ParseLimit(words []string) (Limit, error) {
 	return limit, limit.Validate()
 }
 
+// ParseLimits reads lines of limits, each as ParseLimit has it.
+func ParseLimits(lines []string) ([]Limit, error) {
+	limits := make([]Limit, 0, len(lines))
+	for _, line := range lines {
+		limit, err := ParseLimit(strings.Fields(line))
+		if err != nil {
+			return nil, err
+		}
+		limits = append(limits, limit)
+	}
+	return limits, nil
+}
+
+// ParsePolicy makes a policy of lines of limits.
+func ParsePolicy(name string, lines []string, concurrency int) (*Policy, error) {
+	limits, err := ParseLimits(lines)
+	if err != nil {
+		return nil, err
+	}
+	return NewPolicy(name, limits, concurrency)
+}
+
 // ParseLimitString reads a limit from one string, as String writes it.
 func ParseLimitString(s string) (Limit, error) {
 	if len(s) > maxText {

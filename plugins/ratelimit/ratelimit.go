@@ -51,6 +51,10 @@ type Decision struct {
 	Blocking int
 	// Rows has one element for each limit asked, in the same order.
 	Rows []Row
+	// Share is the part of each limit that the node granted alone, because it could
+	// not ask where all nodes count; 0 where the whole limit was asked. Remaining is
+	// then of that part.
+	Share float64
 }
 
 // Limiter keeps the counts. Implementations are safe for concurrent use and pass

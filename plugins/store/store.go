@@ -45,6 +45,9 @@ type Store interface {
 	CreateKeys(ctx context.Context, keys []plugins.APIKey) error
 	// KeyByHash returns the record with exactly this hash; ErrNotFound.
 	KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error)
+	// KeysByHash returns the records that have one of the hashes, in any order; there
+	// is no error for a hash that no record has.
+	KeysByHash(ctx context.Context, hashes [][]byte) ([]plugins.APIKey, error)
 	// Key returns the record with this id; ErrNotFound.
 	Key(ctx context.Context, id string) (plugins.APIKey, error)
 	// Keys lists records, oldest first.
@@ -117,4 +120,20 @@ type Store interface {
 	Version(ctx context.Context) (uint64, error)
 	// Close releases the store.
 	Close() error
+}
+
+// Checker is a Store that can say more of whether it works than Version does, such
+// as a store in a file that may have been taken away. Check returns nil where records
+// can be read.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
+// Check asks whether records of a store can be read.
+func Check(ctx context.Context, s Store) error {
+	if c, ok := s.(Checker); ok {
+		return c.Check(ctx)
+	}
+	_, err := s.Version(ctx)
+	return err
 }

@@ -3,6 +3,8 @@ package apikey
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +68,7 @@ type bounded[V any] interface {
 	set(Hash, V)
 	delete(Hash)
 	deleteFunc(func(V) bool)
+	all() iter.Seq2[Hash, V]
 	clear()
 	size() int
 }
@@ -86,6 +89,8 @@ func (o otterMap[V]) delete(h Hash)        { o.m.Invalidate(h) }
 func (o otterMap[V]) clear()               { o.m.InvalidateAll() }
 func (o otterMap[V]) size() int            { return o.m.EstimatedSize() }
 
+func (o otterMap[V]) all() iter.Seq2[Hash, V] { return o.m.All() }
+
 func (o otterMap[V]) deleteFunc(drop func(V) bool) {
 	for h, v := range o.m.All() {
 		if drop(v) {
@@ -100,11 +105,17 @@ func (o otterMap[V]) deleteFunc(drop func(V) bool) {
 // invalidation happened since the look-up began. A request joins a look-up of
 // another only if that began after the last invalidation. And a look-up that an
 // invalidation overtook is done again.
+//
+// Another process may have changed any record: suspect then makes all of them
+// suspects. A suspect is served to nobody, in a failure of the store neither, until
+// a look-up or confirm has read it again.
 type cache struct {
 	config CacheConfig
 	known  bounded[*entry]
 	// unknown holds when the store said so, in Unix nanoseconds.
 	unknown bounded[int64]
+	// epoch grows with suspect; entries of an earlier one are suspects.
+	epoch atomic.Uint64
 
 	// mu guards the fields below and every write to known and unknown; reads of
 	// those need no lock.
@@ -146,7 +157,7 @@ func younger(at, now int64, bound time.Duration) bool { return uint64(now-at) < 
 // fresh returns what needs no look-up: an entry, or found and no entry for a key
 // that is known to be unknown.
 func (c *cache) fresh(h Hash, now int64) (e *entry, found bool) {
-	if e, ok := c.known.get(h); ok {
+	if e, ok := c.trusted(h); ok {
 		if younger(e.fetched, now, c.config.TTL) {
 			return e, true
 		}
@@ -160,6 +171,12 @@ func (c *cache) fresh(h Hash, now int64) (e *entry, found bool) {
 	return nil, ok && younger(at, now, c.config.NegativeTTL)
 }
 
+// trusted returns an entry that is no suspect.
+func (c *cache) trusted(h Hash) (*entry, bool) {
+	e, ok := c.known.get(h)
+	return e, ok && e.epoch == c.epoch.Load()
+}
+
 // load looks the key up, together with the others that ask for it. No entry and
 // no error means that the key is unknown. If the look-up fails, an entry that is
 // not too old is served instead.
@@ -169,7 +186,7 @@ func (c *cache) load(ctx context.Context, h Hash, now int64, fetch func(context.
 		return e, nil
 	}
 	// Read again, not remembered from before: it may be invalidated since.
-	if old, ok := c.known.get(h); ok && younger(old.fetched, now, c.config.StaleTTL) {
+	if old, ok := c.trusted(h); ok && younger(old.fetched, now, c.config.StaleTTL) {
 		old.retryAt.Store(now + int64(retryPause))
 		c.stale.Add(1)
 		return old, nil
@@ -229,6 +246,7 @@ func (c *cache) fly(ctx context.Context, h Hash, f *flight, fetch func(context.C
 		}
 		if f.err == nil && f.generation == c.generation {
 			if f.entry != nil {
+				f.entry.epoch = c.epoch.Load()
 				c.known.set(h, f.entry)
 				c.unknown.delete(h)
 			} else {
@@ -257,6 +275,103 @@ func (c *cache) invalidate(ids map[string]struct{}) {
 		_, ok := ids[e.principal.KeyID]
 		return ok
 	})
+}
+
+// suspect notes that any record may have changed.
+func (c *cache) suspect() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	c.epoch.Add(1)
+	c.unknown.clear()
+}
+
+const (
+	// confirmAtOnce is how many records confirm reads with one question.
+	confirmAtOnce = 500
+	// confirmAttempts is how often it asks again where an invalidation overtook it.
+	confirmAttempts = 4
+)
+
+// errOvertaken is the error of a confirm that invalidations kept overtaking.
+var errOvertaken = errors.New("reading suspected API keys again: other changes came in between")
+
+// confirm reads the suspects again that were used within StaleTTL, and forgets the
+// others. What remains suspected after an error is looked up when it is used.
+func (c *cache) confirm(clock func() int64, read func([]*entry) ([]*entry, error)) error {
+	epoch, now := c.epoch.Load(), clock()
+	var suspects []suspect
+	for h, e := range c.known.all() {
+		if e.epoch == epoch {
+			continue
+		}
+		if younger(e.seen.Load()*int64(time.Second), now, c.config.StaleTTL+time.Second) {
+			suspects = append(suspects, suspect{h, e})
+			continue
+		}
+		c.mu.Lock()
+		if kept, ok := c.known.get(h); ok && kept == e {
+			c.known.delete(h)
+		}
+		c.mu.Unlock()
+	}
+	for part := range slices.Chunk(suspects, confirmAtOnce) {
+		if err := c.confirmPart(clock, part, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type suspect struct {
+	under Hash
+	entry *entry
+}
+
+func (c *cache) confirmPart(clock func() int64, part []suspect, read func([]*entry) ([]*entry, error)) error {
+	old := make([]*entry, len(part))
+	for i := range part {
+		old[i] = part[i].entry
+	}
+	for range confirmAttempts {
+		c.mu.Lock()
+		generation := c.generation
+		c.mu.Unlock()
+		asked := clock()
+		found, err := read(old)
+		if err != nil {
+			return err
+		}
+		if c.replace(part, found, asked, generation) {
+			return nil
+		}
+	}
+	return errOvertaken
+}
+
+// replace puts what was found in the place of suspects, nil for a record that is
+// gone, unless an invalidation came in between.
+func (c *cache) replace(part []suspect, found []*entry, asked int64, generation uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generation != generation {
+		return false
+	}
+	for i, s := range part {
+		if kept, ok := c.known.get(s.under); !ok || kept != s.entry {
+			continue // a look-up was faster
+		}
+		e := found[i]
+		if e == nil {
+			c.known.delete(s.under)
+			continue
+		}
+		e.fetched, e.epoch = asked, c.epoch.Load()
+		e.seen.Store(s.entry.seen.Load())
+		e.used.Store(s.entry.used.Load())
+		c.known.set(s.under, e)
+	}
+	return true
 }
 
 // purge forgets everything.

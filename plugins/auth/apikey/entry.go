@@ -24,7 +24,15 @@ type entry struct {
 	allow      []netip.Prefix
 	// fetched is when the record was read, in Unix nanoseconds.
 	fetched int64
+	// hash and pepperVersion are those of the record, to read it again by.
+	hash          Hash
+	pepperVersion int
+	// epoch is the cache's when the record was read: an older one means that the
+	// store has changed since, perhaps this record.
+	epoch uint64
 
+	// seen is the Unix second of the last request with the key.
+	seen atomic.Int64
 	// retryAt is when to ask a failing store again, in Unix nanoseconds.
 	retryAt atomic.Int64
 	// used is the Unix second that was last reported as the last use.
@@ -56,7 +64,10 @@ func newEntry(key plugins.APIKey, defaultRole string) *entry {
 		revoked:    key.RevokedAt,
 		expires:    key.ExpiresAt,
 		restricted: len(key.IPAllow) > 0,
+
+		pepperVersion: key.PepperVersion,
 	}
+	copy(e.hash[:], key.Hash)
 	e.allow, _ = ParseIPAllow(key.IPAllow) // none if it can't be read
 	return e
 }

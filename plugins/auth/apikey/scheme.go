@@ -126,8 +126,56 @@ func (s *Scheme) Invalidate(ids ...string) {
 	s.cache.invalidate(set)
 }
 
-// Purge forgets all records. Call it when another process changed the store.
+// Purge forgets all records.
 func (s *Scheme) Purge() { s.cache.purge() }
+
+// Suspect notes that another process may have changed any record: requests that
+// begin after it returns are answered from none that was read before. Unlike Purge it
+// leaves Confirm something to read again.
+func (s *Scheme) Suspect() { s.cache.suspect() }
+
+// Confirm reads the records again that Suspect made doubtful, those of keys that
+// were used in the last CacheConfig.StaleTTL, many with one question. Where the
+// store fails soon after a change, those are still there to answer from. Read
+// returns the records that have one of the hashes, in any order.
+func (s *Scheme) Confirm(ctx context.Context, read func(ctx context.Context, hashes [][]byte) ([]plugins.APIKey, error)) error {
+	clock := func() int64 { return s.config.Clock().UnixNano() }
+	return s.cache.confirm(clock, func(old []*entry) ([]*entry, error) {
+		hashes := make([][]byte, len(old))
+		for i, e := range old {
+			hashes[i] = e.hash[:]
+		}
+		keys, err := read(ctx, hashes)
+		if err != nil {
+			return nil, fmt.Errorf("reading API keys again: %w", err)
+		}
+		byHash := make(map[Hash]plugins.APIKey, len(keys))
+		for _, key := range keys {
+			if len(key.Hash) == len(Hash{}) {
+				byHash[Hash(key.Hash)] = key
+			}
+		}
+		found := make([]*entry, len(old))
+		for i, e := range old {
+			if key, ok := byHash[e.hash]; ok && key.PepperVersion == e.pepperVersion {
+				found[i] = newEntry(key, s.config.DefaultRole)
+			}
+		}
+		return found, nil
+	})
+}
+
+// Answers reports whether the cache has a key that it answers for while the store
+// can't be asked.
+func (s *Scheme) Answers() bool {
+	now := s.config.Clock().UnixNano()
+	for h, e := range s.cache.known.all() {
+		if _, ok := s.cache.trusted(h); ok && younger(e.fetched, now, s.cache.config.StaleTTL) {
+			return true
+		}
+	}
+	return false
+}
 
 // Stats tells how the cache does.
 type Stats struct {
@@ -154,13 +202,22 @@ func (s *Scheme) Stats() Stats {
 func (s *Scheme) find(ctx context.Context, value string, now time.Time) (*entry, error) {
 	h := s.config.Peppers.Sum(value)
 	at := now.UnixNano()
-	if e, found := s.cache.fresh(h, at); found {
+	e, found := s.cache.fresh(h, at)
+	if found {
 		s.cache.hits.Add(1)
-		return e, nil
+	} else {
+		var err error
+		e, err = s.cache.load(ctx, h, at, func(ctx context.Context) (*entry, error) {
+			return s.fetch(ctx, value)
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return s.cache.load(ctx, h, at, func(ctx context.Context) (*entry, error) {
-		return s.fetch(ctx, value)
-	})
+	if second := now.Unix(); e != nil && e.seen.Load() != second {
+		e.seen.Store(second)
+	}
+	return e, nil
 }
 
 // fetch asks the store for the key under each pepper in use.

@@ -7,25 +7,11 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// Saved is one count in a form that outlives the process.
-type Saved struct {
-	Key    ratelimit.Key
-	Period time.Duration
-	Strict bool
-	// Full is when the bucket is full again, by the wall clock.
-	Full time.Time
-	// Overdrawn says that the bucket was charged past empty by Adjust.
-	Overdrawn bool
-	// Events of a strict window, in the order of time; empty for GCRA.
-	Events []SavedEvents
-}
-
-// SavedEvents is how many events a strict window counts until one period after
-// At.
-type SavedEvents struct {
-	At time.Time
-	N  int64
-}
+// Saved and SavedEvents are those of package ratelimit.
+type (
+	Saved       = ratelimit.Saved
+	SavedEvents = ratelimit.SavedEvents
+)
 
 // Export yields the counts of periods of minPeriod or more that are not idle, as
 // of wall, the time of now by the wall clock. With onlyChanged it yields those

@@ -299,8 +299,8 @@ func TestImportIsNotTrusted(t *testing.T) {
 		"past":            {Key: key(1), Period: day, Full: wall},
 		"strict, empty":   {Key: key(1), Period: day, Strict: true, Full: wall.Add(day)},
 		"strict, minus":   {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{At: wall, N: -1}}},
-		"strict, order":   {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{wall, 1}, {wall.Add(-time.Hour), 1}}},
-		"strict, expired": {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{wall.Add(-day), 1}}},
+		"strict, order":   {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{At: wall, N: 1}, {At: wall.Add(-time.Hour), N: 1}}},
+		"strict, expired": {Key: key(1), Period: day, Strict: true, Full: far, Events: []gcra.SavedEvents{{At: wall.Add(-day), N: 1}}},
 		"strict, nothing": {Key: key(1), Period: day, Strict: true, Full: far, Events: make([]gcra.SavedEvents, 100)},
 	} {
 		l, _ := newManual(t, 10)

@@ -246,7 +246,15 @@ func (b *batcher) exec(batch []*call) {
 	}
 	b.trips.Add(1)
 	b.calls.Add(int64(len(batch)))
-	_, _ = pipe.Exec(ctx)
+	_, err := pipe.Exec(ctx)
+	if err != nil && unsent(batch, echo) {
+		// The connection was refused before a command was written: a wrong password or
+		// database. The library says so of the pipeline and of no command.
+		for _, c := range batch {
+			c.fail(err)
+		}
+		return
+	}
 	if echo != nil {
 		if err := b.outOfStep(client, echo, serial); err != nil {
 			for _, c := range batch {
@@ -259,6 +267,16 @@ func (b *batcher) exec(batch []*call) {
 	for _, c := range batch {
 		close(c.done)
 	}
+}
+
+// unsent reports whether no command of a pipeline has got an answer or an error.
+func unsent(batch []*call, echo *onceCmd) bool {
+	for _, c := range batch {
+		if c.state.Load() == callWritten || c.cmd.Err() != nil || c.cmd.Val() != nil {
+			return false
+		}
+	}
+	return echo == nil || echo.Err() == nil && echo.Val() == nil
 }
 
 // outOfStep returns an error where the last answer of a pipeline does not prove

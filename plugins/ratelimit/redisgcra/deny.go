@@ -46,7 +46,7 @@ type denyShard struct {
 // denyPerShard bounds the entries; one that is pushed out costs a call.
 const denyPerShard = 1024
 
-// A denied is a caller of whom one limit at least has no unit left.
+// A denied is a caller with at least one exhausted limit.
 type denied struct {
 	limits []ratelimit.Limit
 	// rows are the last answer, which was asked for at at and took lag to come.

@@ -55,6 +55,8 @@ type engine interface {
 	interval(limit *ratelimit.Limit) time.Duration
 	// names are the Redis keys of the limits.
 	names(key ratelimit.Key, limits []ratelimit.Limit) []string
+	// gateways is the Redis key of the signs of life.
+	gateways() string
 }
 
 // scripted runs our scripts. It is the whole of the native engine and the part
@@ -97,6 +99,14 @@ func (s *scripted) name(key ratelimit.Key, limit ratelimit.Limit) string {
 		b = append(b, 's')
 	}
 	return string(b)
+}
+
+// gateways has the prefix of the counts, which the user of an access list may write.
+func (s *scripted) gateways() string {
+	if s.rate {
+		return "rate:rl:{gateways}"
+	}
+	return "rl2:{gateways}"
 }
 
 func (s *scripted) take(ctx context.Context, key ratelimit.Key, cost int64, rows []ratelimit.Row) (bool, error) {

@@ -2,6 +2,7 @@ package redisgcra
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -12,8 +13,12 @@ type Health struct {
 	Mode      Mode      `json:"mode"`
 	Engine    Engine    `json:"engine"`
 	OnFailure OnFailure `json:"on_failure"`
-	Share     float64   `json:"share"`
-	Timeout   string    `json:"timeout"`
+	// Share is the part of each limit that this node grants while Redis is gone.
+	Share float64 `json:"share"`
+	// Gateways is how many share the Redis by their signs of life, this one
+	// included; 0 while that is not known.
+	Gateways int    `json:"gateways"`
+	Timeout  string `json:"timeout"`
 	// Bound is what is admitted in any window of length W, where B is the burst, R
 	// the rate and Redis answers.
 	Bound string `json:"bound"`
@@ -57,8 +62,8 @@ type Health struct {
 	Settled   int64 `json:"settled"`
 	Unsettled int64 `json:"unsettled"`
 
-	// failed is when LastError was.
-	failed time.Time
+	// FailedAt is when LastError was, null if there was none.
+	FailedAt *time.Time `json:"failed_at"`
 }
 
 // A Master is one of a cluster.
@@ -73,7 +78,7 @@ type Master struct {
 func (l *Limiter) Health() Health {
 	h := Health{
 		Target: l.o.Target.String(), Mode: l.o.Mode, Engine: l.o.Engine,
-		OnFailure: l.o.OnFailure, Share: l.o.Share, Timeout: l.o.Timeout.String(),
+		OnFailure: l.o.OnFailure, Share: l.share(), Gateways: l.gateways.known(), Timeout: l.o.Timeout.String(),
 		Bound: "B + R*W", Breaker: "closed", Masters: []Master{},
 		Hears:    l.deny.heard.Load(),
 		Answered: l.answered.Load(), Denied: l.denied.Load(),
@@ -90,19 +95,19 @@ func (l *Limiter) Health() Health {
 	}
 	switch l.o.OnFailure {
 	case FailLocal:
-		h.OutageBound = fmt.Sprintf("N * %v * (B + R*W) on N nodes", l.o.Share)
+		h.OutageBound = fmt.Sprintf("N * %s * (B + R*W) on N nodes", strconv.FormatFloat(h.Share, 'g', 3, 64))
 	case FailOpen:
 		h.OutageBound = "everything"
 	case FailClosed:
 		h.OutageBound = "nothing"
 	}
-	for _, way := range l.b.lanes() {
-		state := way.breaker.state()
+	for _, ln := range l.b.lanes() {
+		state := ln.breaker.state()
 		h.Opened += state.opened
-		if state.lastErr != nil && !state.failed.Before(h.failed) {
-			h.LastError, h.failed = state.lastErr.Error(), state.failed
+		if state.lastErr != nil && (h.FailedAt == nil || !state.failed.Before(*h.FailedAt)) {
+			h.LastError, h.FailedAt = Explain(state.lastErr), &state.failed
 		}
-		m := Master{Address: way.addr, Breaker: "closed"}
+		m := Master{Address: ln.addr, Breaker: "closed"}
 		if state.open {
 			m.Breaker, m.OpenSince = "open", &state.since
 			if h.OpenSince == nil || state.since.Before(*h.OpenSince) {
@@ -110,7 +115,7 @@ func (l *Limiter) Health() Health {
 			}
 			h.Breaker = "open"
 		}
-		if way.addr != "" {
+		if ln.addr != "" {
 			h.Masters = append(h.Masters, m)
 		}
 	}

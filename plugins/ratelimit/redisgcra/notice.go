@@ -34,7 +34,7 @@ func (l *Limiter) wantNotices() {
 	}
 }
 
-// listen forgets the denials of callers whom another node gave something back.
+// listen drops cached denials of callers that another node refunded.
 func (l *Limiter) listen(ctx context.Context) {
 	for {
 		l.hear(ctx)

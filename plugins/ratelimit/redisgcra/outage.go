@@ -24,11 +24,13 @@ const (
 	FailClosed OnFailure = "closed"
 )
 
-// An outage decides while Redis does not, and keeps the books of it.
+// An outage decides while Redis does not, and records what Redis has to be told
+// afterwards.
 type outage struct {
 	policy OnFailure
-	share  float64
-	local  *gcra.Limiter
+	// share is the part of each limit that is granted here.
+	share func() float64
+	local *gcra.Limiter
 
 	mu sync.Mutex
 	// owed is what was admitted and not charged, by caller and limit.
@@ -46,7 +48,7 @@ type debt struct {
 	used  int64
 }
 
-// owedMax bounds the books. What does not fit is forgiven.
+// owedMax bounds the debts. What does not fit is forgiven.
 const owedMax = 100_000
 
 // retryClosed is how long a client is told to wait for Redis.
@@ -67,14 +69,16 @@ func (o *outage) decide(ctx context.Context, key ratelimit.Key, limits []ratelim
 		}
 		return ratelimit.Decide(rows), nil
 	}
+	share := o.share()
 	scaled := make([]ratelimit.Limit, len(limits))
 	for i, limit := range limits {
-		scaled[i] = o.scale(limit, cost)
+		scaled[i] = scale(limit, cost, share)
 	}
 	d, err := o.local.Take(ctx, key, scaled, cost, rows)
 	if err != nil {
 		return d, fmt.Errorf("deciding without redis: %w", err)
 	}
+	d.Share = share
 	for i := range d.Rows {
 		d.Rows[i].Limit = limits[i]
 	}
@@ -89,14 +93,16 @@ func (o *outage) adjust(ctx context.Context, key ratelimit.Key, limits []ratelim
 	if o.policy != FailLocal {
 		return o.decide(ctx, key, limits, delta, rows, unpaid, cause)
 	}
+	share := o.share()
 	scaled := make([]ratelimit.Limit, len(limits))
 	for i, limit := range limits {
-		scaled[i] = o.scale(limit, 1)
+		scaled[i] = scale(limit, 1, share)
 	}
 	d, err := o.local.Adjust(ctx, key, scaled, delta, rows)
 	if err != nil {
 		return d, fmt.Errorf("charging without redis: %w", err)
 	}
+	d.Share = share
 	for i := range d.Rows {
 		d.Rows[i].Limit = limits[i]
 	}
@@ -108,9 +114,9 @@ func (o *outage) adjust(ctx context.Context, key ratelimit.Key, limits []ratelim
 
 // scale is the share of a limit that one node grants alone: at least one
 // request, and at least the one that is asked for.
-func (o *outage) scale(limit ratelimit.Limit, cost int64) ratelimit.Limit {
+func scale(limit ratelimit.Limit, cost int64, share float64) ratelimit.Limit {
 	part := func(n, least int64) int64 {
-		return min(n, max(least, int64(float64(n)*o.share)))
+		return min(n, max(least, int64(float64(n)*share)))
 	}
 	least := max(1, cost)
 	limit.Count = part(limit.Count, 1)
@@ -140,7 +146,8 @@ func (o *outage) owe(key ratelimit.Key, limits []ratelimit.Limit, cost int64) {
 	}
 }
 
-// settle charges what those owe whom due picks, once, whatever comes of it.
+// settle charges the debts of the callers that due selects, once, whatever comes
+// of it.
 func (o *outage) settle(due func(ratelimit.Key) bool, charge func(debtor, debt) error) (settled int, err error) {
 	o.mu.Lock()
 	owed := o.owed

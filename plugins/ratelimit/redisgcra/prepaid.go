@@ -25,8 +25,8 @@ const (
 	paceWindow = time.Second
 )
 
-// A prepaid keeps, for each busy caller, units that were charged in advance and
-// units that were admitted on credit. Nothing of it is used by the exact mode.
+// A prepaid holds, for each busy caller, units that were charged in advance and
+// units that were admitted on credit. The exact mode has none.
 type prepaid struct {
 	nodes int64
 	// share is Options.Error; 0 gives no credit.
@@ -41,11 +41,11 @@ type prepaid struct {
 type prepaidShard struct {
 	mu      sync.Mutex
 	callers map[ratelimit.Key]*caller
-	// listed are the callers who have units in advance or on credit.
-	listed []ratelimit.Key
+	// queue has the callers that hold units in advance or on credit.
+	queue []ratelimit.Key
 }
 
-// callersPerShard bounds the callers; those beyond it ask Redis each time.
+// callersPerShard bounds the callers; the others ask Redis each time.
 const callersPerShard = 2048
 
 type caller struct {
@@ -56,18 +56,18 @@ type caller struct {
 	// tokens were charged in advance and may be spent until expires.
 	tokens  int64
 	expires time.Duration
-	// whole is until when none of the buckets can have filled since the tokens were
+	// fullAt is until when none of the buckets can have filled since the tokens were
 	// charged: until then they can be given back without forgiving anybody else's.
-	whole time.Duration
+	fullAt time.Duration
 	// back were not spent in time and are to be given back.
 	back int64
 	// asking says that a lease is being asked for: two at once could take what the
 	// other callers of the burst need.
 	asking bool
-	// listed says that the caller is in the shard's list.
-	listed bool
-	// pending was admitted on credit and not yet sent, flying is on its way.
-	pending, flying int64
+	// queued says that the caller is in the shard's queue.
+	queued bool
+	// pending was admitted on credit and not yet sent, inFlight is on its way.
+	pending, inFlight int64
 	// owing says that Redis refused to charge what was admitted: until it does
 	// there is neither lease nor credit.
 	owing bool
@@ -139,9 +139,9 @@ func (p *prepaid) spend(key ratelimit.Key, limits []ratelimit.Limit, cost int64,
 		c.tokens -= cost
 	case now-c.at < trustFor && p.credit(c, cost):
 		c.pending += cost
-		s.list(key, c)
+		s.enqueue(key, c)
 	default:
-		sp := spending{part: c.tokens, unsettled: c.back > 0 || c.pending > 0 && c.flying == 0}
+		sp := spending{part: c.tokens, unsettled: c.back > 0 || c.pending > 0 && c.inFlight == 0}
 		c.tokens = 0
 		if !c.asking {
 			sp.extra = p.lease(c)
@@ -171,7 +171,7 @@ func (p *prepaid) asked(key ratelimit.Key, sp spending, refused bool) {
 	}
 	if refused && sp.part > 0 {
 		c.tokens += sp.part
-		s.list(key, c)
+		s.enqueue(key, c)
 	}
 }
 
@@ -181,17 +181,17 @@ func (p *prepaid) expire(c *caller, now time.Duration) {
 	if c.tokens == 0 || now < c.expires {
 		return
 	}
-	if now+p.margin < c.whole {
+	if now+p.margin < c.fullAt {
 		c.back += c.tokens
 	}
 	c.tokens = 0
 }
 
-// list puts a caller where charges are looked for.
-func (s *prepaidShard) list(key ratelimit.Key, c *caller) {
-	if !c.listed {
-		c.listed = true
-		s.listed = append(s.listed, key)
+// enqueue puts a caller where due looks for charges.
+func (s *prepaidShard) enqueue(key ratelimit.Key, c *caller) {
+	if !c.queued {
+		c.queued = true
+		s.queue = append(s.queue, key)
 	}
 }
 
@@ -210,7 +210,7 @@ func (c *caller) load(cost int64, now time.Duration) {
 // credit reports whether every limit has half of its burst left and the node's
 // part of the error is not used up.
 func (p *prepaid) credit(c *caller, cost int64) bool {
-	out := c.pending + c.flying + cost
+	out := c.pending + c.inFlight + cost
 	for i := range c.rows {
 		burst := c.rows[i].Limit.Burst
 		if c.rows[i].Remaining-out < burst/2 || out > p.perNode(burst) {
@@ -246,7 +246,7 @@ func (p *prepaid) show(c *caller, now time.Duration, rows []ratelimit.Row) {
 		rows[i].RetryAfter = 0
 		rows[i].Age(now-c.at, p.interval(&rows[i].Limit))
 	}
-	p.add(c.tokens-c.pending-c.flying, rows)
+	p.add(c.tokens-c.pending-c.inFlight, rows)
 }
 
 // add moves rows by units that Redis does not know of.
@@ -275,20 +275,20 @@ func (p *prepaid) synced(key ratelimit.Key, limits []ratelimit.Limit, more int64
 		return // the units are forfeited
 	}
 	c.rows, c.at = append(c.rows[:0], rows...), sent
-	whole := sent + fills(rows)
-	if c.tokens == 0 || sent < c.whole {
-		c.whole = max(c.whole, whole)
+	fullAt := sent + fills(rows)
+	if c.tokens == 0 || sent < c.fullAt {
+		c.fullAt = max(c.fullAt, fullAt)
 	} else {
-		c.whole = 0 // a bucket may have been full in between
+		c.fullAt = 0 // a bucket may have been full in between
 	}
 	if more > 0 {
 		if c.tokens == 0 {
-			c.whole = whole
+			c.fullAt = fullAt
 		}
 		c.tokens += more
 		// From before Redis was asked: the term ends early rather than late.
 		c.expires = sent + leaseTerm
-		s.list(key, c)
+		s.enqueue(key, c)
 		p.show(c, now, rows)
 	}
 }
@@ -313,7 +313,29 @@ func (p *prepaid) held(key ratelimit.Key, limits []ratelimit.Limit, now time.Dur
 		return 0, false
 	}
 	p.expire(c, now)
-	return c.tokens - c.pending - c.flying, c.back > 0 || c.pending > 0 && c.flying == 0
+	return c.tokens - c.pending - c.inFlight, c.back > 0 || c.pending > 0 && c.inFlight == 0
+}
+
+// giveBack gives units back that were admitted on credit and have not been charged
+// yet, and returns how many Redis has to give back now. A refund that overtook its
+// charge would be lost, since a full bucket takes nothing.
+func (p *prepaid) giveBack(key ratelimit.Key, limits []ratelimit.Limit, n int64) (rest int64) {
+	s := p.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.callers[key]
+	if c == nil || !slices.Equal(c.limits, limits) {
+		return n
+	}
+	unsent := min(n, c.pending)
+	c.pending -= unsent
+	if n -= unsent; n > 0 && c.inFlight > 0 {
+		// After the charge that is on its way.
+		c.back += n
+		s.enqueue(key, c)
+		return 0
+	}
+	return n
 }
 
 // A charge is what one caller was admitted on credit, less what is given back.
@@ -324,28 +346,28 @@ type charge struct {
 	credit int64
 }
 
-// due takes what is to be charged and given back now, of those whom answers picks.
+// due collects pending charges and refunds for the keys that answers accepts.
 func (p *prepaid) due(now time.Duration, answers func(ratelimit.Key) bool) []charge {
 	var charges []charge
 	for i := range p.shards {
 		s := &p.shards[i]
 		s.mu.Lock()
-		kept := s.listed[:0]
-		for _, key := range s.listed {
+		kept := s.queue[:0]
+		for _, key := range s.queue {
 			c := s.callers[key]
-			if c == nil || !c.listed {
+			if c == nil || !c.queued {
 				continue // forgotten
 			}
 			p.expire(c, now)
 			if ch, ok := c.take(key, answers); ok {
 				charges = append(charges, ch)
 			}
-			c.listed = c.tokens > 0 || c.pending > 0 || c.flying > 0 || c.back > 0
-			if c.listed {
+			c.queued = c.tokens > 0 || c.pending > 0 || c.inFlight > 0 || c.back > 0
+			if c.queued {
 				kept = append(kept, key)
 			}
 		}
-		s.listed = kept
+		s.queue = kept
 		s.mu.Unlock()
 	}
 	return charges
@@ -365,13 +387,13 @@ func (p *prepaid) dueOf(key ratelimit.Key, answers func(ratelimit.Key) bool) (ch
 
 // take makes a charge of what is pending and of what is to be given back.
 func (c *caller) take(key ratelimit.Key, answers func(ratelimit.Key) bool) (charge, bool) {
-	if c.flying > 0 || c.pending == 0 && c.back == 0 || !answers(key) {
+	if c.inFlight > 0 || c.pending == 0 && c.back == 0 || !answers(key) {
 		return charge{}, false
 	}
 	ch := charge{key: key, limits: c.limits, cost: c.pending - c.back, credit: c.pending}
-	c.flying, c.pending, c.back = c.pending, 0, 0
+	c.inFlight, c.pending, c.back = c.pending, 0, 0
 	if ch.cost == 0 {
-		c.flying, c.owing = 0, false
+		c.inFlight, c.owing = 0, false
 	}
 	return ch, ch.cost != 0
 }
@@ -385,11 +407,11 @@ func (p *prepaid) charged(ch charge, paid bool, sent time.Duration, rows []ratel
 	if c == nil {
 		return
 	}
-	c.flying -= min(ch.credit, c.flying)
+	c.inFlight -= min(ch.credit, c.inFlight)
 	c.owing = !paid
 	if !paid {
 		c.pending += ch.credit
-		s.list(ch.key, c)
+		s.enqueue(ch.key, c)
 	}
 	if rows != nil && slices.Equal(c.limits, ch.limits) {
 		c.rows, c.at = append(c.rows[:0], rows...), sent
@@ -416,11 +438,12 @@ func (p *prepaid) forget(key ratelimit.Key) {
 	delete(s.callers, key)
 }
 
-// makeRoom drops a caller who owes nothing and has nothing, if one of a few is such.
+// makeRoom drops a caller that owes nothing and holds nothing, if it finds one in a
+// few tries.
 func (s *prepaidShard) makeRoom() bool {
 	tries := 16
 	for key, c := range s.callers {
-		if !c.listed {
+		if !c.queued {
 			delete(s.callers, key)
 			return true
 		}

@@ -14,18 +14,18 @@ var probeLimit = ratelimit.Limit{Count: 1000, Period: time.Second, Burst: 1000}
 
 // recover probes the server of a lane until it answers, charges what was admitted
 // meanwhile, and closes the breaker.
-func (l *Limiter) recover(ctx context.Context, way *lane) {
+func (l *Limiter) recover(ctx context.Context, ln *lane) {
 	for {
-		if !sleep(ctx, way.breaker.next()) {
+		if !sleep(ctx, ln.breaker.next()) {
 			return
 		}
-		err := l.probe(ctx, way)
+		err := l.probe(ctx, ln)
 		if err == nil {
 			// What is owed is charged before callers are let through: until then a
 			// caller could use in Redis what they have used here already.
-			l.settle(ctx, func(key ratelimit.Key) bool { return l.b.lane(key) == way })
+			l.settle(ctx, func(key ratelimit.Key) bool { return l.b.lane(key) == ln })
 		}
-		way.breaker.probed(err, time.Now())
+		ln.breaker.probed(err, time.Now())
 		if err == nil {
 			// What was decided meanwhile by requests that found the breaker open.
 			l.scheduleFlush()
@@ -34,8 +34,8 @@ func (l *Limiter) recover(ctx context.Context, way *lane) {
 	}
 }
 
-func (l *Limiter) probe(ctx context.Context, way *lane) error {
-	key, found := l.probeKey(way)
+func (l *Limiter) probe(ctx context.Context, ln *lane) error {
+	key, found := l.probeKey(ln)
 	if !found {
 		return nil // no slot leads there any more, so that nobody asks
 	}
@@ -45,22 +45,22 @@ func (l *Limiter) probe(ctx context.Context, way *lane) error {
 	return err
 }
 
-// probeKey is a caller of nobody whose count is on the server of the lane.
-func (l *Limiter) probeKey(way *lane) (ratelimit.Key, bool) {
-	if way == l.b.first {
+// probeKey names a count on the lane's server that belongs to no caller.
+func (l *Limiter) probeKey(ln *lane) (ratelimit.Key, bool) {
+	if ln == l.b.first {
 		return ratelimit.NewKey("", "probe", ""), true
 	}
 	// One slot of 16,384 is found in this many tries but for once in e^4.
 	for n := range 4 * slots {
-		if key := ratelimit.NewKey("", "probe", strconv.Itoa(n)); l.b.lane(key) == way {
+		if key := ratelimit.NewKey("", "probe", strconv.Itoa(n)); l.b.lane(key) == ln {
 			return key, true
 		}
 	}
 	return ratelimit.Key{}, false
 }
 
-// settle charges what those owe whom due picks, once: a charge that fails is
-// forgiven, since it may have come through.
+// settle charges the debts of the callers that due selects, once: a charge that
+// fails is forgiven, since it may have come through.
 func (l *Limiter) settle(ctx context.Context, due func(ratelimit.Key) bool) {
 	settled, _ := l.outage.settle(due, func(who debtor, d debt) error {
 		ctx, cancel := context.WithTimeout(ctx, max(l.o.Timeout, time.Second))

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,11 +50,15 @@ type Options struct {
 	// OnFailure is what happens while Redis does not answer. Default: FailLocal.
 	OnFailure OnFailure
 	// Share of each limit that this node grants alone then, above 0 and up to 1.
-	// Default: 0.5.
+	// Default: 1/N of the N gateways that Join made known; while none is known, 1/Nodes
+	// where Nodes is given, else 0.5.
 	Share float64
 	// Nodes is how many gateways share the limits, for the bounded mode.
 	// Default: 4.
 	Nodes int
+	// Node is the id of this gateway among those that share the limits, letters and
+	// digits. Default: one for the process, made when it starts.
+	Node string
 	// Error is the part of a burst that all nodes together may admit on credit in the
 	// bounded mode, up to 0.5. Below 0 there is no credit: what is prepaid is all that
 	// saves calls. Default: 0.05.
@@ -65,6 +70,9 @@ type Options struct {
 	Clock func() time.Duration
 	// Observer is told what happens. Default: nobody.
 	Observer Observer
+
+	// nodesGiven says that Nodes is not the default.
+	nodesGiven bool
 }
 
 // Limiter is a ratelimit.Limiter in Redis.
@@ -75,6 +83,8 @@ type Limiter struct {
 	deny    *denyCache
 	prepaid *prepaid
 	outage  *outage
+	// gateways are those that share the Redis.
+	gateways gateways
 
 	stop  context.CancelFunc
 	ended context.Context
@@ -111,9 +121,9 @@ func New(o Options) (*Limiter, error) {
 	l := &Limiter{o: o}
 	l.Observe(o.Observer)
 	l.ended, l.stop = context.WithCancel(context.Background())
-	l.b = newBatcher(func() redis.UniversalClient { return o.Target.client(o.Timeout) }, o.Timeout, o.Target.cluster, func(way *lane) {
-		way.breaker.probe = func() { l.start(func(ctx context.Context) { l.recover(ctx, way) }) }
-		way.breaker.edge = l.breakerEdge
+	l.b = newBatcher(func() redis.UniversalClient { return o.Target.client(o.Timeout) }, o.Timeout, o.Target.cluster, func(ln *lane) {
+		ln.breaker.probe = func() { l.start(func(ctx context.Context) { l.recover(ctx, ln) }) }
+		ln.breaker.edge = l.breakerEdge
 	})
 	if o.Engine == EngineNative {
 		l.engine = &scripted{b: l.b}
@@ -121,7 +131,7 @@ func New(o Options) (*Limiter, error) {
 		l.engine = &rated{scripted: scripted{b: l.b, rate: true}, impossible: func() { l.impossible.Add(1) }}
 	}
 	l.deny = newDenyCache(l.engine.interval, l.wantNotices)
-	l.outage = &outage{policy: o.OnFailure, share: o.Share, owed: map[debtor]debt{}}
+	l.outage = &outage{policy: o.OnFailure, share: l.share, owed: map[debtor]debt{}}
 	if o.OnFailure == FailLocal {
 		l.outage.local = gcra.New(gcra.Options{Clock: gcra.Clock(o.Clock), MaxKeys: o.MaxKeys})
 	}
@@ -148,11 +158,11 @@ func (o *Options) defaults() error {
 	if o.Timeout == 0 {
 		o.Timeout = 50 * time.Millisecond
 	}
-	if o.Share == 0 {
-		o.Share = 0.5
-	}
-	if o.Nodes == 0 {
+	if o.nodesGiven = o.Nodes != 0; !o.nodesGiven {
 		o.Nodes = 4
+	}
+	if o.Node == "" {
+		o.Node = process()
 	}
 	if o.Error == 0 {
 		o.Error = defaultError
@@ -170,10 +180,12 @@ func (o *Options) defaults() error {
 		return fmt.Errorf("on_failure must be local, open or closed; got %q", o.OnFailure)
 	case o.Timeout < minTimeout || o.Timeout > maxTimeout:
 		return fmt.Errorf("timeout must be from 1ms to 10s; got %s", o.Timeout)
-	case !(o.Share > 0 && o.Share <= 1):
+	case o.Share != 0 && !(o.Share > 0 && o.Share <= 1):
 		return fmt.Errorf("share must be above 0 and up to 1, like 0.5; got %v", o.Share)
 	case !(o.Error <= maxError):
 		return fmt.Errorf("error must be 0.5 or less, like 0.05; got %v", o.Error)
+	case strings.ContainsFunc(o.Node, func(r rune) bool { return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') }):
+		return fmt.Errorf("node must be letters and digits; got %q", o.Node)
 	case o.Nodes < 1 || o.Nodes > 10_000:
 		return fmt.Errorf("nodes must be from 1 to 10000; got %d", o.Nodes)
 	}
@@ -253,8 +265,8 @@ func (l *Limiter) never(ctx context.Context, key ratelimit.Key, limits []ratelim
 // takeExact asks Redis, unless it is known that there is nothing left. Extra is
 // what to charge in advance.
 func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost, extra int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
-	way := l.b.lane(key)
-	if !way.breaker.ready() {
+	ln := l.b.lane(key)
+	if !ln.breaker.ready() {
 		l.observeFallback()
 		return l.outage.decide(ctx, key, limits, cost, rows, true, errOpen)
 	}
@@ -268,7 +280,7 @@ func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []rat
 	l.observeCall(l.o.Clock()-sent, err)
 	if err != nil {
 		l.deny.failed(key, ticket)
-		l.failed(way, err)
+		l.failed(ln, err)
 		l.observeFallback()
 		d, err := l.outage.decide(ctx, key, limits, cost, rows, !charged, err)
 		if !charged {
@@ -277,7 +289,7 @@ func (l *Limiter) takeExact(ctx context.Context, key ratelimit.Key, limits []rat
 		return d, err
 	}
 	l.answered.Add(1)
-	way.breaker.succeeded()
+	ln.breaker.succeeded()
 	now := l.o.Clock()
 	l.deny.done(key, limits, cost, sent, now, rows, ticket)
 	if cost < 0 {
@@ -333,7 +345,7 @@ func (l *Limiter) remove(ctx context.Context, key ratelimit.Key, limits []rateli
 }
 
 // failed counts a failure.
-func (l *Limiter) failed(way *lane, err error) {
+func (l *Limiter) failed(ln *lane, err error) {
 	if l.ended.Err() != nil {
 		return
 	}
@@ -341,7 +353,7 @@ func (l *Limiter) failed(way *lane, err error) {
 	if errors.Is(err, ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		l.timeouts.Add(1)
 	}
-	way.breaker.failed(err, time.Now())
+	ln.breaker.failed(err, time.Now())
 }
 
 // Adjust is as ratelimit.Limiter has it. While Redis does not answer the charge is
@@ -361,8 +373,8 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 		widest = max(widest, limits[i].Burst)
 	}
 	delta = min(delta, 2*widest)
-	way := l.b.lane(key)
-	if !way.breaker.ready() {
+	ln := l.b.lane(key)
+	if !ln.breaker.ready() {
 		l.observeFallback()
 		return l.outage.adjust(ctx, key, limits, delta, rows, true, errOpen)
 	}
@@ -372,7 +384,7 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 	})
 	l.observeCall(l.o.Clock()-sent, err)
 	if err != nil {
-		l.failed(way, err)
+		l.failed(ln, err)
 		l.observeFallback()
 		d, err := l.outage.adjust(ctx, key, limits, delta, rows, !charged, err)
 		if !charged {
@@ -381,7 +393,7 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 		return d, err
 	}
 	l.answered.Add(1)
-	way.breaker.succeeded()
+	ln.breaker.succeeded()
 	now := l.o.Clock()
 	l.deny.done(key, limits, delta, sent, now, rows, ticket{})
 	if l.prepaid != nil && suits(limits) {
@@ -393,6 +405,9 @@ func (l *Limiter) Adjust(ctx context.Context, key ratelimit.Key, limits []rateli
 // takeBounded serves from what is prepaid or on credit, and else asks.
 func (l *Limiter) takeBounded(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
 	now := l.o.Clock()
+	if cost < 0 {
+		cost = -l.prepaid.giveBack(key, limits, -cost)
+	}
 	if cost <= 0 {
 		held, unsettled := l.prepaid.held(key, limits, now)
 		if unsettled {

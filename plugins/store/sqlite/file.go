@@ -65,6 +65,22 @@ func prepareFile(path string) (fresh bool, err error) {
 	return fresh, errors.Join(err, file.Close())
 }
 
+// checkFile says whether the file that was opened is still in its place. It does not
+// open it: closing any descriptor of a file drops the locks that SQLite holds on it
+// (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+func (s *Store) checkFile() error {
+	info, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("its file is gone, and what is written from now on is lost: stop the gateway, put the file back and start again")
+	case err != nil:
+		return fmt.Errorf("%w; make it readable for the user that runs the gateway", err)
+	case !os.SameFile(info, s.opened):
+		return errors.New("another file has taken its place, and the gateway works with the old one still: restart it")
+	}
+	return nil
+}
+
 // checkHeader reads how the file begins, without SQLite, which would take some of
 // what is wrong for a new file and write to it.
 func checkHeader(path string, file *os.File) (fresh bool, err error) {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -32,12 +33,17 @@ const busyTimeout = 5 * time.Second
 type Store struct {
 	*sqlstore.Records
 
-	path  string
-	write *sql.DB
-	read  *reader
+	path string
+	// opened is the file that was opened, which must be there still.
+	opened os.FileInfo
+	write  *sql.DB
+	read   *reader
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Checker = (*Store)(nil)
+)
 
 // Open opens the store in the file of this path. A file that is not there is made
 // with mode 0600, its directory with 0700, and the schema is brought to the newest
@@ -75,6 +81,9 @@ func open(ctx context.Context, path string) (*Store, error) {
 		}
 	}
 	s := &Store{path: path}
+	if s.opened, err = os.Stat(path); err != nil {
+		return nil, err
+	}
 	if err := s.connect(ctx, migrations); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -217,6 +226,30 @@ func (s *Store) enterWAL(ctx context.Context) error {
 		}
 		return nil
 	}
+}
+
+// Check implements store.Checker. Open connections go on with a file that was taken
+// away, and with pages that they have read: Check looks at the file and reads by a
+// connection of its own.
+func (s *Store) Check(ctx context.Context) error {
+	if err := s.check(ctx); err != nil {
+		return fmt.Errorf("checking the store %s: %w", s.path, explain(err))
+	}
+	return nil
+}
+
+func (s *Store) check(ctx context.Context) (err error) {
+	if err := s.checkFile(); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn(s.path, "rw", url.Values{"_query_only": {"1"}}))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	var version int64
+	return db.QueryRowContext(ctx, sqlstore.Version).Scan(&version)
 }
 
 // Close releases the store. A second time does nothing.

@@ -17,6 +17,7 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 		errs["CreateKey"] = s.CreateKey(c, NewKey(t))
 		errs["CreateKeys"] = s.CreateKeys(c, []plugins.APIKey{NewKey(t)})
 		_, errs["KeyByHash"] = s.KeyByHash(c, key.Hash)
+		_, errs["KeysByHash"] = s.KeysByHash(c, [][]byte{key.Hash})
 		_, errs["Key"] = s.Key(c, key.ID)
 		_, errs["Keys"] = s.Keys(c, store.KeyFilter{})
 		_, errs["UpdateKey"] = s.UpdateKey(c, key.ID, func(*plugins.APIKey) error { return nil })

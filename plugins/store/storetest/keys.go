@@ -3,6 +3,8 @@ package storetest
 import (
 	"bytes"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,33 @@ func testKeys(t *testing.T, open func(t *testing.T) store.Store) {
 			must(t, err)
 			wantEqual(t, name+" by hash", got, want)
 		}
+	})
+
+	t.Run("many are found by their hashes at once", func(t *testing.T) {
+		s := open(t)
+		want := map[string]plugins.APIKey{}
+		var hashes [][]byte
+		for range 1201 {
+			key := NewKey(t)
+			want[key.ID] = key
+			hashes = append(hashes, key.Hash)
+		}
+		all := slices.Collect(maps.Values(want))
+		must(t, s.CreateKeys(ctx(), all))
+		other := NewKey(t)
+		create(t, s, other)
+		found, err := s.KeysByHash(ctx(), append(hashes, bytes.Repeat([]byte{1}, 32), nil, []byte("' OR 1=1 --")))
+		must(t, err)
+		for _, key := range found {
+			wantEqual(t, "record", key, want[key.ID])
+			delete(want, key.ID)
+		}
+		if len(want) != 0 || len(found) != len(all) {
+			t.Errorf("%d records, %d are missing", len(found), len(want))
+		}
+		none, err := s.KeysByHash(ctx(), nil)
+		must(t, err)
+		wantEqual(t, "records of no hash", none, []plugins.APIKey{})
 	})
 
 	t.Run("times are cut to UTC seconds and empty lists are nil", func(t *testing.T) {

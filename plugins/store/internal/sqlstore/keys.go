@@ -6,6 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ainative/portcullis/plugins"
@@ -57,6 +60,27 @@ func CheckKeys(keys []plugins.APIKey) error {
 func (s *Records) KeyByHash(ctx context.Context, hash []byte) (plugins.APIKey, error) {
 	key, err := one(ctx, s, scanKey, KeyByHash, hash)
 	return key, s.failed("reading an API key by its hash", err)
+}
+
+// hashesAtOnce is how many hashes one query asks for.
+const hashesAtOnce = 500
+
+// KeysByHash implements store.Store.
+func (s *Records) KeysByHash(ctx context.Context, hashes [][]byte) ([]plugins.APIKey, error) {
+	all := []plugins.APIKey{}
+	for part := range slices.Chunk(hashes, hashesAtOnce) {
+		args := make([]any, len(part))
+		places := make([]string, len(part))
+		for i, hash := range part {
+			args[i], places[i] = hash, "$"+strconv.Itoa(i+1)
+		}
+		keys, err := many(ctx, s, scanKey, selectKeys+` WHERE hash IN (`+strings.Join(places, ", ")+`)`, args...)
+		if err != nil {
+			return nil, s.failed("reading API keys by their hashes", err)
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
 }
 
 // Key implements store.Store.

@@ -258,6 +258,23 @@ func (s *Server) Stop(signal syscall.Signal) {
 	s.cmd = nil
 }
 
+// Freeze stops every process of the server where it is, as a machine that hangs, until
+// thaw is called: connections stay open and nothing answers.
+func (s *Server) Freeze() (thaw func()) {
+	signal := func(sig syscall.Signal) {
+		// The server process has a child for each connection, which answers by itself.
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", s.cmd.Process.Pid))
+		_ = s.cmd.Process.Signal(sig)
+		for _, text := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(text); err == nil {
+				_ = syscall.Kill(pid, sig)
+			}
+		}
+	}
+	signal(syscall.SIGSTOP)
+	return func() { signal(syscall.SIGCONT) }
+}
+
 func (s *Server) unwatch() {
 	_ = s.watch.Process.Kill()
 	_ = s.watch.Wait()

@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// charge is what a request is charged, and the limiter's decision about it.
+type charge struct {
+	ratelimit.Decision
+	policy *ratelimit.Policy
+	zone   *zone
+	key    ratelimit.Key
+	cost   int64
+	// concurrency is how many requests may be under way, 0 for no bound, and
+	// concurrencySource the name of the policy that says so. inFlightKey names the
+	// caller's count of them.
+	concurrency       int
+	concurrencySource string
+	inFlightKey       ratelimit.Key
+	// inFlight says that the request is counted as under way, until it is released.
+	inFlight bool
+}
+
+// decide charges the request. The denial and the failure are never both set, and
+// with either nothing is charged or counted as under way.
+func (l *RateLimit) decide(r *http.Request, x *exchange) (charge, *plugins.Denial, error) {
+	c, denial := l.subject(r, x)
+	if denial != nil {
+		return c, denial, nil
+	}
+	if c.cost, denial = l.costOf(r, c.policy); denial != nil {
+		return c, denial, nil
+	}
+	if c.concurrency != 0 {
+		if !x.acquire(c.zone.inFlight, c.inFlightKey, c.concurrency) {
+			return c, tooManyAtOnce(c.concurrency), nil
+		}
+		c.inFlight = x.dry == nil
+	}
+	if len(c.policy.Limits) == 0 {
+		return c, nil, nil
+	}
+	denial, failure := l.take(r, x, &c)
+	if c.inFlight && (denial != nil || failure != nil) {
+		c.zone.inFlight.Release(c.inFlightKey)
+		c.inFlight = false
+	}
+	return c, denial, failure
+}
+
+// take asks the limiter.
+func (l *RateLimit) take(r *http.Request, x *exchange, c *charge) (*plugins.Denial, error) {
+	if err := l.restored(r.Context(), c.zone, c.policy); err != nil {
+		return nil, err
+	}
+	var err error
+	c.Decision, err = x.take(r.Context(), c.zone.limiter, c.key, c.policy.Limits, c.cost, x.rows[:0])
+	switch {
+	case err != nil:
+		return nil, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}
+	case c.Allowed:
+		return nil, nil
+	case c.RetryAfter < 0:
+		return costTooHigh(c.cost, c.Rows[c.Blocking].Limit.Burst), nil
+	}
+	return overLimit(c), nil
+}
+
+// limited notes that a limit let the request pass.
+func (x *exchange) limited(c *charge) {
+	s := x.step(policyLimit, stepPassed, c.policy)
+	s.remaining = -1
+	if left, found := leastRemaining(c.Rows); found {
+		s.remaining = left
+		if x.span != nil {
+			x.traceLimit(c.policy.Name, left)
+		}
+	}
+}
+
+// leastRemaining is what is left of the limit that has the least.
+func leastRemaining(rows []ratelimit.Row) (least int64, found bool) {
+	for i := range rows {
+		if left := rows[i].Remaining; !found || left < least {
+			least, found = left, true
+		}
+	}
+	return least, found
+}

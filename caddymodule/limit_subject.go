@@ -1,0 +1,89 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// subject says which count the request belongs to and which limits hold.
+func (l *RateLimit) subject(r *http.Request, x *exchange) (charge, *plugins.Denial) {
+	p := x.principal
+	switch l.By {
+	case byOwner:
+		if p != nil {
+			return l.limitsOf(p, ratelimit.KindOwner, p.Owner), nil
+		}
+	case byCredential:
+		if p != nil {
+			return l.limitsOf(p, ratelimit.KindCredential, p.Credential), nil
+		}
+	case byIP:
+		if p != nil || l.route != nil {
+			address, ok := ratelimit.AnonymousSubject(clientIP(r))
+			if !ok {
+				return charge{}, keyMissing("client address")
+			}
+			return l.limitsOf(p, ratelimit.KindIP, address), nil
+		}
+	default:
+		value := ""
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			value = repl.ReplaceAll(l.By, "")
+		}
+		switch {
+		case value == "" && l.Missing == missingDeny:
+			return charge{}, keyMissing(l.By)
+		case value != "" && (p != nil || l.route != nil):
+			return l.limitsOf(p, ratelimit.KindPlaceholder+" "+l.By, value), nil
+		}
+	}
+	key, ok := ratelimit.AnonymousKey(l.Zone, clientIP(r))
+	if !ok {
+		return charge{}, keyMissing("client address")
+	}
+	return charge{policy: l.anonymous, zone: &l.anonymousZone, key: key}, nil
+}
+
+// limitsOf is the charge of a caller that is counted by kind and subject, with the
+// limits that hold for the principal.
+func (l *RateLimit) limitsOf(p *plugins.Principal, kind, subject string) charge {
+	levels := l.precedence(p)
+	source := levels.Limits()
+	c := charge{policy: source.Policy, zone: &l.zone, key: source.Key(l.Zone, kind, subject)}
+	if level := levels.Concurrency(); level != nil {
+		c.concurrency, c.concurrencySource = level.Concurrency, level.ConcurrencyName
+		c.inFlightKey = level.InFlightKey(l.Zone, kind, subject)
+	}
+	return c
+}
+
+// precedence is what each level says of a principal in this handler; nil is an
+// anonymous caller.
+func (l *RateLimit) precedence(p *plugins.Principal) ratelimit.Precedence {
+	levels := ratelimit.NewPrecedence()
+	policy := l.app.tierOf(p)
+	tier := levels.Tier()
+	tier.Limits, tier.Concurrency, tier.ConcurrencyName = l.app.tierSources[policy], policy.Concurrency, policy.Name
+	if l.route != nil {
+		route := levels.Route()
+		if len(l.route.Limits) != 0 {
+			route.Limits = l.source()
+		}
+		route.Concurrency, route.ConcurrencyName = l.route.Concurrency, l.route.Name
+	}
+	if p == nil {
+		return levels
+	}
+	if o := l.app.ownerOf(p.Owner); o != nil {
+		owner := levels.Owner()
+		owner.Limits, owner.Concurrency, owner.ConcurrencyName = o.source, o.concurrency, string(ratelimit.LevelOwner)
+	}
+	if len(p.Limits) != 0 {
+		levels.Key().Limits = l.app.override(p.Limits)
+	}
+	return levels
+}
