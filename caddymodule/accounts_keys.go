@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/store"
@@ -293,7 +294,7 @@ func (c *accountCall) roomToRotate(ctx context.Context, k ownKeys) error {
 func graceOf(b *accounts.Body) (time.Duration, error) {
 	text, given := b.OptionalText("grace")
 	if !given {
-		text = defaultGrace
+		text = adminapi.DefaultGrace
 	}
 	return parseGrace(text)
 }

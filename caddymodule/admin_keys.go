@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -70,13 +71,8 @@ func deleteKey(r *adminRequest) (int, any, error) {
 	return http.StatusOK, showKey(key), err
 }
 
-// defaultGrace is how long a rotated key goes on working unless asked otherwise.
-const defaultGrace = "24h"
-
 func rotateKey(r *adminRequest) (int, any, error) {
-	in := struct {
-		Grace string `json:"grace"`
-	}{defaultGrace}
+	in := adminapi.Rotation{Grace: adminapi.DefaultGrace}
 	if r.ContentLength != 0 {
 		if err := r.decode(&in); err != nil {
 			return 0, nil, err

@@ -237,7 +237,7 @@ func limitRows(p *ratelimit.Policy, d *ratelimit.Decision) []decision.LimitRow {
 			Name: p.LimitName(i), Limit: row.Limit.String(), Remaining: row.Remaining, Blocking: !d.Allowed && i == d.Blocking,
 		}
 		if row.RetryAfter > 0 {
-			shown.RetryAfter = row.RetryAfter.Round(time.Millisecond).String()
+			shown.RetryAfter = row.RetryAfter.Truncate(time.Millisecond).String()
 		}
 		out = append(out, shown)
 	}
