@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -266,7 +267,7 @@ func (d *dryRun) stop(handler caddyhttp.MiddlewareHandler) {
 	}
 	if proxy, ok := handler.(*reverseproxy.Handler); ok {
 		for _, upstream := range proxy.Upstreams {
-			d.upstreams = append(d.upstreams, clip(upstream.Dial, maxRecordText))
+			d.upstreams = append(d.upstreams, clip(upstream.Dial, decision.MaxText))
 		}
 	}
 }

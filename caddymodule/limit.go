@@ -500,14 +500,6 @@ func keyMissing(what string) *plugins.Denial {
 	}
 }
 
-// clip shortens what a client sent for a log line.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "..."
-}
-
 // Interface guards.
 var (
 	_ caddy.Provisioner           = (*RateLimit)(nil)
