@@ -56,3 +56,8 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(subs...)
 	return cmd
 }
+
+// leaf is a command without flags of its own.
+func leaf(use, short string, args cobra.PositionalArgs, run func(c *client, args []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: withClient(run)}
+}

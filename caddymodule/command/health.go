@@ -10,26 +10,27 @@ import (
 )
 
 func healthCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "health",
-		Short: "Shows whether the gateway can decide",
-		Args:  cobra.NoArgs,
-		RunE: withClient(func(c *client, _ []string) error {
-			raw, err := c.ask(http.MethodGet, pathTo("health"), nil)
-			refused, unhealthy := errors.AsType[*refusal](err)
-			switch {
-			case unhealthy && refused.text == "":
-				// 503 with the state of each part: print it, and fail.
-				raw = refused.body
-			case err != nil:
-				return err
-			}
-			if err := tellAnswer(c, raw, c.tellHealth); err != nil || !unhealthy {
-				return err
-			}
-			return errors.New("the gateway can't decide")
-		}),
+	return leaf("health", "Shows whether the gateway can decide", cobra.NoArgs, func(c *client, _ []string) error { return c.health() })
+}
+
+// errUnhealthy makes the command fail where the answer is 503.
+var errUnhealthy = errors.New("the gateway can't decide every request")
+
+// health prints how the parts of the gateway do. An answer of 503 says so too, and
+// is printed before the command fails.
+func (c *client) health() error {
+	raw, err := c.ask(http.MethodGet, pathTo("health"), nil)
+	refused, ok := errors.AsType[*refusal](err)
+	switch unhealthy := ok && refused.text == ""; {
+	case unhealthy:
+		if err := tellAnswer(c, refused.body, c.tellHealth); err != nil {
+			return err
+		}
+		return errUnhealthy
+	case err != nil:
+		return err
 	}
+	return tellAnswer(c, raw, c.tellHealth)
 }
 
 func (c *client) tellHealth(h adminapi.Health) {

@@ -69,44 +69,34 @@ func keyListCommand() *cobra.Command {
 }
 
 func keyShowCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "show ID",
-		Short: "Shows an API key's record",
-		Args:  cobra.ExactArgs(1),
-		RunE: withClient(func(c *client, args []string) error {
-			return show(c, http.MethodGet, pathTo("keys", args[0]), nil, func(k adminapi.Key) {
-				c.out.fields(13, [][2]string{
-					{"id", k.ID},
-					{"owner", k.Owner},
-					{"name", k.Name},
-					{"prefix", k.Prefix},
-					{"role", textOr(k.Role)},
-					{"tier", textOr(k.Tier)},
-					{"scopes", strings.Join(k.Scopes, ", ")},
-					{"ip_allow", strings.Join(k.IPAllow, ", ")},
-					{"limits", strings.Join(k.Limits, ", ")},
-					{"created_at", textOr(k.CreatedAt)},
-					{"expires_at", textOr(k.ExpiresAt)},
-					{"last_used_at", textOr(k.LastUsedAt)},
-					{"revoked_at", textOr(k.RevokedAt)},
-					{"replaced_by", textOr(k.ReplacedBy)},
-				})
+	return leaf("show ID", "Shows an API key's record", cobra.ExactArgs(1), func(c *client, args []string) error {
+		return show(c, http.MethodGet, pathTo("keys", args[0]), nil, func(k adminapi.Key) {
+			c.out.fields(13, [][2]string{
+				{"id", k.ID},
+				{"owner", k.Owner},
+				{"name", k.Name},
+				{"prefix", k.Prefix},
+				{"role", textOr(k.Role)},
+				{"tier", textOr(k.Tier)},
+				{"scopes", strings.Join(k.Scopes, ", ")},
+				{"ip_allow", strings.Join(k.IPAllow, ", ")},
+				{"limits", strings.Join(k.Limits, ", ")},
+				{"created_at", textOr(k.CreatedAt)},
+				{"expires_at", textOr(k.ExpiresAt)},
+				{"last_used_at", textOr(k.LastUsedAt)},
+				{"revoked_at", textOr(k.RevokedAt)},
+				{"replaced_by", textOr(k.ReplacedBy)},
 			})
-		}),
-	}
+		})
+	})
 }
 
 func keyRevokeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "revoke ID",
-		Short: "Ends an API key at once",
-		Args:  cobra.ExactArgs(1),
-		RunE: withClient(func(c *client, args []string) error {
-			return show(c, http.MethodDelete, pathTo("keys", args[0]), nil, func(k adminapi.Key) {
-				c.out.linef("Key %s of owner %s is revoked since %s.", k.ID, k.Owner, textOr(k.RevokedAt))
-			})
-		}),
-	}
+	return leaf("revoke ID", "Ends an API key at once", cobra.ExactArgs(1), func(c *client, args []string) error {
+		return show(c, http.MethodDelete, pathTo("keys", args[0]), nil, func(k adminapi.Key) {
+			c.out.linef("Key %s of owner %s is revoked since %s.", k.ID, k.Owner, textOr(k.RevokedAt))
+		})
+	})
 }
 
 func keyRotateCommand() *cobra.Command {

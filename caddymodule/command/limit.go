@@ -133,27 +133,17 @@ func limitsOf(args []string) []string {
 }
 
 func limitUnsetCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "unset OWNER",
-		Short: "Takes back what was set for an owner",
-		Args:  cobra.ExactArgs(1),
-		RunE: withClient(func(c *client, args []string) error {
-			return show(c, http.MethodDelete, pathTo("owners", args[0]), nil, func(o adminapi.Owner) {
-				c.out.linef("Owner %s has no limits of their own any more but those of the configuration.", o.Owner)
-			})
-		}),
-	}
+	return leaf("unset OWNER", "Takes back what was set for an owner", cobra.ExactArgs(1), func(c *client, args []string) error {
+		return show(c, http.MethodDelete, pathTo("owners", args[0]), nil, func(o adminapi.Owner) {
+			c.out.linef("Owner %s has no limits of their own any more but those of the configuration.", o.Owner)
+		})
+	})
 }
 
 func limitListCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "Lists the owners that have limits of their own",
-		Args:  cobra.NoArgs,
-		RunE: withClient(func(c *client, _ []string) error {
-			return show(c, http.MethodGet, pathTo("owners"), nil, c.tellOwners)
-		}),
-	}
+	return leaf("list", "Lists the owners that have limits of their own", cobra.NoArgs, func(c *client, _ []string) error {
+		return show(c, http.MethodGet, pathTo("owners"), nil, c.tellOwners)
+	})
 }
 
 func (c *client) tellOwners(list []adminapi.Owner) {

@@ -68,17 +68,12 @@ func tokenRevokeCommand() *cobra.Command {
 }
 
 func tokenRevocationsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "revocations",
-		Short: "Lists the revocations in force",
-		Args:  cobra.NoArgs,
-		RunE: withClient(func(c *client, _ []string) error {
-			return showList(c, pathTo("revocations"), []string{"ID", "KIND", "VALUE", "ISSUER", "ISSUED BEFORE", "KEPT UNTIL"},
-				func(r adminapi.Revocation) []string {
-					return []string{r.ID, r.Kind, r.Value, textOr(r.Issuer), textOr(r.IssuedBefore), textOr(r.ExpiresAt)}
-				})
-		}),
-	}
+	return leaf("revocations", "Lists the revocations in force", cobra.NoArgs, func(c *client, _ []string) error {
+		return showList(c, pathTo("revocations"), []string{"ID", "KIND", "VALUE", "ISSUER", "ISSUED BEFORE", "KEPT UNTIL"},
+			func(r adminapi.Revocation) []string {
+				return []string{r.ID, r.Kind, r.Value, textOr(r.Issuer), textOr(r.IssuedBefore), textOr(r.ExpiresAt)}
+			})
+	})
 }
 
 // verdictText says a verdict in a line.

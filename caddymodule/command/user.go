@@ -106,60 +106,40 @@ func (c *client) changeUser(method, path string, body any, done string) error {
 }
 
 func userSetCommand(name, value, short string, input func(string) adminapi.UserInput) *cobra.Command {
-	return &cobra.Command{
-		Use:   name + " ID|EMAIL " + value,
-		Short: short,
-		Args:  cobra.ExactArgs(2),
-		RunE: withClient(func(c *client, args []string) error {
-			return c.changeUser(http.MethodPatch, pathTo("users", args[0]), input(args[1]), "changed")
-		}),
-	}
+	return leaf(name+" ID|EMAIL "+value, short, cobra.ExactArgs(2), func(c *client, args []string) error {
+		return c.changeUser(http.MethodPatch, pathTo("users", args[0]), input(args[1]), "changed")
+	})
 }
 
 func userDoCommand(name, short string) *cobra.Command {
-	return &cobra.Command{
-		Use:   name + " ID|EMAIL",
-		Short: short,
-		Args:  cobra.ExactArgs(1),
-		RunE: withClient(func(c *client, args []string) error {
-			return c.changeUser(http.MethodPost, pathTo("users", args[0], name), nil, name+"d")
-		}),
-	}
+	return leaf(name+" ID|EMAIL", short, cobra.ExactArgs(1), func(c *client, args []string) error {
+		return c.changeUser(http.MethodPost, pathTo("users", args[0], name), nil, name+"d")
+	})
 }
 
 func userListCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "Lists accounts",
-		Args:  cobra.NoArgs,
-		RunE: withClient(func(c *client, _ []string) error {
-			return showList(c, pathTo("users"), []string{"ID", "EMAIL", "NAME", "ROLE", "TIER", "CREATED", "DISABLED"},
-				func(u adminapi.User) []string {
-					return []string{u.ID, u.Email, u.FullName, u.Role, u.Tier, textOr(u.CreatedAt), textOr(u.DisabledAt)}
-				})
-		}),
-	}
+	return leaf("list", "Lists accounts", cobra.NoArgs, func(c *client, _ []string) error {
+		return showList(c, pathTo("users"), []string{"ID", "EMAIL", "NAME", "ROLE", "TIER", "CREATED", "DISABLED"},
+			func(u adminapi.User) []string {
+				return []string{u.ID, u.Email, u.FullName, u.Role, u.Tier, textOr(u.CreatedAt), textOr(u.DisabledAt)}
+			})
+	})
 }
 
 func userShowCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "show ID|EMAIL",
-		Short: "Shows an account",
-		Args:  cobra.ExactArgs(1),
-		RunE: withClient(func(c *client, args []string) error {
-			return show(c, http.MethodGet, pathTo("users", args[0]), nil, func(u adminapi.User) {
-				c.out.fields(15, [][2]string{
-					{"id", u.ID},
-					{"email", u.Email},
-					{"full_name", u.FullName},
-					{"role", u.Role},
-					{"tier", u.Tier},
-					{"scopes", strings.Join(u.Scopes, ", ")},
-					{"created_at", textOr(u.CreatedAt)},
-					{"password_set_at", textOr(u.PasswordSetAt)},
-					{"disabled_at", textOr(u.DisabledAt)},
-				})
+	return leaf("show ID|EMAIL", "Shows an account", cobra.ExactArgs(1), func(c *client, args []string) error {
+		return show(c, http.MethodGet, pathTo("users", args[0]), nil, func(u adminapi.User) {
+			c.out.fields(15, [][2]string{
+				{"id", u.ID},
+				{"email", u.Email},
+				{"full_name", u.FullName},
+				{"role", u.Role},
+				{"tier", u.Tier},
+				{"scopes", strings.Join(u.Scopes, ", ")},
+				{"created_at", textOr(u.CreatedAt)},
+				{"password_set_at", textOr(u.PasswordSetAt)},
+				{"disabled_at", textOr(u.DisabledAt)},
 			})
-		}),
-	}
+		})
+	})
 }
