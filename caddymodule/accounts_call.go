@@ -27,21 +27,6 @@ type accountCall struct {
 	id string
 }
 
-// userJSON is an account as its owner and the admin API see it.
-type userJSON struct {
-	ID            string   `json:"id"`
-	Email         string   `json:"email"`
-	FullName      string   `json:"full_name"`
-	Role          string   `json:"role"`
-	Tier          string   `json:"tier"`
-	Scopes        []string `json:"scopes"`
-	CreatedAt     *string  `json:"created_at"`
-	PasswordSetAt *string  `json:"password_set_at"`
-	DisabledAt    *string  `json:"disabled_at"`
-	// Password is one that was made, shown once.
-	Password string `json:"password,omitempty"`
-}
-
 func showUser(u plugins.User) userJSON {
 	return userJSON{
 		ID: u.ID, Email: u.Address, FullName: u.FullName, Role: u.Role, Tier: u.Tier, Scopes: orEmpty(u.Scopes),

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/decision"
@@ -30,12 +31,8 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.gateway", New: func() caddy.Module { return new(Admin) }}
 }
 
-// maxAdminBody bounds the body of an admin request, in bytes, and maxImportBody
-// that of an import.
-const (
-	maxAdminBody  = 64 << 10
-	maxImportBody = 64 << 20
-)
+// maxImportBody bounds the body of an import of keys, in bytes.
+const maxImportBody = 64 << 20
 
 // adminRoutes are all routes. docs/admin-api.md and openapi.json have each of them.
 var adminRoutes = []struct {
@@ -83,7 +80,7 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 		a.routes.Handle(route.pattern, route.handler)
 	}
 	return []caddy.AdminRoute{{Pattern: "/gateway/", Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		most := int64(maxAdminBody)
+		most := int64(adminapi.MaxBody)
 		if r.URL.Path == "/gateway/keys/import" {
 			most = maxImportBody
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -39,5 +40,5 @@ func importKeys(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	r.app.records.recheck()
-	return http.StatusCreated, map[string]int{"imported": len(keys)}, err
+	return http.StatusCreated, adminapi.Imported{Imported: len(keys)}, err
 }

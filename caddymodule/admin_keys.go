@@ -3,8 +3,8 @@ package caddymodule
 import (
 	"net/http"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
-	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -20,7 +20,7 @@ func listKeys(r *adminRequest) (int, any, error) {
 }
 
 func createKey(r *adminRequest) (int, any, error) {
-	var in keyInput
+	var in adminapi.KeyInput
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}
@@ -39,7 +39,7 @@ func getKey(r *adminRequest) (int, any, error) {
 }
 
 func patchKey(r *adminRequest) (int, any, error) {
-	var in keyInput
+	var in adminapi.KeyInput
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}
@@ -56,20 +56,15 @@ func deleteKey(r *adminRequest) (int, any, error) {
 	return http.StatusOK, showKey(key), err
 }
 
-// defaultGrace is how long a rotated key goes on working unless asked otherwise.
-const defaultGrace = keys.DefaultGrace
-
 func rotateKey(r *adminRequest) (int, any, error) {
-	var in struct {
-		Grace *string `json:"grace"`
-	}
+	in := adminapi.Rotation{Grace: adminapi.DefaultGrace}
 	if r.ContentLength != 0 {
 		if err := r.decode(&in); err != nil {
 			return 0, nil, err
 		}
 	}
 	id := r.PathValue("id")
-	key, secret, err := r.keys.Rotate(r.Context(), id, in.Grace, nil)
+	key, secret, err := r.keys.Rotate(r.Context(), id, &in.Grace, nil)
 	r.audit("key.rotate", id, err)
 	return http.StatusCreated, showMade(key, secret), err
 }

@@ -10,26 +10,11 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// ownerJSON is what holds for one owner, as the admin API and the command show it.
-type ownerJSON struct {
-	Owner       string   `json:"owner"`
-	Tier        *string  `json:"tier"`
-	Limits      []string `json:"limits"`
-	Concurrency int      `json:"concurrency"`
-	// Source is `store`, or `config` for what the configuration has.
-	Source    string  `json:"source"`
-	UpdatedAt *string `json:"updated_at"`
-}
-
-// ownerInput is what an owner is given.
-type ownerInput struct {
-	Tier        string   `json:"tier"`
-	Limits      []string `json:"limits"`
-	Concurrency int      `json:"concurrency"`
-}
-
 func showOwner(o store.OwnerLimits) ownerJSON {
-	return ownerJSON{o.Owner, orNull(o.Tier), orEmpty(o.Limits), o.Concurrency, "store", timeOrNull(o.UpdatedAt)}
+	return ownerJSON{
+		Owner: o.Owner, Tier: orNull(o.Tier), Limits: orEmpty(o.Limits), Concurrency: o.Concurrency,
+		Source: "store", UpdatedAt: timeOrNull(o.UpdatedAt),
+	}
 }
 
 // listOwners lists the owners that have something of their own.
@@ -44,7 +29,9 @@ func listOwners(r *adminRequest) (int, any, error) {
 	}
 	for _, o := range r.app.Owners {
 		if !slices.ContainsFunc(kept, func(k store.OwnerLimits) bool { return k.Owner == o.ID }) {
-			list = append(list, ownerJSON{o.ID, orNull(o.Tier), orEmpty(o.Limits), o.Concurrency, "config", nil})
+			list = append(list, ownerJSON{
+				Owner: o.ID, Tier: orNull(o.Tier), Limits: orEmpty(o.Limits), Concurrency: o.Concurrency, Source: "config",
+			})
 		}
 	}
 	slices.SortFunc(list, func(a, b ownerJSON) int { return strings.Compare(a.Owner, b.Owner) })

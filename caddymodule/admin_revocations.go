@@ -10,33 +10,6 @@ import (
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 )
 
-// revocationInput is what the admin API takes: one of jti, subject and kid, or
-// issued_before alone.
-type revocationInput struct {
-	JTI     string `json:"jti"`
-	Subject string `json:"subject"`
-	// KID ends what the signing key of this id signed. API keys are ended by their
-	// own record.
-	KID string `json:"kid"`
-	// IssuedBefore bounds which of the subject's tokens end. Default: now.
-	IssuedBefore *time.Time `json:"issued_before"`
-	// Issuer restricts it to the issuer of this name. Default: any.
-	Issuer string `json:"issuer"`
-	Note   string `json:"note"`
-}
-
-// revocationJSON is a revocation as the admin API and the command show it.
-type revocationJSON struct {
-	ID           string  `json:"id"`
-	Kind         string  `json:"kind"`
-	Issuer       *string `json:"issuer"`
-	Value        string  `json:"value"`
-	IssuedBefore *string `json:"issued_before"`
-	CreatedAt    *string `json:"created_at"`
-	ExpiresAt    *string `json:"expires_at"`
-	Note         string  `json:"note"`
-}
-
 func showRevocation(r plugins.Revocation) revocationJSON {
 	return revocationJSON{
 		ID: r.ID, Kind: string(r.Kind), Issuer: orNull(r.Issuer), Value: r.Value,
@@ -49,8 +22,8 @@ func showRevocation(r plugins.Revocation) revocationJSON {
 // that it ends can live, even if max_lifetime is raised meanwhile.
 const revocationKept = 31 * 24 * time.Hour
 
-// revocation makes the record of an input.
-func (in revocationInput) revocation(app *App, now time.Time) (plugins.Revocation, error) {
+// newRevocation makes the record that an input asks for.
+func newRevocation(in revocationInput, app *App, now time.Time) (plugins.Revocation, error) {
 	now = now.UTC().Truncate(time.Second)
 	rev := plugins.Revocation{Issuer: in.Issuer, Note: in.Note, CreatedAt: now}
 	if in.Issuer != "" && !slices.ContainsFunc(app.Issuers, func(i Issuer) bool { return i.Name == in.Issuer }) {
@@ -124,7 +97,7 @@ func addRevocation(r *adminRequest) (int, any, error) {
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}
-	rev, err := in.revocation(r.app, time.Now())
+	rev, err := newRevocation(in, r.app, time.Now())
 	if err != nil {
 		return 0, nil, err
 	}

@@ -4,15 +4,14 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 )
 
 // inspectToken explains a token, by the rules of the running configuration where
 // it has issuers. It takes the token in the body: URLs end up in logs.
 func inspectToken(r *adminRequest) (int, any, error) {
-	var in struct {
-		Token string `json:"token"`
-	}
+	var in adminapi.TokenInput
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/problem"
@@ -176,25 +177,10 @@ func resetPassword(r *adminRequest) (int, any, error) {
 	})
 }
 
-// auditJSON is a line of the audit trail.
-type auditJSON struct {
-	ID     int64   `json:"id"`
-	At     *string `json:"at"`
-	Actor  string  `json:"actor"`
-	Action string  `json:"action"`
-	Target string  `json:"target"`
-	From   string  `json:"from"`
-	Result string  `json:"result"`
-}
-
-// defaultAuditLimit is how many lines of the trail are shown unless asked
-// otherwise.
-const defaultAuditLimit = 100
-
 // listAudit lists the trail, newest first.
 func listAudit(r *adminRequest) (int, any, error) {
 	query := r.URL.Query()
-	filter := store.AuditFilter{Actor: query.Get("actor"), Action: query.Get("action"), Target: query.Get("target"), Limit: defaultAuditLimit}
+	filter := store.AuditFilter{Actor: query.Get("actor"), Action: query.Get("action"), Target: query.Get("target"), Limit: adminapi.DefaultAuditLimit}
 	limit, err := pageLimit(query.Get("limit"))
 	if err != nil {
 		return 0, nil, err
@@ -218,7 +204,9 @@ func listAudit(r *adminRequest) (int, any, error) {
 	}
 	list := make([]auditJSON, 0, len(entries))
 	for _, e := range entries {
-		list = append(list, auditJSON{e.ID, timeOrNull(e.At), e.Actor, e.Action, e.Target, e.From, e.Result})
+		list = append(list, auditJSON{
+			ID: e.ID, At: timeOrNull(e.At), Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result,
+		})
 	}
 	return http.StatusOK, list, nil
 }

@@ -15,61 +15,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 )
 
-// checkInput is a request that nobody sends: what would become of it?
-type checkInput struct {
-	Method string `json:"method"`
-	URL    string `json:"url"`
-	// Headers as name and value; a name may come several times.
-	Headers []checkHeader `json:"headers"`
-	// Key is an API key, Token a JSON Web Token, and As a caller who is described
-	// instead; one of them at most.
-	Key   string         `json:"key"`
-	Token string         `json:"token"`
-	As    *describedUser `json:"as"`
-	// IP is the address that the request comes from. Default: 127.0.0.1.
-	IP string `json:"ip"`
-}
-
-type checkHeader struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// describedUser is a caller whom gateway_auth is to find.
-type describedUser struct {
-	Owner   string   `json:"owner"`
-	Subject string   `json:"subject"`
-	Roles   []string `json:"roles"`
-	Tier    string   `json:"tier"`
-	Scopes  []string `json:"scopes"`
-	Scheme  string   `json:"scheme"`
-	Issuer  string   `json:"issuer"`
-	KeyID   string   `json:"key_id"`
-}
-
-// checkJSON is what would become of it.
-type checkJSON struct {
-	// Allowed says that no policy of the gateway would refuse.
-	Allowed bool `json:"allowed"`
-	// Status that the client would get; 0 where the handler decides that the request
-	// would be passed to.
-	Status int `json:"status"`
-	// PassedTo is the handler that the request would reach, and Upstreams the
-	// addresses that it may choose from.
-	PassedTo  *string  `json:"passed_to"`
-	Upstreams []string `json:"upstreams"`
-	// Limits that would be told to the client, as they would be after the request.
-	Limits   []decision.LimitRow `json:"limits"`
-	Decision *decision.Record    `json:"decision"`
-}
-
 // checkRequest is the admin API's dry run.
 func checkRequest(r *adminRequest) (int, any, error) {
-	var in checkInput
+	var in adminapi.CheckInput
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}
@@ -81,7 +34,7 @@ func checkRequest(r *adminRequest) (int, any, error) {
 	if !ok {
 		return 0, nil, errNotRunning
 	}
-	made, dry, err := in.request(r, app)
+	made, dry, err := describedRequest(&in, r, app)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -89,9 +42,9 @@ func checkRequest(r *adminRequest) (int, any, error) {
 	return http.StatusOK, answer, err
 }
 
-// request makes the request that the input describes, and the dry run of the
+// describedRequest makes the request that the input describes, and the dry run of the
 // server that it leads to.
-func (in *checkInput) request(admin *adminRequest, app *caddyhttp.App) (*http.Request, *dryRun, error) {
+func describedRequest(in *adminapi.CheckInput, admin *adminRequest, app *caddyhttp.App) (*http.Request, *dryRun, error) {
 	method := in.Method
 	if method == "" {
 		method = http.MethodGet
@@ -112,12 +65,12 @@ func (in *checkInput) request(admin *adminRequest, app *caddyhttp.App) (*http.Re
 		return nil, nil, err
 	}
 	dry := &dryRun{server: server}
-	header, err := in.header()
+	header, err := describedHeader(in)
 	if err != nil {
 		return nil, nil, err
 	}
 	if in.As != nil {
-		if dry.as, err = in.As.principal(admin.app); err != nil {
+		if dry.as, err = describedCaller(in.As, admin.app); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -154,8 +107,8 @@ func defaultPort(app *caddyhttp.App, scheme string) string {
 	return port
 }
 
-// header is the request's, with the credential.
-func (in *checkInput) header() (http.Header, error) {
+// describedHeader is the header of the request, with the credential.
+func describedHeader(in *adminapi.CheckInput) (http.Header, error) {
 	h := http.Header{}
 	for _, line := range in.Headers {
 		if !httpguts.ValidHeaderFieldName(line.Name) || !httpguts.ValidHeaderFieldValue(line.Value) {
@@ -186,8 +139,8 @@ func (in *checkInput) header() (http.Header, error) {
 	return h, nil
 }
 
-// principal is the caller that is described.
-func (d *describedUser) principal(app *App) (*plugins.Principal, error) {
+// describedCaller makes the caller that is described.
+func describedCaller(d *adminapi.DescribedUser, app *App) (*plugins.Principal, error) {
 	p := &plugins.Principal{
 		Owner: d.Owner, Subject: d.Subject, Roles: d.Roles, Tier: d.Tier, Scopes: d.Scopes,
 		Scheme: d.Scheme, Issuer: d.Issuer, KeyID: d.KeyID,
@@ -238,7 +191,7 @@ func (d *describedUser) principal(app *App) (*plugins.Principal, error) {
 var errDryRunPanicked = errors.New("a handler of the configuration panicked")
 
 // check walks the routes and says what became of the request.
-func (d *dryRun) check(made *http.Request) (answer *checkJSON, err error) {
+func (d *dryRun) check(made *http.Request) (answer *adminapi.CheckResult, err error) {
 	w := &dryWriter{header: http.Header{}}
 	repl := caddy.NewReplacer()
 	r := caddyhttp.PrepareRequest(made, repl, w, d.server)
@@ -267,7 +220,7 @@ func (d *dryRun) check(made *http.Request) (answer *checkJSON, err error) {
 			}
 		})
 	}
-	answer = &checkJSON{Status: w.status, Upstreams: d.upstreams, Limits: x.recorded.Limits, Decision: x.recorded}
+	answer = &adminapi.CheckResult{Status: w.status, Upstreams: d.upstreams, Limits: x.recorded.Limits, Decision: x.recorded}
 	if d.stopped != "" {
 		answer.PassedTo = &d.stopped
 		if !d.answered {

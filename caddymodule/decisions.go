@@ -12,14 +12,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 )
 
 const (
-	// defaultDecisions and maxDecisions are how many records one answer has.
-	defaultDecisions = 100
-	maxDecisions     = 10_000
+	// maxDecisions is how many records one answer has at most.
+	maxDecisions = 10_000
 	// followBeat is how often a follower who gets nothing is asked whether it is
 	// there, and followPatience how long a write to it may take.
 	followBeat     = 15 * time.Second
@@ -38,7 +38,7 @@ func listDecisions(w http.ResponseWriter, r *http.Request) {
 		Reason: plugins.Reason(query.Get("reason")), Owner: query.Get("owner"), Policy: query.Get("policy"),
 		Path: query.Get("path"), Outcome: decision.Outcome(query.Get("outcome")),
 	}
-	limit, after := uint64(defaultDecisions), uint64(math.MaxUint64)
+	limit, after := uint64(adminapi.DefaultDecisions), uint64(math.MaxUint64)
 	for name, into := range map[string]struct {
 		value *uint64
 		most  uint64
@@ -135,13 +135,6 @@ func followDecisions(w http.ResponseWriter, r *http.Request, j *decision.Journal
 	}
 }
 
-// shadowJSON is what shadow mode let pass.
-type shadowJSON struct {
-	// Since is from when on it was counted.
-	Since time.Time            `json:"since"`
-	Rows  []decision.ShadowRow `json:"rows"`
-}
-
 // showShadow sums up what shadow mode let pass.
 func showShadow(j *decision.Journal, r *http.Request) (int, any, error) {
 	now := time.Now().UTC()
@@ -154,7 +147,7 @@ func showShadow(j *decision.Journal, r *http.Request) (int, any, error) {
 		}
 	}
 	rows, from := j.Shadows.Report(since, now)
-	return http.StatusOK, shadowJSON{Since: from, Rows: rows}, nil
+	return http.StatusOK, adminapi.ShadowReport{Since: from, Rows: rows}, nil
 }
 
 // resetShadow begins the sum anew and answers with what it was.
@@ -162,5 +155,5 @@ func resetShadow(j *decision.Journal, _ *http.Request) (int, any, error) {
 	now := time.Now().UTC()
 	rows, from := j.Shadows.Report(time.Time{}, now)
 	j.Shadows.Reset(now)
-	return http.StatusOK, shadowJSON{Since: from, Rows: rows}, nil
+	return http.StatusOK, adminapi.ShadowReport{Since: from, Rows: rows}, nil
 }

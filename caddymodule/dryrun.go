@@ -18,6 +18,7 @@ import (
 
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -271,7 +272,7 @@ func (d *dryRun) stop(handler caddyhttp.MiddlewareHandler) {
 	}
 	if proxy, ok := handler.(*reverseproxy.Handler); ok {
 		for _, upstream := range proxy.Upstreams {
-			d.upstreams = append(d.upstreams, clip(upstream.Dial, maxRecordText))
+			d.upstreams = append(d.upstreams, clip(upstream.Dial, decision.MaxText))
 		}
 	}
 }

@@ -277,7 +277,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	}
 	if c := rw.x.log(e.logger).Check(level, "request failed"); c != nil {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("status", status), zap.String("method", r.Method),
-			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.Error(err))
+			zap.String("host", r.Host), zap.String("path", shownPath(r)), zap.Error(err))
 	}
 	rw.x.countErrorResponse(p.Status, source)
 	e.recordError(rw.x, r, p, err)
@@ -315,7 +315,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	if c := rw.x.log(e.logger).Check(upstreamLevel(p), "upstream error translated"); c != nil {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("upstream_status", rw.status), zap.Int("status", p.Status),
 			zap.String("reader", p.Reader), zap.String("message", string(p.Message)), zap.String("leak", p.Leak), zap.String("method", r.Method),
-			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.String("original", p.Original))
+			zap.String("host", r.Host), zap.String("path", shownPath(r)), zap.String("original", p.Original))
 	}
 	e.write(rw, r, p, h)
 }

@@ -25,7 +25,7 @@ type wouldBecome struct {
 // tell says it as a step of a record.
 func (b *wouldBecome) tell(into *decision.Step) {
 	into.Status, into.Reason = b.p.Status, plugins.Reason(b.what)
-	into.Value, into.Bound = clip(b.found, maxRecordText), "detail "+clip(strconv.Quote(b.p.Detail), maxRecordText)
+	into.SetFound(b.found, "detail "+strconv.Quote(b.p.Detail))
 }
 
 // finishShadow changes nothing that the handlers left, and records what finish would
@@ -88,7 +88,7 @@ func (e *Errors) noteShadow(x *exchange, r *http.Request, would *wouldBecome) {
 	j.countShadow(r, x, would.what, would.p.Status)
 	e.logger.Info("shadow mode let an error pass that would be answered in another way", zap.String("request_id", x.requestID),
 		zap.String("what", would.what), zap.String("found", would.found), zap.Int("status", would.p.Status),
-		zap.String("method", r.Method), zap.String("path", r.URL.Path))
+		zap.String("method", r.Method), zap.String("path", shownPath(r)))
 }
 
 // errorStatus is the status that an error asks for.

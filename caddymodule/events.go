@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
 )
@@ -53,11 +54,10 @@ type events struct {
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
-	mu sync.Mutex
-	// exceeded says until when an owner's excess has been told.
-	exceeded map[ratelimit.Key]time.Time
-	// stale has the issuers whose key sets are known to be stale.
-	stale map[string]bool
+	// exceeded are the callers of whom it was told that they went over a limit.
+	exceeded decision.Once[ratelimit.Key]
+	// stale are the issuers whose key sets can't be read any more.
+	stale decision.Turns[string]
 }
 
 var eventsKey = poolKey{"events", ""}
@@ -66,7 +66,6 @@ func acquireEvents() (*events, releaser, error) {
 	return acquire(eventsKey, func() (*events, error) {
 		e := &events{
 			queue: make(chan event, maxEvents), stop: make(chan struct{}),
-			exceeded: map[ratelimit.Key]time.Time{}, stale: map[string]bool{},
 		}
 		e.stopped.Go(e.run)
 		return e, nil
@@ -149,9 +148,6 @@ func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
 	a.events.emit(name, data)
 }
 
-// maxExceeded bounds the owners that are remembered as told of.
-const maxExceeded = 10_000
-
 // limitExceeded tells of a known caller who went over a limit: once in a window,
 // the period of that limit, however often the caller comes. Strangers are not
 // told of, since anybody can be as many of them as they like.
@@ -160,42 +156,13 @@ func (e *events) limitExceeded(c *charge, p *plugins.Principal, zone string) {
 		return
 	}
 	row := c.Rows[c.Blocking]
-	if !e.first(c.key, row.Limit.Period, time.Now()) {
+	if !e.exceeded.First(c.key, row.Limit.Period, time.Now()) {
 		return
 	}
 	e.emit(eventLimitExceeded, map[string]any{
 		"owner": p.Owner, "zone": zone, "policy": c.policy.Name, "limit": row.Limit.String(),
 		"scheme": p.Scheme, "key_id": p.KeyID,
 	})
-}
-
-// first reports whether a caller's excess has not been told of in the window.
-func (e *events) first(key ratelimit.Key, window time.Duration, now time.Time) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if until, told := e.exceeded[key]; told && now.Before(until) {
-		return false
-	}
-	if len(e.exceeded) >= maxExceeded {
-		e.forget(now)
-	}
-	e.exceeded[key] = now.Add(window)
-	return true
-}
-
-// forget makes room: for all whose window is over, else for any one.
-func (e *events) forget(now time.Time) {
-	for key, until := range e.exceeded {
-		if !now.Before(until) {
-			delete(e.exceeded, key)
-		}
-	}
-	for key := range e.exceeded {
-		if len(e.exceeded) < maxExceeded {
-			return
-		}
-		delete(e.exceeded, key)
-	}
 }
 
 // breakerChanged logs and emits that the breaker before a Redis has opened or
@@ -239,7 +206,7 @@ func (a *App) lookAtIssuers() {
 	for _, h := range a.verifier.Health() {
 		// Before the first answer nothing is stale yet.
 		stale := h.LastError != "" || (!h.Usable && !h.FetchedAt.IsZero())
-		if h.AttemptedAt.IsZero() || !a.events.turned(h.Name, stale) {
+		if h.AttemptedAt.IsZero() || !a.events.stale.Turned(h.Name, stale) {
 			continue
 		}
 		data := map[string]any{"issuer": h.Name, "keys": h.Keys, "usable": h.Usable}
@@ -253,19 +220,4 @@ func (a *App) lookAtIssuers() {
 		}
 		a.events.emit(eventJWKSStale, data)
 	}
-}
-
-// turned notes how an issuer's key set is and reports whether that is news.
-func (e *events) turned(issuer string, stale bool) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stale[issuer] == stale {
-		return false
-	}
-	if stale {
-		e.stale[issuer] = true
-	} else {
-		delete(e.stale, issuer)
-	}
-	return true
 }

@@ -3,9 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -32,29 +30,21 @@ func acquireJournal() (*decision.Journal, releaser, error) {
 	return j.Journal, release, err
 }
 
-// What bounds a record, in bytes of a text and in elements of a list.
-const (
-	maxRecordText = 256
-	maxRecordList = 32
-)
-
 // record keeps what is known of the request. finish, which may be nil, adds how
 // it ended. A later record of the same request takes the place of an earlier one.
 func (x *exchange) record(j *decision.Journal, r *http.Request, status int, finish func(*decision.Record)) {
 	rec := &decision.Record{
-		RequestID: x.requestID, Time: time.Now().UTC(), Method: clip(r.Method, 16), Host: clip(r.Host, maxRecordText),
-		Path: clip(originalPath(r), maxRecordText), Outcome: decision.Shadow, Status: status, CredentialIn: x.credentialIn,
+		RequestID: x.requestID, Time: time.Now().UTC(), Method: decision.Clip(r.Method, 16), Host: decision.Text(r.Host),
+		Path: decision.Text(originalPath(r)), Outcome: decision.Shadow, Status: status, CredentialIn: x.credentialIn,
 	}
-	if path := clip(r.URL.Path, maxRecordText); path != rec.Path {
+	if path := decision.Text(r.URL.Path); path != rec.Path {
 		rec.RewrittenPath = path
 	}
 	if addr := clientIP(r); addr.IsValid() {
 		rec.ClientIP = addr.String()
 	}
-	if caller := x.principal; caller != nil {
-		rec.Subject, rec.Owner, rec.Tier = clip(caller.Subject, maxRecordText), clip(caller.Owner, maxRecordText), clip(caller.Tier, maxRecordText)
-		rec.Roles, rec.Scopes = clipList(caller.Roles), clipList(caller.Scopes)
-		rec.Scheme, rec.KeyID, rec.Issuer, rec.SigningKey = caller.Scheme, caller.KeyID, caller.Issuer, caller.SigningKey
+	if x.principal != nil {
+		rec.SetCaller(x.principal)
 	} else {
 		x.accuse(rec)
 	}
@@ -83,8 +73,7 @@ func (x *exchange) record(j *decision.Journal, r *http.Request, status int, fini
 func (x *exchange) accuse(rec *decision.Record) {
 	for i := range x.stepCount {
 		if d, ok := x.steps[i].of.(*plugins.Denial); ok && x.steps[i].policy == policyAuth {
-			of := d.Of
-			rec.Owner, rec.Scheme, rec.KeyID, rec.Issuer, rec.SigningKey = of.Owner, of.Scheme, of.KeyID, of.Issuer, clip(of.SigningKey, maxRecordText)
+			rec.SetRefusedCredential(d.Of)
 		}
 	}
 }
@@ -94,110 +83,48 @@ func (x *exchange) tellStep(s *step) decision.Step {
 	told := decision.Step{Policy: s.policy.String(), Result: stepResults[s.result]}
 	switch of := s.of.(type) {
 	case *plugins.Denial:
-		told.Status, told.Reason = of.Status, of.Reason
-		told.Value, told.Bound = clip(of.Value, maxRecordText), clip(of.Bound, maxRecordText)
+		told.SetDenial(of)
 	case *wouldBecome:
 		of.tell(&told)
 	case error:
-		told.Status = http.StatusServiceUnavailable
-		if u, ok := errors.AsType[*plugins.Unavailable](of); ok {
-			told.Reason = u.Reason
-		}
-		told.Value = clip(causeText(of), maxRecordText)
+		told.SetFailure(of, problem.Redact)
 	case *plugins.Principal:
-		told.Value = "a described caller"
+		told.SetFound("a described caller", "")
 		if x.dry == nil || x.dry.as != of {
-			told.Value = clip(credentialText(of), maxRecordText)
+			told.SetFound(decision.CredentialText(of), "")
 		}
 	case *Roles:
 		if x.principal != nil {
-			told.Value, told.Bound = of.policy.Describe(x.principal)
-			told.Value, told.Bound = clip(told.Value, maxRecordText), clip(told.Bound, maxRecordText)
+			told.SetFound(of.policy.Describe(x.principal))
 		}
 	case *ratelimit.Policy:
+		left := ""
 		if s.remaining >= 0 {
-			told.Value = strconv.FormatInt(s.remaining, 10) + " left"
+			left = strconv.FormatInt(s.remaining, 10) + " left"
 		}
-		told.Bound = clip(of.Name+" "+policyText(of), maxRecordText)
+		told.SetFound(left, of.Name+" "+of.Text())
 	}
 	return told
 }
 
-// credentialText says a good credential in words.
-func credentialText(p *plugins.Principal) string {
-	text := "token of issuer " + p.Issuer
-	if p.SigningKey != "" {
-		text += ", kid " + p.SigningKey
-	}
-	if p.Scheme == plugins.SchemeAPIKey {
-		text = "API key " + p.KeyID
-	}
-	if !p.ExpiresAt.IsZero() {
-		text += ", expires " + p.ExpiresAt.UTC().Format(time.RFC3339)
-	}
-	return text
-}
-
-// policyText is the limits of a policy in the Caddyfile's own syntax.
-func policyText(p *ratelimit.Policy) string {
-	parts := make([]string, 0, len(p.Limits)+1)
-	for _, limit := range p.Limits {
-		parts = append(parts, limit.String())
-	}
-	if p.Concurrency != 0 {
-		parts = append(parts, "concurrency "+strconv.Itoa(p.Concurrency))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// blame says why a request was not answered by who it was meant for.
+// blame says why a request did not reach its upstream.
 func (x *exchange) blame(rec *decision.Record, err error) {
-	last := (*step)(nil)
+	ending := decision.Ending{Err: err, Unrouted: errors.Is(err, sitehandler.ErrUnrouted)}
+	var last *step
 	if x.stepCount != 0 {
 		last = &x.steps[x.stepCount-1]
+		ending.LastStep, ending.Policy = stepResults[last.result], last.policy.String()
 	}
-	var denial *plugins.Denial
 	if refused, ok := errors.AsType[*refusal](err); ok {
-		denial = refused.denial
+		ending.Denial = refused.denial
 	} else if last != nil && last.result == stepRefused {
 		// Caddy's own authentication asked the gateway, and says no in its own words.
-		denial, _ = last.of.(*plugins.Denial)
+		ending.Denial, _ = last.of.(*plugins.Denial)
 	}
-	switch unavailable, ok := errors.AsType[*plugins.Unavailable](err); {
-	case denial != nil:
-		rec.Outcome = decision.Refused
-		rec.Reason, rec.Value, rec.Bound = denial.Reason, clip(denial.Value, maxRecordText), clip(denial.Bound, maxRecordText)
-		if denial.RetryAfter > 0 {
-			rec.RetryAfter = plugins.RetrySeconds(denial.RetryAfter)
-		}
-	case ok || last != nil && last.result == stepUndecided:
-		rec.Outcome = decision.Undecided
-		rec.Failure = clip(causeText(err), 2*maxRecordText)
-		if ok {
-			rec.Reason = unavailable.Reason
-		}
-	case errors.Is(err, sitehandler.ErrUnrouted):
-		rec.Outcome, rec.Failure = decision.Unrouted, err.Error()
-		return
-	default:
-		rec.Outcome, rec.Failure = decision.Failed, clip(causeText(err), 2*maxRecordText)
-		return
+	if ending.Denial != nil && ending.Denial.RetryAfter > 0 {
+		ending.RetryAfter = plugins.RetrySeconds(ending.Denial.RetryAfter)
 	}
-	if last != nil {
-		rec.Policy = last.policy.String()
-	}
-}
-
-// causeText is the private text of a failure, without what the record says
-// elsewhere and without secrets.
-func causeText(err error) string {
-	for {
-		u, ok := errors.AsType[*plugins.Unavailable](err)
-		if !ok || u.Err == nil {
-			return problem.Redact(err.Error())
-		}
-		err = u.Err
-	}
+	rec.SetEnding(ending, problem.Redact)
 }
 
 // recordError keeps why a request was answered by the gateway itself.
@@ -238,7 +165,7 @@ func limitRows(p *ratelimit.Policy, d *ratelimit.Decision) []decision.LimitRow {
 			Name: p.LimitName(i), Limit: row.Limit.String(), Remaining: row.Remaining, Blocking: !d.Allowed && i == d.Blocking,
 		}
 		if row.RetryAfter > 0 {
-			shown.RetryAfter = row.RetryAfter.Round(time.Millisecond).String()
+			shown.RetryAfter = row.RetryAfter.Truncate(time.Millisecond).String()
 		}
 		out = append(out, shown)
 	}
@@ -253,14 +180,14 @@ func originalPath(r *http.Request) string {
 	return r.URL.Path
 }
 
-// clipList bounds a list for a record.
-func clipList(list []string) []string {
-	list = slices.Clone(list[:min(len(list), maxRecordList)])
-	for i := range list {
-		list[i] = clip(list[i], maxRecordText)
-	}
-	return list
-}
+// shownPath is the path of a request as a log line may hold it.
+func shownPath(r *http.Request) string { return decision.Text(r.URL.Path) }
+
+// errNoRecord is the answer for a request that was not refused, or long ago.
+var errNoRecord = errors.New("no record of this request: it was not refused, went through another gateway, or newer refusals have taken its place")
+
+// clip shortens text from outside.
+func clip(s string, most int) string { return decision.Clip(s, most) }
 
 // showDecision answers with the record of a request.
 func showDecision(j *decision.Journal, r *http.Request) (int, any, error) {
@@ -270,6 +197,3 @@ func showDecision(j *decision.Journal, r *http.Request) (int, any, error) {
 	}
 	return http.StatusOK, record, nil
 }
-
-// errNoRecord is the answer for a request that was not refused, or long ago.
-var errNoRecord = errors.New("no record of this request: it was not refused, went through another gateway, or newer refusals have taken its place")

@@ -23,45 +23,6 @@ func (e *inputError) Error() string { return e.Unwrap().Error() }
 // Unwrap makes it one with the input errors of the policies.
 func (e *inputError) Unwrap() error { return (*plugins.InputError)(e) }
 
-// keyInput is what a key is made or changed with. Nil fields are not given.
-type keyInput struct {
-	Owner  *string   `json:"owner"`
-	Name   *string   `json:"name"`
-	Role   *string   `json:"role"`
-	Tier   *string   `json:"tier"`
-	Scopes *[]string `json:"scopes"`
-	// Expires is a duration such as 90d from now, or `never`.
-	Expires *string `json:"expires"`
-	// ExpiresAt is a time, RFC 3339.
-	ExpiresAt *time.Time `json:"expires_at"`
-	// ExpiresInDays is a number of days from now.
-	ExpiresInDays *int      `json:"expires_in_days"`
-	IPAllow       *[]string `json:"ip_allow"`
-	Limits        *[]string `json:"limits"`
-	// Test makes a key that starts with sk_test_.
-	Test bool `json:"test"`
-}
-
-// keyJSON is a key as the admin API and the command show it.
-type keyJSON struct {
-	ID         string   `json:"id"`
-	Owner      string   `json:"owner"`
-	Name       string   `json:"name"`
-	Prefix     string   `json:"prefix"`
-	Role       *string  `json:"role"`
-	Tier       *string  `json:"tier"`
-	Scopes     []string `json:"scopes"`
-	IPAllow    []string `json:"ip_allow"`
-	Limits     []string `json:"limits"`
-	CreatedAt  *string  `json:"created_at"`
-	ExpiresAt  *string  `json:"expires_at"`
-	LastUsedAt *string  `json:"last_used_at"`
-	RevokedAt  *string  `json:"revoked_at"`
-	ReplacedBy *string  `json:"replaced_by"`
-	// APIKey is the key itself, shown once.
-	APIKey string `json:"api_key,omitempty"`
-}
-
 func showKey(k plugins.APIKey) keyJSON {
 	return keyJSON{
 		ID: k.ID, Owner: k.Owner, Name: k.Name, Prefix: k.Prefix,

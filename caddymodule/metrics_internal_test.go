@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/problem"
-	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
 )
 
@@ -113,37 +111,6 @@ func BenchmarkCounting(b *testing.B) {
 			}
 		})
 	})
-}
-
-// The table of those who have been told of is bounded.
-func TestExceededIsBounded(t *testing.T) {
-	e := &events{exceeded: map[ratelimit.Key]time.Time{}}
-	now := time.Now()
-	key := func(i int) (k ratelimit.Key) {
-		copy(k[:], fmt.Sprintf("%016d", i))
-		return k
-	}
-	for i := range 2 * maxExceeded {
-		if !e.first(key(i), time.Hour, now) {
-			t.Fatalf("caller %d is told of already", i)
-		}
-	}
-	if got := len(e.exceeded); got > maxExceeded {
-		t.Errorf("%d are remembered, want %d at most", got, maxExceeded)
-	}
-	last := key(2*maxExceeded - 1)
-	if e.first(last, time.Hour, now) {
-		t.Error("told of twice in a window")
-	}
-	if !e.first(last, time.Hour, now.Add(time.Hour)) {
-		t.Error("not told of in the next window")
-	}
-	for i := range maxExceeded {
-		e.first(key(3*maxExceeded+i), time.Hour, now.Add(3*time.Hour))
-	}
-	if got := len(e.exceeded); got != maxExceeded {
-		t.Errorf("%d are remembered when all windows are over, want the new %d", got, maxExceeded)
-	}
 }
 
 // A handler that does not come back costs events, never requests.

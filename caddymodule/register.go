@@ -9,7 +9,8 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/ainative/portcullis/caddymodule/command"
 )
 
 // One init for everything: Caddy puts directives into the pipeline in the order
@@ -47,6 +48,4 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("gateway_auth", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_roles", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_limit", httpcaddyfile.Before, "basicauth")
-
-	caddycmd.RegisterCommand(gatewayCommand)
 }

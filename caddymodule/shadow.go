@@ -21,7 +21,7 @@ func (j *judge) shadow(r *http.Request, x *exchange, d *plugins.Denial, failure 
 		zap.String("policy", j.policy.String()),
 		zap.String("request_id", x.requestID),
 		zap.String("method", r.Method),
-		zap.String("path", r.URL.Path),
+		zap.String("path", shownPath(r)),
 	}
 	reason, status := "undecided", http.StatusServiceUnavailable
 	if d != nil {

@@ -14,24 +14,6 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// usageRow is what is left of one limit for one caller.
-type usageRow struct {
-	Zone string `json:"zone"`
-	// Name of the limit, as RateLimit and RateLimit-Policy have it.
-	Name string `json:"name"`
-	// By is what is counted: `owner`, or `credential` with its id.
-	By string `json:"by"`
-	// Limit as the Caddyfile has it, or `concurrency 50`.
-	Limit string `json:"limit"`
-	// Remaining is how many requests of cost 1 could pass now.
-	Remaining int64 `json:"remaining"`
-	// Reset is in how many seconds all of them could, rounded up.
-	Reset int64 `json:"reset"`
-	// Share is the part of the limit that the row is about, where this gateway counts
-	// alone because the limiter's store can't be asked; null where it is the whole.
-	Share *float64 `json:"share"`
-}
-
 // usage lists what is left to an owner of every limit of the running
 // configuration that counts by owner or credential, and charges nothing. The
 // limits are those that hold for the principal; without one, those of the owner's

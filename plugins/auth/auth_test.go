@@ -99,7 +99,6 @@ func TestFind(t *testing.T) {
 // What the log says of where a credential stood.
 func TestFindExplains(t *testing.T) {
 	hs := Headers{Key: DefaultKeyHeader}
-	word := strings.Repeat("b", 32)
 	for _, tc := range []struct {
 		headers []string
 		want    string
@@ -107,10 +106,15 @@ func TestFindExplains(t *testing.T) {
 		{[]string{"X-Api-Key", aKey, "Authorization", "Bearer " + aToken}, "Authorization and X-Api-Key"},
 		{[]string{"X-Api-Key", aKey, "X-Api-Key", aKey + "x"}, "two X-Api-Key headers"},
 		{[]string{"Authorization", "Bearer a", "Authorization", "Bearer b"}, "two Authorization headers"},
-		{[]string{"Authorization", word + " x"}, "Authorization with scheme " + word},
+		{[]string{"Authorization", "basic dXNlcjpwYXNz"}, "Authorization with scheme Basic"},
+		{[]string{"Authorization", "ApiKey secret"}, "Authorization with scheme ApiKey"},
 		{[]string{"Authorization", "Bearer a b"}, "Authorization: Bearer with 4 bytes behind it"},
-		// A long one may be a secret.
-		{[]string{"Authorization", word + "b x"}, "Authorization with scheme an unknown scheme"},
+		// A first word that is no scheme may be a credential.
+		{[]string{"Authorization", "hunter2"}, "Authorization with an unknown scheme"},
+		{[]string{"Authorization", aKey[:12]}, "Authorization without Bearer"},
+		{[]string{"Authorization", aKey + " x"}, "Authorization with an unknown scheme"},
+		{[]string{"Authorization", aToken + " x"}, "Authorization with an unknown scheme"},
+		{[]string{"Authorization", "Bearer:" + aKey}, "Authorization with an unknown scheme"},
 	} {
 		if _, _, d := hs.Find(request(t, tc.headers...)); d == nil || d.Value != tc.want {
 			t.Errorf("got %+v, want %q", d, tc.want)

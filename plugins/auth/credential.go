@@ -110,11 +110,27 @@ func (hs Headers) notBearer(line string) *plugins.Denial {
 		return DenyToken(plugins.ReasonCredentialMalformed, "Authorization: Bearer with "+strconv.Itoa(len(line)-len(scheme))+" bytes behind it",
 			"one printable word of "+strconv.Itoa(maxCredential)+" bytes at most")
 	}
-	if len(scheme) > 32 {
-		scheme = "an unknown scheme"
+	found := "Authorization with an unknown scheme"
+	if known := knownSchemes[strings.ToLower(scheme)]; known != "" {
+		found = "Authorization with scheme " + known
 	}
-	return DenyToken(plugins.ReasonCredentialMalformed, "Authorization with scheme "+scheme, "Authorization: Bearer <credential>")
+	return DenyToken(plugins.ReasonCredentialMalformed, found, "Authorization: Bearer <credential>")
 }
+
+// knownSchemes are the schemes that a denial names: those of the IANA registry
+// (https://www.iana.org/assignments/http-authschemes) and what people write instead
+// of Bearer. Any other first word may be a credential that lacks its scheme, and is
+// never shown.
+var knownSchemes = func() map[string]string {
+	known := map[string]string{}
+	for _, name := range []string{
+		"Basic", "Concealed", "Digest", "DPoP", "GNAP", "HOBA", "Mutual", "Negotiate", "NTLM", "OAuth", "PrivateToken",
+		"SCRAM-SHA-1", "SCRAM-SHA-256", "vapid", "AWS4-HMAC-SHA256", "Token", "JWT", "Key", "ApiKey", "Api-Key", "X-API-Key",
+	} {
+		known[strings.ToLower(name)] = name
+	}
+	return known
+}()
 
 // looksLikeCredential reports whether s has the shape of a JWT or of an API key
 // of ours.

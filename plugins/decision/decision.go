@@ -9,8 +9,9 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// Record says what became of one request and why. It holds no credential, and
-// whoever makes it bounds every text in it. It is immutable once kept.
+// Record says what became of one request and why. It holds no credential, and each
+// of its texts is bounded: Text makes what came from outside so. It is immutable
+// once a journal has it.
 type Record struct {
 	// Seq numbers the records of a process, from 1, in the order in which they came.
 	Seq       uint64    `json:"seq"`

@@ -17,6 +17,7 @@ type Journal struct {
 
 	mu        sync.Mutex
 	ring      *ring
+	slab      slab
 	seq       uint64
 	followers map[*Follower]struct{}
 }
@@ -26,12 +27,13 @@ func NewJournal(size int) *Journal {
 	return &Journal{ring: newRing(size), followers: map[*Follower]struct{}{}}
 }
 
-// Add keeps a record, numbers it and tells the followers. It must not be changed
-// from then on.
+// Add keeps a record, numbers it and tells the followers. Its texts become copies,
+// so that it keeps nothing of the request alive. It must not be changed from then
+// on.
 func (j *Journal) Add(record *Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.number(record)
+	j.take(record)
 	j.ring.add(record)
 }
 
@@ -40,13 +42,15 @@ func (j *Journal) Add(record *Record) {
 func (j *Journal) Replace(old, record *Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.number(record)
+	j.take(record)
 	if !j.ring.replace(old, record) {
 		j.ring.add(record)
 	}
 }
 
-func (j *Journal) number(record *Record) {
+// take makes a record the journal's own, numbers it and tells the followers.
+func (j *Journal) take(record *Record) {
+	j.slab.own(record)
 	j.seq++
 	record.Seq = j.seq
 	for f := range j.followers {

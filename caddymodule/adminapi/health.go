@@ -1,0 +1,55 @@
+package adminapi
+
+// Health is whether the gateway can decide: the part of the answer that a person
+// reads. The status of the answer is 503 where it can't.
+type Health struct {
+	// Status is ok, degraded or failing: the worst of the problems'.
+	Status string `json:"status"`
+	// Detail is the problems in words, in the format of every other error; null where
+	// the gateway is not failing.
+	Detail *string `json:"detail,omitempty"`
+	// Problems are what is wrong, the worst first.
+	Problems []HealthProblem `json:"problems"`
+	Store    struct {
+		Name string `json:"name"`
+		// Revocations is how many revocations are in force.
+		Revocations int     `json:"revocations"`
+		Error       *string `json:"error"`
+	} `json:"store"`
+	Limiter struct {
+		Name string `json:"name"`
+		// Redis is null for other limiters, and while no zone uses it.
+		Redis *RedisHealth `json:"redis"`
+	} `json:"limiter"`
+	Issuers []IssuerHealth `json:"issuers"`
+}
+
+// RedisHealth is how the Redis limiter does.
+type RedisHealth struct {
+	Target  string `json:"target"`
+	Breaker string `json:"breaker"`
+	Bound   string `json:"bound"`
+	// Gateways is how many of them share the Redis.
+	Gateways int `json:"gateways"`
+}
+
+// IssuerHealth is how the key set of an issuer does.
+type IssuerHealth struct {
+	Name   string  `json:"name"`
+	Source string  `json:"source"`
+	Usable bool    `json:"usable"`
+	Keys   int     `json:"keys"`
+	Error  *string `json:"error"`
+}
+
+// HealthProblem is something that is wrong with a part of the gateway.
+type HealthProblem struct {
+	// Part is store, limiter, or issuer and its name.
+	Part string `json:"part"`
+	// Status is degraded or failing.
+	Status string `json:"status"`
+	// Why names the cause and what it means for requests.
+	Why string `json:"why"`
+	// Since is when it began, null where that is not known.
+	Since *string `json:"since"`
+}

@@ -1,0 +1,78 @@
+package decision
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// What bounds a record, in bytes of a text and in elements of a list.
+const (
+	MaxText = 256
+	MaxList = 32
+)
+
+// Clip shortens text that came from outside to so many bytes, and marks that.
+func Clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return cut(s, most) + "..."
+}
+
+// cut is the first bytes of s, without half a character.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
+
+// Text is text from outside as a record, a log line or a span may hold it: clipped
+// to MaxText and without credentials.
+func Text(s string) string { return text(s, MaxText) }
+
+func text(s string, most int) string {
+	// What is cut off is not searched, but for the rest of a credential.
+	return Clip(Mask(cut(s, 2*most)), most)
+}
+
+// list is Text for a list, of MaxList elements at most.
+func list(from []string) []string {
+	if len(from) == 0 {
+		return nil
+	}
+	kept := make([]string, 0, min(len(from), MaxList))
+	for _, s := range from[:min(len(from), MaxList)] {
+		kept = append(kept, Text(s))
+	}
+	return kept
+}
+
+// masked stands for a credential.
+const masked = "[redacted]"
+
+var (
+	// tokens are JSON Web Tokens, whole or cut off, and keys whose format says that
+	// they are keys. Ours count from ten characters on: messages show four.
+	tokens = regexp.MustCompile(`(^|[^A-Za-z])(?:[spr]k_(?:live|test)_\w{10,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{10,}|xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,})|eyJ[\w-]{6,}(?:\.[\w-]*)+|eyJ[\w-]{17,}`)
+	// named are parameters of a path or a query whose name says that a credential
+	// follows.
+	named = regexp.MustCompile(`(?i)\b((?:[\w.-]*[_.-])?(?:api[_-]?key|apikey|key|token|jwt|secret|password|passwd|pwd|signature|sig|auth|authorization|credentials?)=)[^;&/?#\s]+`)
+)
+
+// Mask replaces what looks like a credential. Strangers put them into paths, hosts
+// and the names of things, and a record is shown to operators.
+func Mask(s string) string {
+	// Most texts have none of these, and cost no more than a look.
+	if len(s) > 10 && (strings.Contains(s, "eyJ") || strings.Contains(s, "AIza") || strings.ContainsAny(s, "_-")) {
+		s = tokens.ReplaceAllString(s, "${1}"+masked)
+	}
+	if strings.IndexByte(s, '=') >= 0 {
+		s = named.ReplaceAllString(s, "${1}"+masked)
+	}
+	return s
+}
