@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -65,20 +65,14 @@ func forgetEvents() {
 // them.
 func awaitEvents(t testing.TB, name string, count int) []caddy.Event {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	var found []caddy.Event
+	until(t, fmt.Sprintf("hearing %d of %s", count, name), func() bool {
 		heard.mu.Lock()
-		all := slices.Clone(heard.events)
-		heard.mu.Unlock()
-		found := slices.DeleteFunc(slices.Clone(all), func(e caddy.Event) bool { return e.Name() != name })
-		if len(found) >= count {
-			return found
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("heard %d of %s, want %d; all: %v", len(found), name, count, all)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		defer heard.mu.Unlock()
+		found = slices.DeleteFunc(slices.Clone(heard.events), func(e caddy.Event) bool { return e.Name() != name })
+		return len(found) >= count
+	})
+	return found
 }
 
 // listeningOptions are gatewayOptions with listeners.

@@ -690,6 +690,7 @@ func TestFloodCostsFewCalls(t *testing.T) {
 		take(t, l, key, limit.String(), 1000)
 		before := l.Health().Calls
 		const requests = 1000
+		start := time.Now()
 		tick := time.NewTicker(600 * time.Microsecond)
 		for range requests {
 			<-tick.C
@@ -697,8 +698,9 @@ func TestFloodCostsFewCalls(t *testing.T) {
 		}
 		tick.Stop()
 		calls := l.Health().Calls - before
-		if calls*100 > 6*requests {
-			t.Errorf("%s: %d calls for %d requests", engine, calls, requests)
+		// One for each unit that came meanwhile, and some: a busy machine takes longer.
+		if most := requests*5/100 + bound(limit, time.Since(start)) - limit.Burst; calls > most {
+			t.Errorf("%s: %d calls for %d requests, want %d at most", engine, calls, requests, most)
 		}
 		t.Logf("flood, %s: %.2f calls for 100 requests", engine, float64(calls)*100/requests)
 	}

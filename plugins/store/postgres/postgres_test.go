@@ -3,6 +3,7 @@
 package postgres
 
 import (
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -26,7 +27,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	if _, why := postgrestest.Find(); why == "" {
+	flag.Parse()
+	if _, why := postgrestest.Find(); why == "" && !testing.Short() {
 		var err error
 		if shared, err = postgrestest.New(); err != nil {
 			fmt.Println(err)
