@@ -307,10 +307,14 @@ demo_key() {
 greet() {
 	local pid=$1 data=$2 shown=$3 waited=0
 	until port_open "$admin_port" && port_open "$gateway_port"; do
-		kill -0 "$pid" 2>/dev/null || return 0 # it said itself why it did not start
+		if ! kill -0 "$pid" 2>/dev/null; then
+			printf 'xcaddy.sh: the gateway did not start; %s says:\n' "$shown/caddy.log" >&2
+			tail -n 20 "$data/caddy.log" >&2
+			return 0
+		fi
 		waited=$((waited + 1))
 		if [ "$waited" -gt 300 ]; then
-			printf 'xcaddy.sh: the gateway did not open ports %s and %s within 60 seconds.\n' "$gateway_port" "$admin_port" >&2
+			printf 'xcaddy.sh: the gateway did not open ports %s and %s within 60 seconds; see %s.\n' "$gateway_port" "$admin_port" "$shown/caddy.log" >&2
 			return 0
 		fi
 		sleep 0.2
@@ -357,6 +361,7 @@ GREETING
 	cat <<GREETING
 
 Keys:  bin/caddy gateway key list
+Log:   $shown/caddy.log
 Stop:  Ctrl-C
 
 GREETING
@@ -389,11 +394,14 @@ run() {
 	# Fewer garbage collections for some 50 MB more memory: a fifth less CPU per request.
 	export GOGC=${GOGC:-1000} GOMEMLIMIT=${GOMEMLIMIT:-512MiB}
 
-	# Caddy takes the place of this script: Ctrl-C, signals and the exit code are its own.
+	# Caddy takes the place of this script: Ctrl-C, signals and the exit code are its
+	# own. What it logs goes to a file: the terminal is for the greeting. The log of
+	# the last run is kept.
 	local shown=${data#"$PWD"/}
+	if [ -s "$data/caddy.log" ]; then mv -f "$data/caddy.log" "$data/caddy.log.1"; fi
 	greet $$ "$data" "$shown" &
 	cd "$root"
-	exec "$root/bin/caddy" run --config Caddyfile.example --adapter caddyfile
+	exec "$root/bin/caddy" run --config Caddyfile.example --adapter caddyfile >"$data/caddy.log" 2>&1
 }
 
 # --- test -------------------------------------------------------------------
