@@ -36,7 +36,7 @@ func needProgram(t testing.TB, name string) string {
 // redisServer runs a real Redis on a socket in the test's directory.
 func redisServer(t testing.TB) (url string, stop func()) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "redis")
+	dir, err := os.MkdirTemp("", "redis") //nolint:usetesting // a socket's path must be short, t.TempDir's may not be
 	if err != nil {
 		t.Fatal(err)
 	}

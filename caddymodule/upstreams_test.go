@@ -110,7 +110,7 @@ func nginx(t testing.TB) *program {
 	}
 	dir := t.TempDir()
 	// The workers may run as another user.
-	for parent := dir; parent != filepath.Dir(parent) && parent != os.TempDir(); parent = filepath.Dir(parent) {
+	for parent := dir; parent != filepath.Dir(parent) && parent != os.TempDir(); parent = filepath.Dir(parent) { //nolint:usetesting // it is where the walk up ends
 		_ = os.Chmod(parent, 0o755)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "www"), 0o755); err != nil {
