@@ -250,8 +250,8 @@ func TestHangingHolderLosesTheLock(t *testing.T) {
 	if err := s.CreateKey(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	c := startChild(t, "hold", url)
-	c.line(t)
+	c := storetest.StartChild(t, "hold", url)
+	c.Line(t)
 	if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -20,13 +20,7 @@ import (
 var shared *postgrestest.Server
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(childRole); role != "" {
-		if err := children[role](os.Args[1]); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
+	storetest.RunRole(children)
 	flag.Parse()
 	if _, why := postgrestest.Find(); why == "" && !testing.Short() {
 		var err error
