@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
+	"github.com/ainative/portcullis/internal/servertest"
 	"github.com/ainative/portcullis/plugins/store"
 	"github.com/ainative/portcullis/plugins/store/sqlite"
 )
@@ -108,6 +109,7 @@ type process struct {
 // newProcess prepares a gateway with the tier free of these limits.
 func newProcess(t *testing.T, path, upstream string, limits ...string) *process {
 	t.Helper()
+	servertest.Needed(t)
 	port := caddyharness.FreePort(t)
 	p := &process{t: t, url: "http://127.0.0.1:" + strconv.Itoa(port), file: filepath.Join(t.TempDir(), "Caddyfile")}
 	text := "{\n admin off\n persist_config off\n auto_https off\n grace_period 1s\n gateway {\n store sqlite " + path +

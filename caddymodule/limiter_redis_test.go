@@ -220,6 +220,7 @@ type redisProcess struct {
 
 func startRedis(t testing.TB, args ...string) *redisProcess {
 	t.Helper()
+	needProgram(t, "redis-server")
 	p := &redisProcess{t: t, port: strconv.Itoa(caddyharness.FreePort(t)), args: args}
 	t.Cleanup(p.kill)
 	p.start()
