@@ -25,6 +25,8 @@ Usage: ./xcaddy.sh <command>
   run                     build, then serve Caddyfile.example on http://localhost:8080
   build [-o <path>]       build bin/caddy (or <path>) with all modules of the gateway
   test [<package>...]     install what the tests need, then run them all, with the race detector
+  test --fast [<package>...]
+                          only the tests that start no server, without the race detector: for each save
   lint                    check formatting and run the linters (the first time builds them: 3 to 4 minutes)
   mutate [--again] [<package>...]
                           take every check out of the security packages, one at a time, and see that a test fails
@@ -75,11 +77,76 @@ require_go() {
 	fi
 }
 
+# --- progress ---------------------------------------------------------------
+
+# progress_line <log> <packages> says in one line how far go has come whose output
+# (with -v: the name of each package that it compiles) is in the log.
+progress_line() {
+	awk -v all="$2" '
+		/^go: downloading / { modules++; module = $3 " " $4; phase = "modules" }
+		/^# get .*\.zip: 200/ { modules++; module = $3; sub(/^.*:\/\/[^\/]*\//, "", module); sub(/\/@v\/.*$/, "", module); phase = "modules" }
+		/\[INFO\] exec .* build / { phase = "compile" }
+		/\[INFO\] exec .* (get|tidy) / { phase = "modules" }
+		/^[A-Za-z0-9][^ \t:#]*$/ { packages++; package = $1; phase = "compile" }
+		END {
+			if (phase == "modules" && modules) printf "%d modules downloaded, now %s", modules, module
+			else if (phase == "modules") printf "resolving modules"
+			else if (packages) printf "%d of %s packages compiled, now %s", packages, (packages > all ? packages : all), package
+			else if (phase == "compile") printf "compiling; what is in the build cache is not compiled again"
+			else printf "starting"
+		}' "$1" 2>/dev/null
+}
+
+# watch <what> <log> <packages> says every now and then how far go has come: on a
+# terminal in one line that changes, in a log by a line each quarter of a minute.
+watch() {
+	local line last= columns rounds=0 begun=$SECONDS
+	columns=$(tput cols 2>/dev/null) || columns=80
+	while kill -0 $$ 2>/dev/null; do
+		line="$1: $(progress_line "$2" "$3") ($((SECONDS - begun)) s)"
+		if [ -t 2 ]; then
+			printf '\r\033[K%.*s' "$((columns - 1))" "$line" >&2
+		elif [ $((rounds % 15)) -eq 14 ] && [ "${line% (*}" != "$last" ]; then
+			printf '%s\n' "$line" >&2
+			last=${line% (*}
+		fi
+		rounds=$((rounds + 1))
+		sleep 1
+	done
+}
+
+# watched <what> <log> <packages> <command>... runs the command, which writes the
+# log, and shows how far it is. Its status is the command's.
+watched() {
+	local what=$1 log=$2 packages=$3 watcher status=0
+	shift 3
+	watch "$what" "$log" "$packages" &
+	watcher=$!
+	"$@" || status=$?
+	kill "$watcher" 2>/dev/null || true
+	wait "$watcher" 2>/dev/null || true
+	if [ -t 2 ]; then printf '\r\033[K' >&2; fi
+	return "$status"
+}
+
+# count_packages <flag or pattern>... prints how many packages a build has at most.
+count_packages() {
+	(cd "$root" && go list -deps -tags "$tags" "$@" 2>/dev/null | wc -l | tr -d ' ') || true
+}
+
+# logged <log> <command>... runs a command in the root, with its output in a log.
+logged() {
+	local log=$1
+	shift
+	(cd "$root" && "$@") >"$log" 2>&1
+}
+
 # --- build ------------------------------------------------------------------
 
 # xcaddy_build <output> <log> runs xcaddy with the environment it is given.
 xcaddy_build() {
-	(cd "$root" && "$tools_dir/xcaddy" build "$caddy_version" \
+	# -v: go names the packages that it compiles, which is the progress shown.
+	(cd "$root" && GOFLAGS="${GOFLAGS:-$(go env GOFLAGS)} -v" "$tools_dir/xcaddy" build "$caddy_version" \
 		--with "$module/caddymodule" --replace "$module=$root" --output "$1") >"$2" 2>&1
 }
 
@@ -107,21 +174,32 @@ build() {
 	: >"$log"
 
 	# xcaddy is a tool of go.mod: pinned and checksummed, nothing to install.
-	(cd "$root" && go build -o "$tools_dir/xcaddy" github.com/caddyserver/xcaddy/cmd/xcaddy) >"$log" 2>&1 ||
+	watched "Building xcaddy" "$log" "$(count_packages github.com/caddyserver/xcaddy/cmd/xcaddy)" \
+		logged "$log" go build -v -o "$tools_dir/xcaddy" github.com/caddyserver/xcaddy/cmd/xcaddy ||
 		build_failed "$log" "building xcaddy"
 	caddy_version=$(cd "$root" && go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2 2>"$log") ||
 		build_failed "$log" "reading the Caddy version of go.mod"
 
-	if ! xcaddy_build "$output" "$log"; then
+	# The packages' modules may have to be downloaded before they can be counted.
+	: >"$log"
+	watched "Downloading modules" "$log" "" logged "$log" go list -deps -tags "$tags" -f '{{with .Error}}{{end}}' ./caddymodule/cmd/caddy || true
+	local packages
+	packages=$(count_packages ./caddymodule/cmd/caddy)
+	: >"$log"
+	if ! watched "Building Caddy with the gateway" "$log" "$packages" xcaddy_build "$output" "$log"; then
 		if resolved "$log"; then build_failed "$log" "building $module"; fi
 		# xcaddy asks the module source whether a newer $module exists. Sources other
 		# than the public one may answer with an error instead of "not found". All
 		# that the build needs is in go.mod: fetch that (checked against go.sum), and
 		# let xcaddy resolve from the module cache alone.
 		cp "$log" "$log.first"
-		(cd "$root" && go mod download) >"$log" 2>&1 || build_failed "$log" "downloading the modules of go.mod"
+		: >"$log"
+		watched "Downloading modules" "$log" "" logged "$log" go mod download -x ||
+			build_failed "$log" "downloading the modules of go.mod"
+		: >"$log"
 		GOPROXY="file://$(go env GOMODCACHE)/cache/download" GONOSUMDB='*' GOFLAGS="$(go env GOFLAGS) -mod=mod" \
-			xcaddy_build "$output" "$log" || build_failed "$log" "building $module" "$log.first"
+			watched "Building Caddy with the gateway" "$log" "$packages" xcaddy_build "$output" "$log" ||
+			build_failed "$log" "building $module" "$log.first"
 		rm -f "$log.first"
 	fi
 	rm -f "$log"
@@ -151,9 +229,10 @@ build_failed() {
 # compiler, and another module source changes nothing.
 resolved() { grep -q 'Build environment ready' "$1"; }
 
-# last_command prints what a log holds after the last command that xcaddy ran.
+# last_command prints what a log holds after the last command that xcaddy ran, but
+# for the names of packages that were compiled.
 last_command() {
-	awk '/\[INFO\] exec /{ n = 0 } NF && !/\[INFO\]/{ line[n++] = $0 } END { for (i = (n > 40 ? n - 40 : 0); i < n; i++) print line[i] }' "$1"
+	awk '/\[INFO\] exec /{ n = 0 } NF && !/\[INFO\]/ && !/^# get / && !/^[A-Za-z0-9][^ \t:#]*$/{ line[n++] = $0 } END { for (i = (n > 40 ? n - 40 : 0); i < n; i++) print line[i] }' "$1"
 }
 
 # --- run --------------------------------------------------------------------
@@ -228,10 +307,14 @@ demo_key() {
 greet() {
 	local pid=$1 data=$2 shown=$3 waited=0
 	until port_open "$admin_port" && port_open "$gateway_port"; do
-		kill -0 "$pid" 2>/dev/null || return 0 # it said itself why it did not start
+		if ! kill -0 "$pid" 2>/dev/null; then
+			printf 'xcaddy.sh: the gateway did not start; %s says:\n' "$shown/caddy.log" >&2
+			tail -n 20 "$data/caddy.log" >&2
+			return 0
+		fi
 		waited=$((waited + 1))
 		if [ "$waited" -gt 300 ]; then
-			printf 'xcaddy.sh: the gateway did not open ports %s and %s within 60 seconds.\n' "$gateway_port" "$admin_port" >&2
+			printf 'xcaddy.sh: the gateway did not open ports %s and %s within 60 seconds; see %s.\n' "$gateway_port" "$admin_port" "$shown/caddy.log" >&2
 			return 0
 		fi
 		sleep 0.2
@@ -278,6 +361,7 @@ GREETING
 	cat <<GREETING
 
 Keys:  bin/caddy gateway key list
+Log:   $shown/caddy.log
 Stop:  Ctrl-C
 
 GREETING
@@ -310,11 +394,14 @@ run() {
 	# Fewer garbage collections for some 50 MB more memory: a fifth less CPU per request.
 	export GOGC=${GOGC:-1000} GOMEMLIMIT=${GOMEMLIMIT:-512MiB}
 
-	# Caddy takes the place of this script: Ctrl-C, signals and the exit code are its own.
+	# Caddy takes the place of this script: Ctrl-C, signals and the exit code are its
+	# own. What it logs goes to a file: the terminal is for the greeting. The log of
+	# the last run is kept.
 	local shown=${data#"$PWD"/}
+	if [ -s "$data/caddy.log" ]; then mv -f "$data/caddy.log" "$data/caddy.log.1"; fi
 	greet $$ "$data" "$shown" &
 	cd "$root"
-	exec "$root/bin/caddy" run --config Caddyfile.example --adapter caddyfile
+	exec "$root/bin/caddy" run --config Caddyfile.example --adapter caddyfile >"$data/caddy.log" 2>&1
 }
 
 # --- test -------------------------------------------------------------------
@@ -397,7 +484,41 @@ install_test_needs() {
 	[ ${#missing[@]} -eq 0 ] || die "the tests need, and this machine lacks:" "${missing[@]}"
 }
 
+# compile_tests <go test flag>... compiles what the tests of packages need, with
+# progress; what does not compile is said by go vet or go test.
+compile_tests() {
+	mkdir -p "$root/bin"
+	local log=$root/bin/test-build.log
+	: >"$log"
+	watched "Compiling what is tested" "$log" "$(count_packages "$@")" logged "$log" go build -v -tags "$tags" "$@" || true
+	rm -f "$log"
+}
+
+# heartbeat <output> <packages> says each minute how many packages are tested.
+heartbeat() {
+	local rounds=0
+	while sleep 1 && kill -0 $$ 2>/dev/null; do
+		rounds=$((rounds + 1))
+		[ $((rounds % 60)) -eq 0 ] || continue
+		printf '... %s of %s packages tested after %s min\n' "$(grep -cE "^(ok|FAIL|\\?)[[:space:]]+$module/" "$1" || true)" "$2" "$((rounds / 60))" >&2
+	done
+}
+
+test_fast() {
+	require_go
+	cd "$root"
+	local packages=("$@")
+	[ ${#packages[@]} -gt 0 ] || packages=(./...)
+	compile_tests "${packages[@]}"
+	go test -short -tags "$tags" -timeout 5m "${packages[@]}" </dev/null
+}
+
 test_all() {
+	if [ "${1:-}" = --fast ]; then
+		shift
+		test_fast "$@"
+		return
+	fi
 	require_go
 	install_test_needs
 	cd "$root"
@@ -411,8 +532,18 @@ test_all() {
 	[ ${#packages[@]} -gt 0 ] || packages=(./...)
 	# Race mode for both: Caddy is then compiled once, not twice.
 	export CGO_ENABLED=1
+	compile_tests -race "${packages[@]}"
+	say "Vetting, then testing $(go list "${packages[@]}" | wc -l | tr -d ' ') packages; each says a line when it is done."
 	go vet -race -tags "$tags" "${packages[@]}"
-	go test -race -tags "$tags" -timeout 12m "${packages[@]}" </dev/null
+	local output=$root/bin/test.log beat status=0
+	: >"$output"
+	heartbeat "$output" "$(go list "${packages[@]}" | wc -l | tr -d ' ')" &
+	beat=$!
+	go test -race -tags "$tags" -timeout 12m "${packages[@]}" </dev/null | tee "$output" || status=$?
+	kill "$beat" 2>/dev/null || true
+	wait "$beat" 2>/dev/null || true
+	rm -f "$output"
+	return "$status"
 }
 
 # --- lint, mutate, bench, clean -----------------------------------------------------

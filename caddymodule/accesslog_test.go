@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -36,20 +35,19 @@ type logLine struct {
 // lineOf waits for the line of a URI in the access log.
 func lineOf(t *testing.T, c *caddyharness.Caddy, uri string) logLine {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	var found logLine
+	until(t, "logging "+uri, func() bool {
 		text, _ := os.ReadFile(filepath.Join(c.Dir, "access.log"))
 		for line := range strings.Lines(string(text)) {
 			var parsed logLine
 			if err := json.Unmarshal([]byte(line), &parsed); err == nil && parsed.Request.URI == uri {
-				return parsed
+				found = parsed
+				return true
 			}
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no line of %s in\n%s", uri, text)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return false
+	})
+	return found
 }
 
 func TestAccessLog(t *testing.T) {
@@ -238,14 +236,6 @@ func TestTraces(t *testing.T) {
 // endedSpan waits for the span: it ends after the client has its answer.
 func endedSpan(t *testing.T) sdktrace.ReadOnlySpan {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		if ended := spans.Ended(); len(ended) != 0 {
-			return ended[0]
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no span has ended")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "ending a span", func() bool { return len(spans.Ended()) != 0 })
+	return spans.Ended()[0]
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A place is given back on every way out of a request.
@@ -80,13 +79,7 @@ func TestConcurrencyIsReleased(t *testing.T) {
 			free := func(after string) {
 				t.Helper()
 				// A connection that was cut off ends a moment after the client sees it.
-				deadline := time.Now().Add(10 * time.Second)
-				for c.Get("/free", auth...).Status != 200 {
-					if time.Now().After(deadline) {
-						t.Fatalf("after %s no place is free", after)
-					}
-					time.Sleep(5 * time.Millisecond)
-				}
+				until(t, "giving the place back after "+after, func() bool { return c.Get("/free", auth...).Status == 200 })
 			}
 			free("nothing")
 			for _, path := range []string{"/500", "/cut", "/gone"} {

@@ -31,7 +31,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatalf("no pages: %v", err)
 	}
 	out := map[string]string{}
-	for _, file := range append(files, readme) {
+	for _, file := range append(files, readme, "../CONTRIBUTING.md") {
 		out[file] = read(t, file)
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -65,20 +65,14 @@ func forgetEvents() {
 // them.
 func awaitEvents(t testing.TB, name string, count int) []caddy.Event {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	var found []caddy.Event
+	until(t, fmt.Sprintf("hearing %d of %s", count, name), func() bool {
 		heard.mu.Lock()
-		all := slices.Clone(heard.events)
-		heard.mu.Unlock()
-		found := slices.DeleteFunc(slices.Clone(all), func(e caddy.Event) bool { return e.Name() != name })
-		if len(found) >= count {
-			return found
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("heard %d of %s, want %d; all: %v", len(found), name, count, all)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		defer heard.mu.Unlock()
+		found = slices.DeleteFunc(slices.Clone(heard.events), func(e caddy.Event) bool { return e.Name() != name })
+		return len(found) >= count
+	})
+	return found
 }
 
 // listeningOptions are gatewayOptions with listeners.
@@ -184,10 +178,11 @@ func TestLimitExceededEvent(t *testing.T) {
 	spend("Authorization", bearer(t))
 	key := createKey(t, c, `"owner":"u2"`)
 	spend("X-API-Key", key.APIKey)
-	got := awaitEvents(t, "gateway.limit_exceeded", 2)
+	awaitEvents(t, "gateway.limit_exceeded", 2)
 	createKey(t, c, `"owner":"u3"`)
 	awaitEvents(t, "gateway.key_created", 2)
-	if got = awaitEvents(t, "gateway.limit_exceeded", 2); len(got) != 2 {
+	got := awaitEvents(t, "gateway.limit_exceeded", 2)
+	if len(got) != 2 {
 		t.Fatalf("heard %d, want one of each owner: %v", len(got), got)
 	}
 	for field, want := range map[string]any{

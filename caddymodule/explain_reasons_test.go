@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -38,7 +39,7 @@ var unreachable = map[plugins.Reason]func(*testing.T){
 	// All schemes there are decide; the chain does not trust the next one to.
 	plugins.ReasonSchemeUndecided: func(t *testing.T) {
 		_, _, err := auth.Chain{undecidedScheme{}}.Authenticate(t.Context(), auth.Credential{})
-		if unavailable, ok := err.(*plugins.Unavailable); !ok || unavailable.Reason != plugins.ReasonSchemeUndecided {
+		if unavailable, ok := errors.AsType[*plugins.Unavailable](err); !ok || unavailable.Reason != plugins.ReasonSchemeUndecided {
 			t.Errorf("got %v", err)
 		}
 	},

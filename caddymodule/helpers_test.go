@@ -18,6 +18,12 @@ import (
 
 const testSecret = "a secret for tests that is long enough for HS256"
 
+// until waits until something holds.
+func until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	caddyharness.Eventually(t, what, holds)
+}
+
 // upstream answers with what the test sets and remembers what it was sent.
 type upstream struct {
 	*httptest.Server

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 func TestBadReloadLeavesTheOldOneServing(t *testing.T) {
@@ -124,13 +124,8 @@ func TestReloadsUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Each configuration serves before the next one comes.
-		limit := time.Now().Add(30 * time.Second)
-		for served := answered.Load(); answered.Load() < served+8; {
-			if time.Now().After(limit) {
-				t.Fatalf("configuration %d serves nothing", n+1)
-			}
-			runtime.Gosched()
-		}
+		served := answered.Load()
+		until(t, fmt.Sprintf("serving with configuration %d", n+1), func() bool { return answered.Load() >= served+8 })
 	}
 	close(stop)
 	load.Wait()
@@ -144,19 +139,16 @@ func TestReloadsUnderLoad(t *testing.T) {
 	// What the old configurations held goes away by itself, at its own time.
 	c.Client.CloseIdleConnections()
 	up.CloseClientConnections()
-	deadline := time.Now().Add(15 * time.Second)
-	for {
-		runtime.GC()
-		g, f := runtime.NumGoroutine(), openFiles(t)
-		if g <= goroutines+10 && f <= files+10 {
-			break
-		}
-		if time.Now().After(deadline) {
+	t.Cleanup(func() {
+		if t.Failed() {
 			buf := make([]byte, 1<<20)
-			t.Fatalf("goroutines %d -> %d, files %d -> %d\n%s", goroutines, g, files, f, buf[:runtime.Stack(buf, true)])
+			t.Logf("goroutines %d -> %d, files %d -> %d\n%s", goroutines, runtime.NumGoroutine(), files, openFiles(t), buf[:runtime.Stack(buf, true)])
 		}
-		runtime.Gosched()
-	}
+	})
+	until(t, "letting go of what the old configurations held", func() bool {
+		runtime.GC()
+		return runtime.NumGoroutine() <= goroutines+10 && openFiles(t) <= files+10
+	})
 }
 
 // A count survives a reload exactly.

@@ -180,18 +180,12 @@ func TestOwnersInTheStore(t *testing.T) {
 		}
 		return out
 	}
+	fastest := time.Hour
 	elsewhere := func(want string, headers ...string) {
 		t.Helper()
 		began := time.Now()
-		for shownLimit(t, c, other+"/", headers...) != want {
-			if time.Since(began) > 5*time.Second {
-				t.Fatalf("the other process does not tell %s", want)
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("it took %s until the other process told %s", took, want)
-		}
+		until(t, "telling "+want+" in the other process", func() bool { return shownLimit(t, c, other+"/", headers...) == want })
+		fastest = min(fastest, time.Since(began))
 	}
 	if got := shownLimit(t, c, "/", u1...); got != "1000" {
 		t.Fatalf("got %s, want 1000", got)
@@ -226,6 +220,10 @@ func TestOwnersInTheStore(t *testing.T) {
 		t.Errorf("got %s, want what the configuration has, 50", got)
 	}
 	elsewhere("1000", u1...)
+	// The fastest tells of the gateway, the slowest of the machine.
+	if fastest > time.Second {
+		t.Errorf("it took %s at best until the other process told a change, want a second", fastest)
+	}
 	if out := gateway("list", "--json"); !strings.Contains(out, `"source": "config"`) {
 		t.Errorf("got %s", out)
 	}

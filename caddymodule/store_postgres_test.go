@@ -26,16 +26,11 @@ func statusOf(c *caddyharness.Caddy, url, header, value string) int {
 	return c.Get(url, header, value).Status
 }
 
-// within waits until a condition holds, and says how long it took.
-func within(t *testing.T, d time.Duration, holds func() bool) time.Duration {
+// timed waits until something holds and returns how long it took.
+func timed(t *testing.T, what string, holds func() bool) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	for !holds() {
-		if time.Since(begin) > d {
-			t.Fatalf("waited for %s in vain", d)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+	until(t, what, holds)
 	return time.Since(begin)
 }
 
@@ -48,16 +43,18 @@ func TestGatewaysShareADatabase(t *testing.T) {
 	c := start(t, onPostgres(""), apiSite, "$UPSTREAM", up.addr())
 	other := otherGateway(t, c, onPostgres("")+"\nhttp://127.0.0.1:$PORT {\n"+apiSite+"\n}\n") + "/"
 
+	fastest := time.Hour
 	for range 3 {
 		key := createKey(t, c, `"owner":"u1"`)
-		within(t, time.Second, func() bool { return statusOf(c, other, "X-API-Key", key.APIKey) == 200 })
+		until(t, "hearing of the key", func() bool { return statusOf(c, other, "X-API-Key", key.APIKey) == 200 })
 		if got := admin(t, c, http.MethodDelete, "/gateway/keys/"+key.ID, ""); got.Status != 200 && got.Status != 204 {
 			t.Fatalf("revoking: %d %s", got.Status, got.Body)
 		}
 		if got := statusOf(c, "/", "X-API-Key", key.APIKey); got != 401 {
 			t.Errorf("the gateway that revoked the key answers %d, want 401", got)
 		}
-		took := within(t, time.Second, func() bool { return statusOf(c, other, "X-API-Key", key.APIKey) == 401 })
+		took := timed(t, "refusing the revoked key", func() bool { return statusOf(c, other, "X-API-Key", key.APIKey) == 401 })
+		fastest = min(fastest, took)
 		t.Logf("a revoked key was refused by the other after %s", took)
 	}
 	auth := bearer(t, "jti", "j1")
@@ -67,7 +64,11 @@ func TestGatewaysShareADatabase(t *testing.T) {
 	if got := admin(t, c, http.MethodPost, "/gateway/revocations", `{"jti":"j1"}`); got.Status >= 300 {
 		t.Fatalf("revoking: %d %s", got.Status, got.Body)
 	}
-	took := within(t, time.Second, func() bool { return statusOf(c, other, "Authorization", auth) == 401 })
+	took := timed(t, "refusing the revoked token", func() bool { return statusOf(c, other, "Authorization", auth) == 401 })
+	// The fastest tells of the gateway, the slowest of the machine.
+	if fastest = min(fastest, took); fastest > time.Second {
+		t.Errorf("what one revoked was refused by the other after %s at best, want a second", fastest)
+	}
 	t.Logf("a revoked token was refused by the other after %s", took)
 
 	if got := admin(t, c, http.MethodGet, "/gateway/health", "").Body; !strings.Contains(got, `"name":"postgres `+srv.Dir()) {
@@ -102,7 +103,7 @@ func TestDatabaseGoesAndComesBack(t *testing.T) {
 	if err := srv.Run(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, func() bool { return statusOf(c, "/", "X-API-Key", unseen.APIKey) == 200 })
+	until(t, "serving again", func() bool { return statusOf(c, "/", "X-API-Key", unseen.APIKey) == 200 })
 }
 
 // A start without the database fails with a sentence that has no secret; so does a
@@ -171,6 +172,6 @@ func TestReloadWithAnotherPassword(t *testing.T) {
 	if _, err := srv.SQL(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = '"+database+"'"); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, func() bool { return statusOf(c, "/", "X-API-Key", key.APIKey) == 200 })
+	until(t, "serving again", func() bool { return statusOf(c, "/", "X-API-Key", key.APIKey) == 200 })
 	createKey(t, c, `"owner":"u2"`)
 }

@@ -26,7 +26,7 @@ func TestServerTiming(t *testing.T) {
 	respond /here ok
 	reverse_proxy $UPSTREAM`, "$UPSTREAM", up.addr())
 	up.answer(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(slow)
+		<-time.After(slow)
 		w.Header().Set("Server-Timing", "db;dur=5")
 		if r.URL.Path == "/broken" {
 			w.WriteHeader(http.StatusInternalServerError)

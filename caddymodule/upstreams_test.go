@@ -14,17 +14,8 @@ import (
 	"testing"
 
 	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
+	"github.com/ainative/portcullis/internal/servertest"
 )
-
-// missing fails a test under CI for want of a program, and skips it elsewhere.
-func missing(t testing.TB, what string) {
-	t.Helper()
-	message := what + " is not installed: ./xcaddy.sh test installs it or says how"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(message)
-	}
-	t.Skip(message)
-}
 
 // program is a real upstream that the test runs.
 type program struct {
@@ -92,7 +83,7 @@ func fastAPI(t testing.TB) *program {
 		}
 	}
 	if python == "" {
-		missing(t, "FastAPI with uvicorn")
+		servertest.Missing(t, "FastAPI with uvicorn")
 	}
 	port := caddyharness.FreePort(t)
 	return run(t, filepath.Join("testdata", "fastapi"), port, python, "-B", "-m", "uvicorn", "app:app", "--port", strconv.Itoa(port), "--log-level", "warning")
@@ -103,7 +94,7 @@ func express(t testing.TB) *program {
 	node, err := exec.LookPath("node")
 	dir := filepath.Join("testdata", "express")
 	if _, statErr := os.Stat(filepath.Join(dir, "node_modules", "express")); err != nil || statErr != nil {
-		missing(t, "Express")
+		servertest.Missing(t, "Express")
 	}
 	port := caddyharness.FreePort(t)
 	return run(t, dir, port, node, "app.js", strconv.Itoa(port))
@@ -114,12 +105,12 @@ func nginx(t testing.TB) *program {
 	path, err := exec.LookPath("nginx")
 	if err != nil {
 		if path = "/usr/sbin/nginx"; exec.Command(path, "-v").Run() != nil {
-			missing(t, "nginx")
+			servertest.Missing(t, "nginx")
 		}
 	}
 	dir := t.TempDir()
 	// The workers may run as another user.
-	for parent := dir; parent != filepath.Dir(parent) && parent != os.TempDir(); parent = filepath.Dir(parent) {
+	for parent := dir; parent != filepath.Dir(parent) && parent != os.TempDir(); parent = filepath.Dir(parent) { //nolint:usetesting // it is where the walk up ends
 		_ = os.Chmod(parent, 0o755)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "www"), 0o755); err != nil {

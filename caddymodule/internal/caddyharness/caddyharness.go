@@ -4,7 +4,6 @@
 package caddyharness
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +19,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/ainative/portcullis/internal/servertest"
 )
 
 // running holds the one configuration of the process.
@@ -45,6 +46,7 @@ type Caddy struct {
 // option the global block is the caller's matter: see Options.
 func Start(t testing.TB, text string, vars ...string) *Caddy {
 	t.Helper()
+	servertest.Needed(t)
 	running.Lock()
 	t.Cleanup(running.Unlock)
 	dir := t.TempDir()
@@ -74,6 +76,24 @@ func Start(t testing.TB, text string, vars ...string) *Caddy {
 	}
 	c.await()
 	return c
+}
+
+// Eventually waits until something holds that a test has caused: what tells it
+// where it does not, after a time that no machine needs.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	const patience = 60 * time.Second
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("%s: not within %s", what, patience)
+		case <-tick.C:
+		}
+	}
 }
 
 // Options is a global block for tests: nothing is written, fetched or logged
@@ -131,19 +151,13 @@ func Adapt(text string) ([]byte, error) {
 // await waits until the site accepts connections.
 func (c *Caddy) await() {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	var dialer net.Dialer
-	for {
-		conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(c.URL, "http://"))
+	Eventually(c.t, "answering at "+c.URL, func() bool {
+		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(c.URL, "http://"), 10*time.Second)
 		if err == nil {
 			_ = conn.Close()
-			return
 		}
-		if ctx.Err() != nil {
-			c.t.Fatalf("the site does not answer: %v", err)
-		}
-	}
+		return err == nil
+	})
 }
 
 // Response is an answer that has been read.

@@ -108,6 +108,8 @@ type onceCmd struct {
 	*redis.Cmd
 	// call is nil for a command that nobody waits for.
 	call *call
+	// routed is false until the client of a cluster has chosen the node.
+	routed bool
 }
 
 // NoRetry tells the library so.
@@ -116,12 +118,30 @@ func (*onceCmd) NoRetry() bool { return true }
 // nothing is sent in the place of a call whose caller has gone.
 var nothing = []any{"echo", ""}
 
-// Args is what the library writes.
+// Args is what the library writes, and before that what the client of a cluster
+// reads to find the node: a call that is not routed yet has not been written.
 func (o *onceCmd) Args() []any {
-	if o.call != nil && !o.call.state.CompareAndSwap(callPiped, callWritten) && o.call.state.Load() == callAbandoned {
+	if o.call != nil && o.routed && !o.call.state.CompareAndSwap(callPiped, callWritten) && o.call.state.Load() == callAbandoned {
 		return nothing
 	}
 	return o.Cmd.Args()
+}
+
+// routing is the hook of a cluster's nodes that marks what was routed to them.
+type routing struct{}
+
+func (routing) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (routing) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (routing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if once, ok := cmd.(*onceCmd); ok {
+				once.routed = true
+			}
+		}
+		return next(ctx, cmds)
+	}
 }
 
 // newBatcher makes one. Prepare is called with each lane before it is used.
@@ -150,7 +170,7 @@ func newBatcher(dial func() redis.UniversalClient, budget time.Duration, cluster
 // reached Redis. The command must not be used again after an error.
 func (b *batcher) do(ctx context.Context, name string, args ...any) (cmd *redis.Cmd, sent bool, err error) {
 	c := &call{name: name, done: make(chan struct{})}
-	c.cmd = &onceCmd{Cmd: redis.NewCmd(context.Background(), args...), call: c}
+	c.cmd = &onceCmd{Cmd: redis.NewCmd(context.Background(), args...), call: c, routed: b.shards == nil}
 	select {
 	case <-b.stop:
 		return nil, false, errClosed

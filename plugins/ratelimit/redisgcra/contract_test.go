@@ -136,7 +136,7 @@ type forgetful struct{ ratelimit.Limiter }
 func (f forgetful) Reset(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) error {
 	var gone *plugins.Unavailable
 	if err := f.Limiter.Reset(ctx, key, limits); !errors.As(err, &gone) {
-		return fmt.Errorf("got %v, want it to say that redis is gone", err)
+		return fmt.Errorf("got %w, want it to say that redis is gone", err)
 	}
 	return nil
 }

@@ -155,9 +155,13 @@ func (e *denied) strict() bool {
 // done notes an answer of Redis to a call that was sent at the given time.
 func (d *denyCache) done(key ratelimit.Key, limits []ratelimit.Limit, cost int64, sent, now time.Duration, rows []ratelimit.Row, t ticket) {
 	var empty, interval time.Duration
-	emptiest := 0
+	emptiest, cut := 0, false
 	for i := range rows {
-		if row := &rows[i]; row.Remaining == 0 && row.NextAfter > empty {
+		row := &rows[i]
+		// Nothing was charged and all is owed: this may be a larger debt, of a larger
+		// limit, that is cut off, and stays so while time passes.
+		cut = cut || (cost < 1 || row.RetryAfter != 0) && !row.Limit.Strict && row.ResetAfter+clockGrain >= time.Duration(row.Limit.Burst)*d.interval(&row.Limit)
+		if row.Remaining == 0 && row.NextAfter > empty {
 			empty, interval, emptiest = row.NextAfter, d.interval(&row.Limit), i
 			if row.Limit.Strict {
 				interval = 0
@@ -168,6 +172,10 @@ func (d *denyCache) done(key ratelimit.Key, limits []ratelimit.Limit, cost int64
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key]
+	if cut {
+		delete(s.entries, key)
+		return
+	}
 	if empty == 0 || cost < 0 {
 		// There are units left, or there may be again.
 		if e != nil && (cost < 0 || !t.held || t.generation == e.generation) {

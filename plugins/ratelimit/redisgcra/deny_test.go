@@ -143,3 +143,35 @@ func TestDenyCacheIsBounded(t *testing.T) {
 		t.Errorf("%d entries", total)
 	}
 }
+
+// The whole of a limit is owed and nothing was charged: it may be what is left of a
+// larger debt, under a larger limit, which Redis cuts off at each look. The next
+// caller asks again, since Redis tells the same wait then (found by TestModel,
+// -rapid.seed=2569035527576125165).
+func TestDenyCacheDoesNotAgeADebtThatIsCutOff(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		cost    int64
+		refused bool
+		debt    time.Duration
+		want    bool // refused without asking
+	}{
+		{"a look at a whole debt", 0, false, 6 * time.Hour, false},
+		{"a refusal at a whole debt", 1, true, 6 * time.Hour, false},
+		{"a look at a debt that falls", 0, false, 6*time.Hour - time.Second, true},
+		{"a refusal at a debt that falls", 1, true, 6*time.Hour - time.Second, true},
+		{"a charge that makes the debt whole", 1, false, 6 * time.Hour, true},
+	} {
+		d := newDenyCache(func(l *ratelimit.Limit) time.Duration { return l.Interval() }, func() {})
+		key := ratelimit.NewKey("z", ratelimit.KindOwner, "u")
+		limits := []ratelimit.Limit{ratelimit.MustParseLimit("4/1d burst 1")}
+		rows := []ratelimit.Row{limits[0].Row(tc.debt)}
+		if tc.refused {
+			rows[0].RetryAfter = rows[0].NextAfter
+		}
+		d.done(key, limits, tc.cost, 0, 0, rows, ticket{})
+		if _, refused := d.check(key, limits, 1, 40*time.Microsecond, make([]ratelimit.Row, 1)); refused != tc.want {
+			t.Errorf("%s: refused without asking is %v, want %v", tc.name, refused, tc.want)
+		}
+	}
+}

@@ -38,6 +38,9 @@ type load struct {
 	asked    int
 	errs     []error
 	slowest  time.Duration
+
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
 }
 
 func (l *load) count() int64 {
@@ -46,17 +49,24 @@ func (l *load) count() int64 {
 	return int64(len(l.admitted))
 }
 
-// hammer sends requests from workers of every node until the time is over or
-// stop is closed.
+// hammer sends requests from workers of every node until the time is over.
 func hammer(t *testing.T, nodes []*redisgcra.Limiter, key ratelimit.Key, limit ratelimit.Limit, workers int, d time.Duration) *load {
 	t.Helper()
+	l := startLoad(nodes, key, limit, workers)
+	timer := time.NewTimer(d)
+	<-timer.C
+	l.stop()
+	return l
+}
+
+// startLoad sends requests from workers of every node until stop is called.
+func startLoad(nodes []*redisgcra.Limiter, key ratelimit.Key, limit ratelimit.Limit, workers int) *load {
 	l := &load{start: time.Now()}
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	var all sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
 	for _, node := range nodes {
 		for range workers {
-			all.Go(func() {
+			l.workers.Go(func() {
 				for ctx.Err() == nil {
 					before := time.Now()
 					dec, err := node.Take(context.Background(), key, []ratelimit.Limit{limit}, 1, nil)
@@ -80,8 +90,13 @@ func hammer(t *testing.T, nodes []*redisgcra.Limiter, key ratelimit.Key, limit r
 			})
 		}
 	}
-	all.Wait()
 	return l
+}
+
+// stop ends the load when its last requests have been answered.
+func (l *load) stop() {
+	l.cancel()
+	l.workers.Wait()
 }
 
 // bound is what a limit admits in a time.
@@ -210,9 +225,11 @@ func TestBoundedAsksSeldom(t *testing.T) {
 func TestF1SlowRedis(t *testing.T) {
 	s := startServer(t)
 	p := startProxy(t, s.addr)
-	l := newLimiter(t, redisgcra.Options{Timeout: tight}, p.url())
+	// Far enough from zero and from the delay that a busy machine shifts neither.
+	const budget, delay = 200 * time.Millisecond, 5 * time.Second
+	l := newLimiter(t, redisgcra.Options{Timeout: budget}, p.url())
 	take(t, l, owner(1), "1000/1h", 1)
-	p.set(func(p *proxy) { p.delay = 500 * time.Millisecond })
+	p.set(func(p *proxy) { p.delay = delay })
 	var took []time.Duration
 	for range 4 {
 		before := time.Now()
@@ -223,10 +240,10 @@ func TestF1SlowRedis(t *testing.T) {
 	}
 	slices.Sort(took)
 	// The fastest tells of the limiter, the slowest of the machine.
-	if took[0] < tight-5*time.Millisecond || took[0] > tight+25*time.Millisecond {
-		t.Errorf("the fastest answer took %s, want about %s", took[0], tight)
+	if took[0] < budget-5*time.Millisecond || took[0] > budget*3/2 {
+		t.Errorf("the fastest answer took %s, want about %s", took[0], budget)
 	}
-	measured(t, "F1", "Redis is slower than `timeout`", "an answer in `timeout`, by `on_failure`", "answers after %s with a budget of %s", took[0].Round(100*time.Microsecond), tight)
+	measured(t, "F1", "Redis is slower than `timeout`", "an answer in `timeout`, by `on_failure`", "answers after %s with a budget of %s", took[0].Round(100*time.Microsecond), budget)
 }
 
 // F2 and F4: Redis is killed; the breaker opens, callers don't wait, the policy
@@ -241,7 +258,7 @@ func TestF2KilledAndF4Recovered(t *testing.T) {
 				answered, refused int
 				local             int64
 			}
-			l := newLimiter(t, redisgcra.Options{Engine: engine, Timeout: tight, Share: 0.5, Observer: redisgcra.Observer{
+			l := newLimiter(t, redisgcra.Options{Engine: engine, Share: 0.5, Observer: redisgcra.Observer{
 				OnBreaker: func(open bool) {
 					seen.Lock()
 					defer seen.Unlock()
@@ -353,7 +370,7 @@ func TestF3Hung(t *testing.T) {
 	all.Wait()
 	slices.Sort(took)
 	// Two thousand goroutines on a busy machine wait for processors too.
-	if slowest := took[callers-1]; slowest > tight+time.Second {
+	if slowest := took[callers-1]; slowest > tight+5*time.Second {
 		t.Errorf("the slowest of %d took %s", callers, slowest)
 	}
 	awaitBreaker(t, l, "open")
@@ -673,6 +690,7 @@ func TestFloodCostsFewCalls(t *testing.T) {
 		take(t, l, key, limit.String(), 1000)
 		before := l.Health().Calls
 		const requests = 1000
+		start := time.Now()
 		tick := time.NewTicker(600 * time.Microsecond)
 		for range requests {
 			<-tick.C
@@ -680,8 +698,9 @@ func TestFloodCostsFewCalls(t *testing.T) {
 		}
 		tick.Stop()
 		calls := l.Health().Calls - before
-		if calls*100 > 6*requests {
-			t.Errorf("%s: %d calls for %d requests", engine, calls, requests)
+		// One for each unit that came meanwhile, and some: a busy machine takes longer.
+		if most := requests*5/100 + bound(limit, time.Since(start)) - limit.Burst; calls > most {
+			t.Errorf("%s: %d calls for %d requests, want %d at most", engine, calls, requests, most)
 		}
 		t.Logf("flood, %s: %.2f calls for 100 requests", engine, float64(calls)*100/requests)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,8 +69,9 @@ func TestF4UsageIsChargedOnce(t *testing.T) {
 	const n, workers = 3, 2
 	nodes := gateways(t, n, redisgcra.Options{Timeout: tight, Share: 0.2}, s.url())
 	limit := ratelimit.MustParseLimit("100/1h")
+	patient := newLimiter(t, redisgcra.Options{OnFailure: redisgcra.FailClosed}, s.url())
 	for range 10 {
-		take(t, nodes[0], owner(1), limit.String(), 1)
+		take(t, patient, owner(1), limit.String(), 1)
 	}
 	s.signal(syscall.SIGSTOP)
 	l := hammer(t, nodes, owner(1), limit, workers, long(time.Second))
@@ -77,20 +79,20 @@ func TestF4UsageIsChargedOnce(t *testing.T) {
 	for _, node := range nodes {
 		awaitBreaker(t, node, "closed")
 	}
-	used, timeouts := l.count(), int64(0)
+	used, timeouts, forgiven := l.count(), int64(0), int64(0)
 	for _, node := range nodes {
 		timeouts += node.Health().Timeouts
+		forgiven += 20 * node.Health().Unsettled // a charge that fails, of a share
 	}
 	if most := int64(n * 20); used > most {
 		t.Errorf("%d admitted while it hung, want %d at most", used, most)
 	}
 	var remaining int64
-	patient := newLimiter(t, redisgcra.Options{OnFailure: redisgcra.FailClosed}, s.url())
 	// A charge that was on its way when the caller gave up may come later still.
 	s.await(func(context.Context) error {
 		remaining = take(t, patient, owner(1), limit.String(), 0).Rows[0].Remaining
-		if remaining > 90-used {
-			return fmt.Errorf("%d remain of 90 after %d were used", remaining, used)
+		if remaining > 90-used+forgiven {
+			return fmt.Errorf("%d remain of 90 after %d were used and %d forgiven", remaining, used, forgiven)
 		}
 		return nil
 	})
@@ -112,34 +114,64 @@ func TestF5PromotedUnderLoad(t *testing.T) {
 		}
 		return nil
 	})
+	// Probes are counted that go to the replica once it has taken over.
 	p := startProxy(t, master.addr)
-	const n, workers = 4, 2
-	nodes := gateways(t, n, redisgcra.Options{Timeout: tight, OnFailure: redisgcra.FailClosed}, p.url())
-	limit := ratelimit.MustParseLimit("200/1s burst 100")
-	var back time.Time
-	l := storm(t, nodes, owner(1), limit, workers, long(3*time.Second), func(after func(time.Duration)) {
-		after(time.Second)
-		master.kill()
-		replica.do("replicaof", "no", "one")
-		p.set(func(p *proxy) { p.upstream = replica.addr })
-		p.cut()
-		back = time.Now()
-	})
-	resumed := time.Duration(-1)
-	for _, a := range l.admitted {
-		if after := l.start.Add(a.To).Sub(back); after > 0 && (resumed < 0 || after < resumed) {
-			resumed = after
+	var probes atomic.Int64
+	count := func(args []string) []string {
+		if slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, probeName) }) {
+			probes.Add(1)
 		}
+		return args
 	}
+	const n, workers = 4, 2
+	// No call hangs in this fault: a budget that a busy machine can't use up.
+	nodes := gateways(t, n, redisgcra.Options{OnFailure: redisgcra.FailClosed}, p.url())
+	limit := ratelimit.MustParseLimit("200/1s burst 100")
+	pause := func(d time.Duration) {
+		timer := time.NewTimer(long(d))
+		<-timer.C
+	}
+	l := startLoad(nodes, owner(1), limit, workers)
+	pause(time.Second)
+	master.kill()
+	replica.do("replicaof", "no", "one")
+	p.set(func(p *proxy) { p.upstream, p.rewrite = replica.addr, count })
+	p.cut()
+	back := time.Since(l.start)
+	resumed := time.Duration(-1)
+	replica.await(func(context.Context) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, a := range l.admitted {
+			if a.From > back {
+				resumed = a.To - back
+				return nil
+			}
+		}
+		return errors.New("nobody is admitted after the replica took over")
+	})
+	for _, node := range nodes {
+		awaitBreaker(t, node, "closed")
+	}
+	pause(time.Second)
+	l.stop()
 	// The lag of the machine is added to that of the line.
 	extra := min(limit.Burst, bound(limit, 2*lag)-limit.Burst+n*workers)
 	got := l.wantExcess(t, limit, extra)
-	if resumed < 0 || resumed > 2*time.Second {
-		t.Errorf("the first was admitted %s after the replica took over, want 2s at most", resumed)
+	// Each gateway asks with one probe, or more where its breaker opened again.
+	var opened int64
+	for _, node := range nodes {
+		opened += node.Health().Opened
+	}
+	if sent := probes.Load(); sent > opened {
+		t.Errorf("the replica was asked by %d probes before %d breakers closed, want one each", sent, opened)
 	}
 	measured(t, "F5", "a replica takes over that lags λ behind", "min(B, R × λ and what is under way); service within a probe of the breaker",
-		"excess %d with λ of %s and B of 100; the first admitted %s after", got, lag, resumed.Round(time.Millisecond))
+		"excess %d with λ of %s and B of 100; the first admitted %s after, by %d probes of %d gateways", got, lag, resumed.Round(time.Millisecond), probes.Load(), n)
 }
+
+// probeName is the Redis key by which a gateway asks whether Redis answers again.
+var probeName = ratelimit.NewKey("", "probe", "").String()
 
 // F6: the data is lost under load.
 func TestF6FlushedUnderLoad(t *testing.T) {

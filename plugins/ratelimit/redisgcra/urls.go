@@ -244,5 +244,9 @@ func (t *Target) client(budget time.Duration) redis.UniversalClient {
 		single.Network, single.Addr = "unix", t.addrs[0]
 		return redis.NewClient(single)
 	}
-	return redis.NewUniversalClient(o)
+	client := redis.NewUniversalClient(o)
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.OnNewNode(func(node *redis.Client) { node.AddHook(routing{}) })
+	}
+	return client
 }

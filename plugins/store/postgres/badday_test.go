@@ -202,7 +202,8 @@ func TestLockedTable(t *testing.T) {
 	if err := s.CreateKey(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	o.Timeout = 300 * time.Millisecond
+	// Long enough that a busy server has begun with what it is asked to give up.
+	o.Timeout = time.Second
 	hasty := mustOpen(t, o)
 
 	tx, err := s.db.BeginTx(t.Context(), nil)
@@ -219,8 +220,8 @@ func TestLockedTable(t *testing.T) {
 	wantFailure(t, "Revocations", err)
 	wantFailure(t, "Revoke", hasty.Revoke(t.Context(), storetest.NewRevocation(t)))
 	wantFailure(t, "TouchKeys", hasty.TouchKeys(t.Context(), map[string]time.Time{key.ID: time.Now()}))
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("four operations of 300ms at most took %s", took)
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("four operations of 1s at most took %s", took)
 	}
 	// What needs none of the tables goes on.
 	if _, err := hasty.Version(t.Context()); err != nil {
@@ -249,8 +250,8 @@ func TestHangingHolderLosesTheLock(t *testing.T) {
 	if err := s.CreateKey(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	c := startChild(t, "hold", url)
-	c.line(t)
+	c := storetest.StartChild(t, "hold", url)
+	c.Line(t)
 	if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

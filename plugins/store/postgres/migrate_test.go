@@ -29,23 +29,13 @@ var released = []string{
 	"55b70609a66fc68b1283d2b04c22aee464627610c1e611f873d57829ce882ee5",
 }
 
-func mustLoad(t *testing.T) []sqlstore.Migration {
+func mustLoad(t testing.TB) []sqlstore.Migration {
 	t.Helper()
-	migrations, err := sqlstore.LoadMigrations(migrationFiles)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return migrations
+	return storetest.Migrations(t, migrationFiles)
 }
 
 func TestMigrationsAreNeverChanged(t *testing.T) {
-	var got []string
-	for _, m := range mustLoad(t) {
-		got = append(got, m.Checksum)
-	}
-	if !reflect.DeepEqual(got, released) {
-		t.Errorf("checksums:\n got %q\nwant %q", got, released)
-	}
+	storetest.MigrationsAreReleased(t, mustLoad(t), released)
 }
 
 // Each store has its own tables, and the migrations of both go by the same names:
@@ -146,10 +136,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := mustSQL(t, srv, database, schemaQuery)
-	known := len(mustLoad(t))
-	err := migrate(t.Context(), s.db, append(mustLoad(t),
-		sqlstore.Migration{Version: known + 1, Name: "next_good.sql", Checksum: "x", Script: `CREATE TABLE extra (a int); DELETE FROM api_keys;`},
-		sqlstore.Migration{Version: known + 2, Name: "next_bad.sql", Checksum: "y", Script: `CREATE TABLE more (a int); CREATE TABLE extra (a int);`}))
+	err := migrate(t.Context(), s.db, storetest.Broken(mustLoad(t)))
 	if err == nil || !strings.Contains(err.Error(), "applying migration next_bad.sql") {
 		t.Errorf("err = %v, want one that names the migration", err)
 	}

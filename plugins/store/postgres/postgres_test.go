@@ -3,6 +3,7 @@
 package postgres
 
 import (
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -19,14 +20,9 @@ import (
 var shared *postgrestest.Server
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(childRole); role != "" {
-		if err := children[role](os.Args[1]); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	if _, why := postgrestest.Find(); why == "" {
+	storetest.RunRole(children)
+	flag.Parse()
+	if _, why := postgrestest.Find(); why == "" && !testing.Short() {
 		var err error
 		if shared, err = postgrestest.New(); err != nil {
 			fmt.Println(err)

@@ -25,23 +25,13 @@ var released = []string{
 	"7b0bdca42697c700c73eaff2e6240c7adc470d25d28b8d2a475272668ab8d4fe",
 }
 
-func mustLoad(t *testing.T) []sqlstore.Migration {
+func mustLoad(t testing.TB) []sqlstore.Migration {
 	t.Helper()
-	migrations, err := sqlstore.LoadMigrations(migrationFiles)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return migrations
+	return storetest.Migrations(t, migrationFiles)
 }
 
 func TestMigrationsAreNeverChanged(t *testing.T) {
-	var got []string
-	for _, m := range mustLoad(t) {
-		got = append(got, m.Checksum)
-	}
-	if !reflect.DeepEqual(got, released) {
-		t.Errorf("checksums:\n got %q\nwant %q", got, released)
-	}
+	storetest.MigrationsAreReleased(t, mustLoad(t), released)
 }
 
 // openAt makes a database as the release did whose last migration had this number.
@@ -164,11 +154,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	path := filled(t)
 	s := mustOpen(t, path)
 	want := schemaOf(t, s)
-	known := len(mustLoad(t))
-	migrations := append(mustLoad(t),
-		sqlstore.Migration{Version: known + 1, Name: "next_good.sql", Checksum: "x", Script: `CREATE TABLE extra (a); DELETE FROM api_keys;`},
-		sqlstore.Migration{Version: known + 2, Name: "next_bad.sql", Checksum: "y", Script: `CREATE TABLE more (a); CREATE TABLE extra (a);`})
-	err := migrate(t.Context(), s.write, migrations)
+	err := migrate(t.Context(), s.write, storetest.Broken(mustLoad(t)))
 	if err == nil || !strings.Contains(err.Error(), "applying migration next_bad.sql") {
 		t.Errorf("err = %v, want one that names the migration", err)
 	}

@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,44 +20,20 @@ import (
 	"github.com/ainative/portcullis/plugins/store/storetest"
 )
 
-// The tests of this file run the test binary again as another process: with the
-// role in this variable it does that instead of testing.
-const childRole = "SQLITE_TEST_CHILD"
-
 func TestMain(m *testing.M) {
-	role := os.Getenv(childRole)
-	if role == "" {
-		os.Exit(m.Run())
-	}
-	if err := children[role](os.Args[1]); err != nil {
-		fmt.Println("error:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	storetest.RunRole(children)
+	os.Exit(m.Run())
 }
 
-// children are the roles; each gets the path of the store.
+// children are the roles in which the test binary runs again as another process;
+// each gets the path of the store.
 var children = map[string]func(path string) error{
-	// write creates keys until it is killed, and says each that was committed.
 	"write": func(path string) error {
 		s, err := Open(context.Background(), path)
 		if err != nil {
 			return err
 		}
-		for i := 0; ; i++ {
-			key := plugins.APIKey{ID: fmt.Sprintf("child-%06d", i), Owner: "u1", Hash: make([]byte, 32), CreatedAt: time.Unix(1770112800, 0)}
-			copy(key.Hash, key.ID)
-			if err := s.CreateKey(context.Background(), key); err != nil {
-				return err
-			}
-			if _, err := s.UpdateKey(context.Background(), key.ID, func(k *plugins.APIKey) error {
-				k.Name, k.Tier = "updated", "updated"
-				return nil
-			}); err != nil {
-				return err
-			}
-			fmt.Println(key.ID)
-		}
+		return storetest.WriteUntilKilled(s)
 	},
 	// obey revokes the key of each line that it reads.
 	"obey": func(path string) error {
@@ -111,53 +85,6 @@ var children = map[string]func(path string) error{
 	},
 }
 
-// child is a running role.
-type child struct {
-	*exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
-}
-
-func startChild(t *testing.T, role, path string) *child {
-	t.Helper()
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(executable, path)
-	cmd.Env = append(os.Environ(), childRole+"="+role)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		// It may have ended long ago, by itself or killed by the test.
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return &child{cmd, in, bufio.NewScanner(out)}
-}
-
-// line returns the next line that the child prints.
-func (c *child) line(t *testing.T) string {
-	t.Helper()
-	if !c.out.Scan() {
-		t.Fatalf("the child printed no more: %v", c.out.Err())
-	}
-	if strings.HasPrefix(c.out.Text(), "error:") {
-		t.Fatal(c.out.Text())
-	}
-	return c.out.Text()
-}
-
 // kill -9 in the middle of writes: the file is whole, and what was committed is
 // there.
 func TestKilledWriterLosesNothing(t *testing.T) {
@@ -177,34 +104,9 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		c := startChild(t, "write", path)
-		var committed []string
-		for range 25 * round {
-			committed = append(committed, c.line(t))
-		}
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		// What it had still printed counts too.
-		for c.out.Scan() {
-			committed = append(committed, c.out.Text())
-		}
-		_ = c.Wait() // it was killed
-
+		committed := storetest.StartChild(t, "write", path).KillAfter(t, 25*round)
 		s = mustOpen(t, path)
-		for _, id := range committed {
-			key, err := s.Key(t.Context(), id)
-			if err != nil {
-				t.Fatalf("round %d: %s was committed: %v", round, id, err)
-			}
-			if key.Name != "updated" || key.Tier != "updated" {
-				t.Errorf("round %d: %s is half updated: %+v", round, id, key)
-			}
-		}
-		all, err = s.Keys(t.Context(), store.KeyFilter{})
-		if err != nil || len(all) > len(committed)+1 {
-			t.Errorf("round %d: %d keys, %v; want %d or one more", round, len(all), err, len(committed))
-		}
+		storetest.WantCommitted(t, s, committed)
 		if err := s.CreateKey(t.Context(), storetest.NewKey(t)); err != nil {
 			t.Errorf("round %d: %v", round, err)
 		}
@@ -219,8 +121,8 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 func TestTwoProcessesShareTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gateway.db")
 	s := mustOpen(t, path)
-	c := startChild(t, "obey", path)
-	c.line(t)
+	c := storetest.StartChild(t, "obey", path)
+	c.Line(t)
 	for range 10 {
 		key := storetest.NewKey(t)
 		if err := s.CreateKey(t.Context(), key); err != nil {
@@ -230,10 +132,10 @@ func TestTwoProcessesShareTheFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := fmt.Fprintln(c.in, key.ID); err != nil {
+		if _, err := fmt.Fprintln(c.In, key.ID); err != nil {
 			t.Fatal(err)
 		}
-		c.line(t)
+		c.Line(t)
 		after, err := s.Version(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -257,7 +159,7 @@ func TestProcessesWriteAtTheSameTime(t *testing.T) {
 	if err := s.CreateKey(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	children := []*child{startChild(t, "append", path), startChild(t, "append", path)}
+	children := []*storetest.Child{storetest.StartChild(t, "append", path), storetest.StartChild(t, "append", path)}
 	var group sync.WaitGroup
 	group.Go(func() {
 		for range 50 {
@@ -270,8 +172,8 @@ func TestProcessesWriteAtTheSameTime(t *testing.T) {
 		}
 	})
 	for _, c := range children {
-		for c.out.Scan() {
-			t.Error(c.out.Text())
+		for c.Out.Scan() {
+			t.Error(c.Out.Text())
 		}
 		if err := c.Wait(); err != nil {
 			t.Error(err)
@@ -288,12 +190,7 @@ func TestProcessesWriteAtTheSameTime(t *testing.T) {
 func TestKilledHolderFreesTheLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gateway.db")
 	s := mustOpen(t, path)
-	c := startChild(t, "write", path)
-	c.line(t)
-	if err := c.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.Wait() // it was killed
+	storetest.StartChild(t, "write", path).KillAfter(t, 1)
 	if err := s.CreateKey(t.Context(), storetest.NewKey(t)); err != nil {
 		t.Error(err)
 	}
@@ -351,10 +248,10 @@ func TestOpenRefusesWhatIsForbidden(t *testing.T) {
 			t.Cleanup(func() { chmod(t, dir, 0o755) })
 			path := c.prepare(t, dir)
 			before := entriesOf(t, dir)
-			child := startChild(t, "open", path)
+			child := storetest.StartChild(t, "open", path)
 			var said []string
-			for child.out.Scan() {
-				said = append(said, child.out.Text())
+			for child.Out.Scan() {
+				said = append(said, child.Out.Text())
 			}
 			got := strings.Join(said, "\n")
 			if err := child.Wait(); err == nil {

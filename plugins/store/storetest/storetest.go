@@ -38,14 +38,20 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		name string
 		run  func(t *testing.T, open func(t *testing.T) store.Store)
 	}{
-		{"keys", testKeys},
+		{"create keys", testCreateKeys},
+		{"read keys", testReadKeys},
+		{"update keys", testUpdateKeys},
+		{"touch keys", testTouchKeys},
 		{"rotation", testRotation},
 		{"revocations", testRevocations},
 		{"audit", testAudit},
-		{"users", testUsers},
+		{"create users", testCreateUsers},
+		{"update users", testUpdateUsers},
 		{"own keys", testOwnKeys},
 		{"changing own keys", testChangingOwnKeys},
-		{"families", testFamilies},
+		{"start families", testStartFamilies},
+		{"renew families", testRenewFamilies},
+		{"end families", testEndFamilies},
 		{"counts", testCounts},
 		{"owners", testOwners},
 		{"version", testVersion},

@@ -60,7 +60,7 @@ func revokedTokens(t testing.TB, s store.Store) map[string]bool {
 	return ids
 }
 
-func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
+func testCreateUsers(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("what is created comes back", func(t *testing.T) {
 		s := open(t)
 		empty, err := s.Users(ctx(), store.UserFilter{})
@@ -147,23 +147,38 @@ func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
 			wantErr(t, name, s.CreateUser(ctx(), u), store.ErrInvalid)
 		}
 	})
+}
 
-	t.Run("a change is made whole or not at all", func(t *testing.T) {
-		s, u := open(t), NewUser(t)
-		must(t, s.CreateUser(ctx(), u))
-		mine, gone, others := NewKey(t), NewKey(t), NewKey(t)
-		mine.Owner, gone.Owner = u.ID, u.ID
-		gone.RevokedAt = base
-		create(t, s, mine, gone, others)
-		family, othersFamily := NewFamily(t, u.ID), NewFamily(t, u.ID)
-		must(t, s.StartFamily(ctx(), family, 1))
-		other := NewUser(t)
-		must(t, s.CreateUser(ctx(), other))
-		othersFamily.User = other.ID
-		must(t, s.StartFamily(ctx(), othersFamily, 1))
+// account is a stored user with keys and families, beside those of somebody else.
+type account struct {
+	user, other         plugins.User
+	working, ended      plugins.APIKey // of user
+	foreign             plugins.APIKey // of a third
+	family, otherFamily plugins.TokenFamily
+}
 
+func newAccount(t *testing.T, s store.Store) account {
+	t.Helper()
+	a := account{user: NewUser(t), other: NewUser(t), working: NewKey(t), ended: NewKey(t), foreign: NewKey(t)}
+	must(t, s.CreateUser(ctx(), a.user))
+	must(t, s.CreateUser(ctx(), a.other))
+	a.working.Owner, a.ended.Owner = a.user.ID, a.user.ID
+	a.ended.RevokedAt = base
+	create(t, s, a.working, a.ended, a.foreign)
+	a.family, a.otherFamily = NewFamily(t, a.user.ID), NewFamily(t, a.other.ID)
+	must(t, s.StartFamily(ctx(), a.family, 1))
+	must(t, s.StartFamily(ctx(), a.otherFamily, 1))
+	return a
+}
+
+func testUpdateUsers(t *testing.T, open func(t *testing.T) store.Store) {
+	at := base.Add(time.Hour)
+
+	t.Run("a refused change writes nothing", func(t *testing.T) {
+		s := open(t)
+		a := newAccount(t, s)
+		u, mine, other, family := a.user, a.working, a.other, a.family
 		nothing := errors.New("nothing")
-		at := base.Add(time.Hour)
 		for name, c := range map[string]struct {
 			change plugins.UserChange
 			want   error
@@ -196,7 +211,12 @@ func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
 		}
 		_, err := s.UpdateUser(ctx(), "unknown", plugins.UserChange{})
 		wantErr(t, "unknown", err, store.ErrNotFound)
+	})
 
+	t.Run("account, keys, families and revocation change together", func(t *testing.T) {
+		s := open(t)
+		a := newAccount(t, s)
+		u, mine, gone, others, family, othersFamily := a.user, a.working, a.ended, a.foreign, a.family, a.otherFamily
 		revocation := allTokens(t, u.ID, at)
 		got, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{
 			User:   func(u *plugins.User) error { u.Role, u.DisabledAt, u.Scopes = "ADMIN", at, nil; return nil },
@@ -228,9 +248,14 @@ func testUsers(t *testing.T, open func(t *testing.T) store.Store) {
 		all, err := s.Revocations(ctx(), base)
 		must(t, err)
 		wantEqual(t, "revocations", all, []plugins.Revocation{*revocation})
+	})
 
-		// A clock that went back does not bring tokens back.
-		got, err = s.UpdateUser(ctx(), u.ID, plugins.UserChange{Tokens: allTokens(t, u.ID, base)})
+	t.Run("a clock that went back does not bring tokens back", func(t *testing.T) {
+		s := open(t)
+		u := newAccount(t, s).user
+		_, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{Tokens: allTokens(t, u.ID, at)})
+		must(t, err)
+		got, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{Tokens: allTokens(t, u.ID, base)})
 		must(t, err)
 		wantEqual(t, "tokens ended at", got.TokensEndedAt, at)
 		wantEqual(t, "epoch", got.Epoch, int64(3))
@@ -435,16 +460,17 @@ func testChangingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 	})
 }
 
-func testFamilies(t *testing.T, open func(t *testing.T) store.Store) {
-	begin := func(t *testing.T, s store.Store) (plugins.User, plugins.TokenFamily) {
-		t.Helper()
-		u := NewUser(t)
-		must(t, s.CreateUser(ctx(), u))
-		f := NewFamily(t, u.ID)
-		must(t, s.StartFamily(ctx(), f, 1))
-		return u, f
-	}
+// begin makes an account with a family of tokens.
+func begin(t *testing.T, s store.Store) (plugins.User, plugins.TokenFamily) {
+	t.Helper()
+	u := NewUser(t)
+	must(t, s.CreateUser(ctx(), u))
+	f := NewFamily(t, u.ID)
+	must(t, s.StartFamily(ctx(), f, 1))
+	return u, f
+}
 
+func testStartFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("beginning", func(t *testing.T) {
 		s := open(t)
 		u, f := begin(t, s)
@@ -477,7 +503,9 @@ func testFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 		must(t, err)
 		wantErr(t, "disabled", s.StartFamily(ctx(), NewFamily(t, u.ID), 1), store.ErrConflict)
 	})
+}
 
+func testRenewFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("renewing and replaying", func(t *testing.T) {
 		s := open(t)
 		_, f := begin(t, s)
@@ -562,7 +590,9 @@ func testFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 		wantEqual(t, "renewals that won", won, 1)
 		wantEqual(t, "renewals that ended the family", replays, 1)
 	})
+}
 
+func testEndFamilies(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("ending", func(t *testing.T) {
 		s := open(t)
 		_, f := begin(t, s)

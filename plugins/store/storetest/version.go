@@ -103,5 +103,5 @@ func expect(err, want error) error {
 	if errors.Is(err, want) {
 		return nil
 	}
-	return fmt.Errorf("err = %v, want %v", err, want)
+	return fmt.Errorf("err = %w, want %w", err, want)
 }

@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ainative/portcullis/internal/servertest"
 )
 
 // The role that the tests use, who owns everything.
@@ -75,14 +77,12 @@ func releaseOf(bin string) int {
 	return n
 }
 
-// Need skips the test where PostgreSQL is not installed; under CI it fails.
+// Need ends a test without a server, as package servertest says.
 func Need(t testing.TB) {
 	t.Helper()
+	servertest.Needed(t)
 	if _, why := Find(); why != "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
+		servertest.Missing(t, "PostgreSQL")
 	}
 }
 
