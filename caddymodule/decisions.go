@@ -20,8 +20,9 @@ import (
 const (
 	// maxDecisions is how many records one answer has at most.
 	maxDecisions = 10_000
-	// followBeat is how often a follower who gets nothing is asked whether it is
-	// there, and followPatience how long a write to it may take.
+	// followBeat is how often a follower without new records gets an empty line, to
+	// find out whether it is still connected, and followPatience how long a write to
+	// it may take.
 	followBeat     = 15 * time.Second
 	followPatience = 10 * time.Second
 )

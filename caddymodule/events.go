@@ -148,9 +148,9 @@ func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
 	a.events.emit(name, data)
 }
 
-// limitExceeded tells of a known caller who went over a limit: once in a window,
-// the period of that limit, however often the caller comes. Strangers are not
-// told of, since anybody can be as many of them as they like.
+// limitExceeded emits an event for a known caller that went over a limit: once in a
+// window, the period of that limit, however often the caller comes. Anonymous
+// callers cause none, since anybody can be as many of them as they like.
 func (e *events) limitExceeded(c *charge, p *plugins.Principal, zone string) {
 	if p == nil {
 		return
@@ -187,8 +187,8 @@ func breakerChanged(limiter *redisgcra.Limiter, open bool) {
 // watchEvery is how often key sets are looked at.
 const watchEvery = time.Second
 
-// watchIssuers tells of key sets that can't be read any more and that can be
-// again, until the configuration ends.
+// watchIssuers emits an event when the key set of an issuer can't be read any more,
+// and when it can be read again, until the configuration ends.
 func (a *App) watchIssuers() {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
