@@ -277,7 +277,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	}
 	if c := rw.x.log(e.logger).Check(level, "request failed"); c != nil {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("status", status), zap.String("method", r.Method),
-			zap.String("host", r.Host), zap.String("path", shownPath(r)), zap.Error(err))
+			zap.String("host", r.Host), zap.String("path", shownPath(r)), zap.String("error", causeOf(err)))
 	}
 	rw.x.countErrorResponse(p.Status, source)
 	e.recordError(rw.x, r, p, err)

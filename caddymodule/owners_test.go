@@ -167,7 +167,7 @@ func TestPrecedenceOfConcurrency(t *testing.T) {
 // for other processes.
 func TestOwnersInTheStore(t *testing.T) {
 	up := newUpstream(t)
-	options := gatewayOptions("tier free 1000/1h\n owner u2 {\n limit 50/1h\n }")
+	options := gatewayOptions("tier free 1000/1h\n owner u2 {\n limit 5000/1h\n }")
 	site := "gateway_errors\n gateway_auth\n gateway_limit\n reverse_proxy $UPSTREAM"
 	c := start(t, options, site, "$UPSTREAM", up.addr())
 	other := otherGateway(t, c, options+"\nhttp://127.0.0.1:$PORT {\n"+site+"\n}\n")
@@ -216,8 +216,8 @@ func TestOwnersInTheStore(t *testing.T) {
 	if got := shownLimit(t, c, "/", u1...); got != "1000" {
 		t.Errorf("got %s, want 1000", got)
 	}
-	if got := shownLimit(t, c, "/", u2...); got != "50" {
-		t.Errorf("got %s, want what the configuration has, 50", got)
+	if got := shownLimit(t, c, "/", u2...); got != "5000" {
+		t.Errorf("got %s, want what the configuration has, 5000", got)
 	}
 	elsewhere("1000", u1...)
 	// The fastest tells of the gateway, the slowest of the machine.
@@ -261,10 +261,10 @@ func TestOwnersInTheStore(t *testing.T) {
 		t.Errorf("got %s, want 70", got)
 	}
 	reload(options)
-	if got := shownLimit(t, c, "/", u2...); got != "50" {
-		t.Errorf("got %s, want 50", got)
+	if got := shownLimit(t, c, "/", u2...); got != "5000" {
+		t.Errorf("got %s, want 5000", got)
 	}
-	if got := fmt.Sprint(usageOf(t, c, "/gateway/usage/u2")); !strings.Contains(got, "50/1h") {
+	if got := fmt.Sprint(usageOf(t, c, "/gateway/usage/u2")); !strings.Contains(got, "5000/1h") {
 		t.Errorf("got %s", got)
 	}
 }

@@ -16,14 +16,26 @@ import (
 )
 
 // refusal carries a denial up Caddy's handler chain, which knows only errors.
-// Its text is for the log; clients get Denial.Detail.
 type refusal struct {
 	denial *plugins.Denial
 	// fields are what is wrong with the body, where that is why.
 	fields []problem.FieldError
 }
 
+// Error is what clients may read: {err.message} of handle_errors shows it.
 func (e *refusal) Error() string {
+	d := e.denial
+	switch {
+	case d.Detail != "":
+		return d.Detail
+	case d.Status == http.StatusTooManyRequests:
+		return problem.RateLimitText(plugins.RetrySeconds(d.RetryAfter))
+	}
+	return problem.Text(d.Status)
+}
+
+// cause is why, for the log.
+func (e *refusal) cause() string {
 	d := e.denial
 	text := "refused: " + string(d.Reason)
 	if d.Value != "" {
@@ -32,7 +44,25 @@ func (e *refusal) Error() string {
 	if d.Bound != "" {
 		text += ", want " + d.Bound
 	}
-	return text
+	return decision.Text(text)
+}
+
+// failure carries what kept a policy from deciding up Caddy's handler chain. Its
+// text is for clients, and what it wraps for the log.
+type failure struct{ err error }
+
+func (*failure) Error() string   { return problem.Text(http.StatusServiceUnavailable) }
+func (e *failure) Unwrap() error { return e.err }
+
+// causeOf is the private text of an error, for the log.
+func causeOf(err error) string {
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.cause()
+	}
+	if failed, ok := errors.AsType[*failure](err); ok {
+		return problem.Redact(failed.err.Error())
+	}
+	return err.Error()
 }
 
 // judge says what a handler decided: to the client, to the log, and to the
@@ -107,8 +137,9 @@ func (j *judge) undecided(w http.ResponseWriter, r *http.Request, x *exchange, e
 	h := w.Header()
 	h["Retry-After"] = []string{strconv.Itoa(plugins.RetrySeconds(retryAfter))}
 	noStore(h)
-	j.unwatched(w, r, x, http.StatusServiceUnavailable, err)
-	return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: err}
+	failed := &failure{err}
+	j.unwatched(w, r, x, http.StatusServiceUnavailable, failed)
+	return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: failed}
 }
 
 // unwatched records a refusal where no gateway_errors will, and gives it the
@@ -121,6 +152,14 @@ func (j *judge) unwatched(w http.ResponseWriter, r *http.Request, x *exchange, s
 		x.requestID = requestID(r)
 	}
 	w.Header()[auth.HeaderRequestID] = []string{x.requestID}
+	level := zap.DebugLevel
+	if status >= 500 {
+		level = zap.ErrorLevel
+	}
+	if c := x.log(j.logger).Check(level, "request refused"); c != nil {
+		c.Write(zap.String("request_id", x.requestID), zap.Int("status", status), zap.String("method", r.Method),
+			zap.String("host", r.Host), zap.String("path", shownPath(r)), zap.String("cause", causeOf(err)))
+	}
 	x.record(j.journal, r, status, func(rec *decision.Record) { x.blame(rec, err) })
 }
 

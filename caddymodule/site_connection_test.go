@@ -296,3 +296,18 @@ func writeFile(t testing.TB, c *caddyharness.Caddy, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// Without gateway_errors, the text of a refusal that handle_errors may show is the
+// public one.
+func TestErrorMessageIsPublic(t *testing.T) {
+	c := start(t, gatewayOptions(""), "gateway_auth\n gateway_limit {\n limit 1/1h\n }\n respond ok\n handle_errors {\n respond \"{err.message}\"\n }")
+	expired := bearer(t, "iat", 1_600_000_000, "exp", 1_600_000_100)
+	if got := c.Get("/", "Authorization", expired); got.Status != 401 || got.Body != "Could not validate credentials" {
+		t.Errorf("got %d %s", got.Status, got.Body)
+	}
+	good := bearer(t)
+	c.Get("/", "Authorization", good)
+	if got := c.Get("/", "Authorization", good); got.Status != 429 || !strings.HasPrefix(got.Body, "Rate limit exceeded. Try again in 3") {
+		t.Errorf("got %d %s", got.Status, got.Body)
+	}
+}

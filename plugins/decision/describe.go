@@ -61,8 +61,11 @@ func CredentialText(p *plugins.Principal) string {
 func Cause(err error) string {
 	for {
 		u, ok := errors.AsType[*plugins.Unavailable](err)
-		if !ok || u.Err == nil {
+		switch {
+		case !ok:
 			return err.Error()
+		case u.Err == nil:
+			return u.Error()
 		}
 		err = u.Err
 	}
