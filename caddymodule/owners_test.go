@@ -190,11 +190,11 @@ func TestOwnersInTheStore(t *testing.T) {
 	if got := shownLimit(t, c, "/", u1...); got != "1000" {
 		t.Fatalf("got %s, want 1000", got)
 	}
-	gateway("set", "u1", "20/1h", "burst", "25", "400/1d", "--concurrency", "3")
-	if got := shownLimit(t, c, "/", u1...); got != "25" {
-		t.Errorf("got %s, want 25", got)
+	gateway("set", "u1", "2000/1h", "burst", "2500", "40000/1d", "--concurrency", "3")
+	if got := shownLimit(t, c, "/", u1...); got != "2500" {
+		t.Errorf("got %s, want 2500", got)
 	}
-	elsewhere("25", u1...)
+	elsewhere("2500", u1...)
 	// The store goes before the configuration, and what it does not say of an owner
 	// nobody does.
 	gateway("set", "u2", "--tier", "pro")
@@ -202,14 +202,14 @@ func TestOwnersInTheStore(t *testing.T) {
 		t.Errorf("got %s, want 300", got)
 	}
 	elsewhere("300", u2...)
-	if out := gateway("list"); !strings.Contains(out, "20/1h burst 25, 400/1d") || !strings.Contains(out, "store") {
+	if out := gateway("list"); !strings.Contains(out, "2000/1h burst 2500, 40000/1d") || !strings.Contains(out, "store") {
 		t.Errorf("got %s", out)
 	}
 	if err := c.Restart(options + "\nhttp://127.0.0.1:$PORT {\n" + site + "\n}\n"); err != nil {
 		t.Fatal(err)
 	}
-	if got := shownLimit(t, c, "/", u1...); got != "25" {
-		t.Errorf("after a restart: got %s, want 25", got)
+	if got := shownLimit(t, c, "/", u1...); got != "2500" {
+		t.Errorf("after a restart: got %s, want 2500", got)
 	}
 	gateway("unset", "u1")
 	gateway("unset", "u2")
