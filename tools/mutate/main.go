@@ -31,6 +31,7 @@ import (
 
 // securityPackages decide who may do what.
 var securityPackages = []string{
+	"./plugins/edge",
 	"./plugins/auth",
 	"./plugins/auth/apikey",
 	"./plugins/auth/bearer",
