@@ -11,7 +11,7 @@ import (
 
 func TestCheckMethod(t *testing.T) {
 	for method, refused := range map[string]bool{
-		"GET": false, "DELETE": false, "M-SEARCH": false, "PROPFIND": false, "get": true, "Delete": true, "CONNECT": true,
+		"GET": false, "DELETE": false, "M-SEARCH": false, "PROPFIND": false, "get": true, "Delete": true, "GETa": true, "GETz": true, "GET`": false, "GET{": false, "CONNECT": true,
 	} {
 		if d := CheckMethod(method); (d != nil) != refused {
 			t.Errorf("%s: got %+v, want refused %t", method, d, refused)
@@ -38,6 +38,14 @@ func TestStripOverrides(t *testing.T) {
 	}
 }
 
+func TestFold(t *testing.T) {
+	for name, want := range map[string]string{"AZaz09": "azaz09", "X-Y_Z.9": "xyz9", "@[`{/:": "", "X-Http-Method-Overrides": ""} {
+		if got := string(fold(make([]byte, 0, longestOverride), name)); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestUpgradesStrip(t *testing.T) {
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
 	cases := []struct {
@@ -50,6 +58,8 @@ func TestUpgradesStrip(t *testing.T) {
 	}{
 		{"a WebSocket", nil, "GET", http.Header{"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"WebSocket"}, "Sec-Websocket-Key": {key}, "Sec-Websocket-Version": {"13"}}, true, "keep-alive, Upgrade"},
 		{"h2c", nil, "GET", http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": {"h2c"}, "Http2-Settings": {"AAMAAABk"}}, false, ""},
+		{"no upgrade", nil, "GET", http.Header{"Connection": {"Upgrade"}}, false, "Upgrade"},
+		{"the settings of h2c alone", nil, "GET", http.Header{"Connection": {"HTTP2-Settings, close"}, "Http2-Settings": {"AA"}}, false, "close"},
 		{"h2c in capitals", nil, "GET", http.Header{"Connection": {"upgrade"}, "Upgrade": {"H2C"}}, false, ""},
 		{"h2c beside a WebSocket", nil, "GET", http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket, h2c"}, "Sec-Websocket-Key": {key}, "Sec-Websocket-Version": {"13"}}, false, ""},
 		{"two lines", nil, "GET", http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket", "h2c"}, "Sec-Websocket-Key": {key}, "Sec-Websocket-Version": {"13"}}, false, ""},
@@ -69,6 +79,9 @@ func TestUpgradesStrip(t *testing.T) {
 			}
 			if _, left := r.Header["Http2-Settings"]; left {
 				t.Error("HTTP2-Settings is there")
+			}
+			if _, there := r.Header["Connection"]; there != (tc.left != "") {
+				t.Errorf("Connection is there: %t", there)
 			}
 			if got := r.Header.Get("Connection"); got != tc.left {
 				t.Errorf("Connection is %q, want %q", got, tc.left)
@@ -91,18 +104,29 @@ func (c *closer) Close() error {
 func TestBody(t *testing.T) {
 	src := &closer{Reader: strings.NewReader("text")}
 	r := &http.Request{Body: src, Trailer: http.Header{"X-User-Role": nil}}
-	b := NewBody(r, func(h http.Header) { delete(h, "X-User-Role") })
+	stripped := 0
+	b := NewBody(r, func(h http.Header) {
+		stripped++
+		delete(h, "X-User-Role")
+	})
 	if b.Begun() {
 		t.Error("begun before anything was read")
 	}
 	// A server fills the trailers in at the end of the body.
 	r.Trailer["X-User-Role"] = []string{"ADMIN"}
+	part := make([]byte, 2)
+	if n, err := b.Read(part); n != 2 || err != nil || stripped != 0 {
+		t.Errorf("read %q, %v, and the trailers were stripped %d times before the end", part[:n], err, stripped)
+	}
 	text, err := io.ReadAll(b)
-	if string(text) != "text" || err != nil || !b.Begun() {
+	if string(text) != "xt" || err != nil || !b.Begun() {
 		t.Errorf("read %q, %v, begun %t", text, err, b.Begun())
 	}
 	if len(r.Trailer) != 0 {
 		t.Errorf("trailers %v are left", r.Trailer)
+	}
+	if _, err := b.Read(part); err != io.EOF || stripped != 1 {
+		t.Errorf("at the end: %v, stripped %d times", err, stripped)
 	}
 	if err := b.Close(); err != nil || src.closed {
 		t.Errorf("closing gave %v and closed the server's body: %t", err, src.closed)

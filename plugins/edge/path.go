@@ -125,8 +125,8 @@ func (p PathPolicy) CheckRewritten(original, u *url.URL) *plugins.Denial {
 }
 
 // plain reports whether a path holds nothing that needs a closer look: no escape
-// but the default ones, ASCII, no empty segment, and no segment that begins or
-// ends with a dot or a space.
+// but the default ones, ASCII, no empty segment, and no segment that ends with a
+// dot or begins or ends with a space.
 func plain(u *url.URL) bool {
 	p := u.Path
 	if u.RawPath != "" {
@@ -139,7 +139,7 @@ func plain(u *url.URL) bool {
 			if i > 0 && (p[i-1] == '/' || p[i-1] == '.' || p[i-1] == ' ') {
 				return false
 			}
-			if i+1 < len(p) && (p[i+1] == '.' || p[i+1] == ' ') {
+			if i+1 < len(p) && p[i+1] == ' ' {
 				return false
 			}
 		case c <= ' ' || c >= 0x7f || c == ';' || c == '\\' || c == '%':
@@ -208,7 +208,7 @@ func inspectText(text string) Form {
 			found |= Backslash
 		case r == '%' && escapes(text[i+1:]):
 			found |= DoubleEscape
-		case r != utf8.RuneError && unicode.IsControl(r):
+		case unicode.IsControl(r):
 			found |= Control
 		}
 	}
@@ -224,11 +224,11 @@ func inspectText(text string) Form {
 	}
 	folded := norm.NFKC.String(text)
 	for _, c := range `/\%;` {
-		if strings.ContainsRune(folded, c) && !strings.ContainsRune(text, c) {
+		if strings.Count(folded, string(c)) > strings.Count(text, string(c)) {
 			found |= Lookalike
 		}
 	}
-	if isDots(folded) && !isDots(text) {
+	if isDots(folded) {
 		found |= Lookalike
 	}
 	return found
@@ -236,16 +236,13 @@ func inspectText(text string) Form {
 
 // inspectName finds the forms in a name that a server could look up.
 func inspectName(name string) Form {
-	if name == "" {
-		return 0
-	}
 	var found Form
 	trimmed := strings.TrimFunc(name, isBlank)
 	if trimmed != name {
 		found |= TrailingSpace
 	}
 	switch {
-	case isDots(strings.TrimRight(trimmed, " \t")) || isDots(name):
+	case isDots(trimmed):
 		found |= DotSegment
 	case strings.HasSuffix(name, "."):
 		found |= TrailingDot

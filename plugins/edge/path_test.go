@@ -70,9 +70,9 @@ func TestEmptyPathIsRoot(t *testing.T) {
 		if d := (PathPolicy{Mode: mode}).Apply(u); d != nil || u.Path != "/" {
 			t.Errorf("%s: got %+v, path %q", mode, d, u.Path)
 		}
-		for _, target := range []*url.URL{{Path: "*"}, {Opaque: "mail@host"}, {Path: "v1"}} {
-			if d := (PathPolicy{Mode: mode}).Apply(target); d == nil {
-				t.Errorf("%s: %+v passes", mode, target)
+		for want, target := range map[string]*url.URL{"*": {Path: "*"}, "mail@host": {Opaque: "mail@host"}, "other": {Opaque: "other", Path: "/x"}, "v1": {Path: "v1"}} {
+			if d := (PathPolicy{Mode: mode}).Apply(target); d == nil || d.Value != want {
+				t.Errorf("%s: %+v: got %+v", mode, target, d)
 			}
 		}
 	}
@@ -108,6 +108,11 @@ func TestNormalize(t *testing.T) {
 				t.Errorf("%s would not pass the strict policy as it is", u.RequestURI())
 			}
 		})
+	}
+	u := parse(t, "/caf%C3%A9/a%20b")
+	want := *u
+	if d := (PathPolicy{Mode: Normalize}).Apply(u); d != nil || *u != want {
+		t.Errorf("a path with nothing to clean: got %+v and %+v", d, u)
 	}
 	for _, target := range []string{"/a%00", "/%252e%252e/x", "/%c0%ae/x", "/%ef%bc%8f", "/a%0a"} {
 		if d := (PathPolicy{Mode: Normalize}).Apply(parse(t, target)); d == nil {
@@ -177,7 +182,7 @@ func TestDenialSaysWhatToWrite(t *testing.T) {
 		t.Errorf("got %+v, want %s", d, want)
 	}
 	d = PathPolicy{}.Apply(parse(t, "/a/../b"))
-	if d == nil || strings.Contains(d.Bound, "allow") {
+	if d == nil || strings.Contains(d.Bound, "if the API") {
 		t.Errorf("got %+v, which offers what can't be", d)
 	}
 }
@@ -198,6 +203,7 @@ func TestCheckRewritten(t *testing.T) {
 		{"dots by a rewrite where paths are cleaned", PathPolicy{Mode: Normalize}, "/a", func(u *url.URL) { u.Path = "/files/../admin" }, true},
 		{"an allowed form as the guard left it", slashes, "/a%2Fb", func(u *url.URL) { u.Path, u.Opaque = "/a%2Fb", "/a%2Fb" }, false},
 		{"an allowed form, rewritten", slashes, "/x/a%2Fb", func(u *url.URL) { u.Path, u.Opaque = "/a%2Fb", "/x/a%2Fb" }, true},
+		{"refused by the guard", PathPolicy{}, "/a/../b", func(*url.URL) {}, true},
 		{"off", PathPolicy{Mode: Off}, "/a", func(u *url.URL) { u.Path = "/files/../admin" }, false},
 	}
 	for _, tc := range cases {
@@ -207,6 +213,8 @@ func TestCheckRewritten(t *testing.T) {
 			tc.rewrite(&now)
 			if d := tc.policy.CheckRewritten(original, &now); (d != nil) != tc.refused {
 				t.Errorf("got %+v, want refused %t", d, tc.refused)
+			} else if now.Opaque != "" && d != nil && !strings.Contains(d.Bound, "no rewrite") {
+				t.Errorf("got %+v, want that no rewrite is possible", d)
 			}
 		})
 	}
