@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/ainative/portcullis/caddymodule/proxyhandler"
 )
 
 // One init for everything: Caddy puts directives into the pipeline in the order
@@ -45,6 +47,7 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("gateway_auth", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_roles", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_limit", httpcaddyfile.Before, "basicauth")
+	httpcaddyfile.RegisterDirectiveOrder("gateway_proxy", httpcaddyfile.Before, "reverse_proxy")
 
 	caddycmd.RegisterCommand(gatewayCommand)
 }

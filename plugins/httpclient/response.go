@@ -204,6 +204,9 @@ func (x *Exchange) frame() error {
 			return malformed("a transfer coding other than chunked")
 		}
 	}
+	if codings > 0 && announced {
+		x.announce()
+	}
 	switch {
 	case x.Status < 200 || x.Status == http.StatusNoContent || x.Status == http.StatusNotModified:
 		x.Length, x.ended = 0, true
@@ -211,9 +214,6 @@ func (x *Exchange) frame() error {
 		x.ended = true
 	case codings > 0:
 		x.framing = byChunks
-		if announced {
-			x.announce()
-		}
 	case lengths > 0:
 		x.framing, x.left = byLength, x.Length
 		x.ended = x.left == 0
