@@ -3,7 +3,6 @@ package httpclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -101,11 +100,6 @@ func (x *Exchange) Do(ctx context.Context, pool *Pool, informational Information
 	}
 	x.out = append(x.out, "\r\n"...)
 	x.hasBody = x.body != nil
-	if x.hasBody && x.length > 0 && x.length <= smallBody {
-		if err := x.readSmallBody(); err != nil {
-			return err
-		}
-	}
 	if err := pool.enter(ctx); err != nil {
 		return err
 	}
@@ -116,6 +110,14 @@ func (x *Exchange) Do(ctx context.Context, pool *Pool, informational Information
 		if err := x.connect(ctx, fresh); err != nil {
 			x.drop()
 			return Failure(ctx, err)
+		}
+		if x.body != nil && x.length > 0 && x.length <= smallBody {
+			// Not before there is a connection: without one another upstream may be
+			// tried, which needs the body.
+			if err := x.readSmallBody(); err != nil {
+				x.drop()
+				return Failure(ctx, err)
+			}
 		}
 		reused := x.conn.reused
 		err := x.try(ctx, informational)
@@ -165,7 +167,7 @@ func (x *Exchange) failure(err error) error {
 	if errors.As(err, &broke) {
 		err = broke.error
 	}
-	if _, ok := err.(headerTimeoutError); ok { //nolint:errorlint // it is never wrapped: callers ask the same way
+	if _, ok := err.(timeoutError); ok { //nolint:errorlint // it is never wrapped: callers ask the same way
 		return err
 	}
 	return ExchangeError{err}
@@ -236,11 +238,11 @@ func (x *Exchange) try(ctx context.Context, informational Informational) error {
 		if errors.Is(err, errStale) {
 			return err
 		}
-		return brokenError{x.timeout(err)}
+		return brokenError{x.timeout(err, true)}
 	}
 	for {
 		if err := x.readHead(c, config.MaxHeader); err != nil {
-			return x.timeout(err)
+			return x.timeout(err, false)
 		}
 		if x.Status >= 200 {
 			break
@@ -283,16 +285,20 @@ func (x *Exchange) setDeadline() {
 	_ = x.conn.SetReadDeadline(time.Now().Add(wait))
 }
 
-// timeout tells the wait for a header from other waits.
-func (x *Exchange) timeout(err error) error {
+// timeout tells waits that took too long from other failures. A ReadTimeout within
+// the header is a connection that broke, as with net/http.
+func (x *Exchange) timeout(err error, first bool) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	header, read := x.pool.config.HeaderTimeout, x.pool.config.ReadTimeout
-	if header > 0 && (read <= 0 || header <= read) {
-		return headerTimeoutError{}
+	switch {
+	case header > 0 && (read <= 0 || header <= read):
+		return timeoutError("timeout awaiting response headers")
+	case first && read > 0:
+		return timeoutError("timeout awaiting the first byte of a response")
 	}
-	return fmt.Errorf("timeout reading from the upstream: %w", err)
+	return err
 }
 
 // Finish gives the connection back for the next exchange if this one ended

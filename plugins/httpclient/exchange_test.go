@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -351,9 +352,9 @@ func TestTimeouts(t *testing.T) {
 		{"header", httpclient.Config{HeaderTimeout: 20 * time.Millisecond}, 0, true},
 		{"header, small body", httpclient.Config{HeaderTimeout: 20 * time.Millisecond}, 10, true},
 		{"header, streamed body", httpclient.Config{HeaderTimeout: 20 * time.Millisecond}, 100_000, true},
-		{"read", httpclient.Config{ReadTimeout: 20 * time.Millisecond}, 0, false},
+		{"read", httpclient.Config{ReadTimeout: 20 * time.Millisecond}, 0, true},
 		{"header before read", httpclient.Config{HeaderTimeout: 20 * time.Millisecond, ReadTimeout: time.Minute}, 0, true},
-		{"read before header", httpclient.Config{HeaderTimeout: time.Minute, ReadTimeout: 20 * time.Millisecond}, 0, false},
+		{"read before header", httpclient.Config{HeaderTimeout: time.Minute, ReadTimeout: 20 * time.Millisecond}, 0, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -369,6 +370,18 @@ func TestTimeouts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("read, within the header", func(t *testing.T) {
+		u := serve(t, func(p *peer) {
+			p.head()
+			p.say("HTTP/1.1 200 OK\r\n")
+			p.closed()
+		})
+		got := get(t, u.pool(t, httpclient.Config{ReadTimeout: 20 * time.Millisecond}))
+		timeout, ok := got.err.(net.Error) //nolint:errorlint // asked as Caddy asks
+		if !errors.Is(got.err, os.ErrDeadlineExceeded) || ok && timeout.Timeout() {
+			t.Errorf("got %v (%T), want a broken connection", got.err, got.err)
+		}
+	})
 	// The limit is for each request anew, and none is left for the body.
 	t.Run("once the header came", func(t *testing.T) {
 		u := serve(t, func(p *peer) {

@@ -40,13 +40,14 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
 }
 
-// headerTimeoutError is the one timeout that is told from other failures to read:
-// net.Error's Timeout is true for it.
-type headerTimeoutError struct{}
+// timeoutError is a wait that took too long, for a response's header or for its
+// first byte. net.Error's Timeout is true for it, and for no other error of an
+// exchange.
+type timeoutError string
 
-func (headerTimeoutError) Error() string   { return "timeout awaiting response headers" }
-func (headerTimeoutError) Timeout() bool   { return true }
-func (headerTimeoutError) Temporary() bool { return true }
+func (e timeoutError) Error() string { return string(e) }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return true }
 
 // ExchangeError is a connection that broke while a request was written or before
 // its response's header was read.
