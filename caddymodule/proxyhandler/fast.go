@@ -50,12 +50,17 @@ func (f *fastWay) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	start := time.Now()
 	t.rec, t.published = begin(t.vars, t.repl)
-	err := f.tries(&t, start)
+	// Also when a response is cut short, which panics.
+	defer t.end(start)
+	return f.tries(&t, start)
+}
+
+// end completes the record.
+func (t *try) end(start time.Time) {
 	t.rec.total = max(time.Since(start), 1)
 	if t.published {
 		t.rec.publish(t.repl)
 	}
-	return err
 }
 
 // tries returns the error of the last try as Caddy's handler does.
