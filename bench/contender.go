@@ -61,8 +61,8 @@ func (a *arena) enter(ctx context.Context, c *contender, name string) error {
 	}
 	c.address, c.admin = "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
 	config, err := caddyfileData{
-		Admin: c.admin, Port: ports[0], Upstream: a.upstream, Limit: c.limit,
-		Store: filepath.Join(dir, "gateway.db"), Gateway: c.kind != bare, Tuned: c.settings == tuned,
+		Admin: c.admin, Port: ports[0], Last: c.lastDirective(a.upstream), Limit: c.limit,
+		Store: filepath.Join(dir, "gateway.db"), Gateway: c.kind == allowed || c.kind == refused, Tuned: c.settings == tuned,
 	}.render()
 	if err != nil {
 		return err
@@ -80,6 +80,18 @@ func (a *arena) enter(ctx context.Context, c *contender, name string) error {
 		return fmt.Errorf("starting %q: %w\n%s", c.name, err, c.process.tail())
 	}
 	return a.makeCallers(ctx, c, dir)
+}
+
+// lastDirective is what the site ends with.
+func (s system) lastDirective(upstream string) string {
+	switch s.last {
+	case "":
+		return "reverse_proxy " + upstream
+	case gatewayProxy:
+		return gatewayProxy + " " + upstream
+	default:
+		return s.last
+	}
 }
 
 // environment of a process: ours, without settings of the Go runtime that would

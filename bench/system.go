@@ -24,6 +24,7 @@ type kind int
 
 const (
 	bare    kind = iota // bare Caddy: the measure of the others
+	plain               // no policies either, something else than bare Caddy's proxy
 	allowed             // all policies, the request reaches the upstream
 	refused             // all policies, the gateway answers itself
 )
@@ -45,12 +46,24 @@ type system struct {
 	credential credential
 	limit      string // of gateway_limit; empty: the caller's tier
 	status     int    // every answer once the callers are warmed up
+	last       string // the directive at the end; empty: reverse_proxy to the upstream
 }
+
+// Directives at the end of a site.
+const (
+	gatewayProxy = "gateway_proxy"
+	// respond is the floor: what Caddy's own server costs.
+	respond = "respond 200"
+)
 
 // systems in the order in which they take turns. Bare Caddy forwards the same
 // tokens, so that the bytes on the wire are the same.
 var systems = []system{
 	{name: "bare reverse_proxy", kind: bare, credential: validToken, status: 200},
+	{name: "bare gateway_proxy", kind: plain, credential: validToken, status: 200, last: gatewayProxy},
+	{name: "bare respond, the floor", kind: plain, credential: validToken, status: 200, last: respond},
+	{name: "JWT, allowed, gateway_proxy", kind: allowed, credential: validToken, status: 200, last: gatewayProxy},
+	{name: "API key, allowed, gateway_proxy", kind: allowed, credential: validKey, status: 200, last: gatewayProxy},
 	{name: "JWT, allowed", kind: allowed, credential: validToken, status: 200},
 	{name: "API key, allowed", kind: allowed, credential: validKey, status: 200},
 	{name: "429, over the limit", kind: refused, credential: validToken, limit: "1/1h", status: 429},
@@ -98,19 +111,19 @@ http://:{{.Port}} {
 	gateway_limit
 {{- end}}
 {{- end}}
-	reverse_proxy {{.Upstream}}
+	{{.Last}}
 }
 `))
 
 // caddyfileData fills in caddyfile.
 type caddyfileData struct {
-	Admin    string // host:port
-	Port     string
-	Upstream string // host:port
-	Store    string // file
-	Limit    string
-	Gateway  bool
-	Tuned    bool
+	Admin   string // host:port
+	Port    string
+	Last    string // the directive at the end
+	Store   string // file
+	Limit   string
+	Gateway bool
+	Tuned   bool
 }
 
 func (d caddyfileData) render() ([]byte, error) {

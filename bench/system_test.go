@@ -15,17 +15,17 @@ func TestCaddyfile(t *testing.T) {
 		want, never []string
 	}{
 		"bare": {
-			caddyfileData{Admin: "127.0.0.1:1", Port: "2", Upstream: "127.0.0.1:3"},
+			caddyfileData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy 127.0.0.1:3"},
 			[]string{"http://:2 {", "reverse_proxy 127.0.0.1:3"},
 			[]string{"gateway", "exclude"},
 		},
 		"gateway, tuned": {
-			caddyfileData{Admin: "127.0.0.1:1", Port: "2", Upstream: "127.0.0.1:3", Store: "/s/gateway.db", Gateway: true, Tuned: true},
+			caddyfileData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy 127.0.0.1:3", Store: "/s/gateway.db", Gateway: true, Tuned: true},
 			[]string{"store sqlite /s/gateway.db", "exclude http.handlers.reverse_proxy", "\tgateway_limit\n", "gateway_roles USER"},
 			[]string{"limit 1/1h"},
 		},
 		"gateway that refuses": {
-			caddyfileData{Admin: "127.0.0.1:1", Port: "2", Upstream: "127.0.0.1:3", Store: "/s/gateway.db", Gateway: true, Limit: "1/1h"},
+			caddyfileData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy 127.0.0.1:3", Store: "/s/gateway.db", Gateway: true, Limit: "1/1h"},
 			[]string{"gateway_limit {\n\t\tlimit 1/1h\n\t}"},
 			[]string{"exclude"},
 		},
@@ -47,6 +47,15 @@ func TestCaddyfile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestLastDirective(t *testing.T) {
+	tests := map[string]string{"": "reverse_proxy a:1", gatewayProxy: "gateway_proxy a:1", respond: "respond 200"}
+	for last, want := range tests {
+		if got := (system{last: last}).lastDirective("a:1"); got != want {
+			t.Errorf("%q: got %q, want %q", last, got, want)
+		}
 	}
 }
 

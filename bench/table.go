@@ -101,7 +101,7 @@ func overBudget(rows []row) []string {
 	for _, r := range rows {
 		budget := allowedBudget
 		switch r.kind {
-		case bare:
+		case bare, plain:
 			continue
 		case allowed:
 		case refused:

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/caddymodule/proxyhandler"
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
@@ -270,7 +271,11 @@ func (d *dryRun) stop(handler caddyhttp.MiddlewareHandler) {
 	if module, ok := handler.(caddy.Module); ok {
 		d.stopped = module.CaddyModule().ID.Name()
 	}
-	if proxy, ok := handler.(*reverseproxy.Handler); ok {
+	proxy, ok := handler.(*reverseproxy.Handler)
+	if lean, isLean := handler.(*proxyhandler.Handler); isLean {
+		proxy, ok = &lean.Handler, true
+	}
+	if ok {
 		for _, upstream := range proxy.Upstreams {
 			d.upstreams = append(d.upstreams, clip(upstream.Dial, decision.MaxText))
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	_ "github.com/ainative/portcullis/caddymodule/command"
+	_ "github.com/ainative/portcullis/caddymodule/proxyhandler"
 )
 
 // One init for everything: Caddy puts directives into the pipeline in the order
@@ -38,8 +39,7 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("gateway_limit", parseHandler[RateLimit])
 
 	// Inside `header`, so that the site's CORS headers are on refusals too, and
-	// outside everything that can fail.
-	// `request_body`, which refuses what is too long, included.
+	// outside everything that can answer: `request_body` refuses what is too long.
 	httpcaddyfile.RegisterDirectiveOrder("gateway_site", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_errors", httpcaddyfile.Before, "request_body")
 	// After rewrites, so that policies see the path that the upstream sees; accounts
@@ -48,4 +48,5 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("gateway_auth", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_roles", httpcaddyfile.Before, "basicauth")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_limit", httpcaddyfile.Before, "basicauth")
+	httpcaddyfile.RegisterDirectiveOrder("gateway_proxy", httpcaddyfile.Before, "reverse_proxy")
 }

@@ -1,0 +1,199 @@
+package httpclient
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// Config of a pool.
+type Config struct {
+	// Dial opens a connection to the upstream. The connection must be a
+	// syscall.Conn, as those of package net are.
+	Dial func(context.Context) (net.Conn, error)
+	// MaxConns is how many connections there may be at a time; more requests wait.
+	// 0: no limit.
+	MaxConns int
+	// MaxIdle is how many connections are kept for later. 0: none is.
+	MaxIdle int
+	// IdleTimeout is how long an unused connection is kept. 0: for ever.
+	IdleTimeout time.Duration
+	// HeaderTimeout is how long the upstream may take for a response's header once
+	// the request is written. 0: no limit.
+	HeaderTimeout time.Duration
+	// ReadTimeout is how long the upstream may take for the next bytes. 0: no limit.
+	ReadTimeout time.Duration
+	// MaxHeader is the size of a response's header in bytes. 0: DefaultMaxHeader.
+	MaxHeader int
+	// ReadBuffer is the size of each connection's buffer. 0: 4 KiB.
+	ReadBuffer int
+}
+
+// DefaultMaxHeader is what net/http takes too.
+const DefaultMaxHeader = 10 << 20
+
+// sweepInterval is how often idle connections are looked at, if their timeout is
+// not shorter: one that the upstream has closed holds a descriptor until then.
+const sweepInterval = 30 * time.Second
+
+// Pool holds the connections to one upstream. It lives as long as the
+// configuration it was made for; Close lets exchanges in flight end.
+type Pool struct {
+	config Config
+	slots  chan struct{} // taken by exchanges; nil: no limit
+
+	mu     sync.Mutex
+	idle   []*conn // used last is last
+	timer  *time.Timer
+	armed  bool
+	closed bool
+}
+
+// NewPool makes an empty pool.
+func NewPool(config Config) *Pool {
+	if config.MaxHeader <= 0 {
+		config.MaxHeader = DefaultMaxHeader
+	}
+	if config.ReadBuffer < 4<<10 {
+		config.ReadBuffer = 4 << 10
+	}
+	p := &Pool{config: config}
+	if config.MaxConns > 0 {
+		p.slots = make(chan struct{}, config.MaxConns)
+	}
+	return p
+}
+
+// Close closes idle connections now and those in use when their exchange ends.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	for _, c := range idle {
+		_ = c.Close()
+	}
+}
+
+// Idle returns how many connections wait for a request.
+func (p *Pool) Idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}
+
+// enter waits until one connection more may be used.
+func (p *Pool) enter(ctx context.Context) error {
+	if p.slots == nil {
+		return nil
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (p *Pool) leave() {
+	if p.slots != nil {
+		<-p.slots
+	}
+}
+
+// take returns the connection that was used last, or nil if there is none.
+func (p *Pool) take() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c
+}
+
+// dial opens a new connection.
+func (p *Pool) dial(ctx context.Context) (*conn, error) {
+	network, err := p.config.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(network, p.config.ReadBuffer)
+}
+
+// put keeps a connection whose last exchange ended cleanly, or closes it.
+func (p *Pool) put(c *conn) {
+	c.reused, c.since = true, time.Now()
+	p.mu.Lock()
+	if p.closed || len(p.idle) >= p.config.MaxIdle {
+		p.mu.Unlock()
+		_ = c.Close()
+		return
+	}
+	p.idle = append(p.idle, c)
+	if !p.armed {
+		p.arm()
+	}
+	p.mu.Unlock()
+}
+
+// arm starts the timer of sweep. p.mu is held.
+func (p *Pool) arm() {
+	p.armed = true
+	interval := sweepInterval
+	if p.config.IdleTimeout > 0 {
+		interval = min(interval, p.config.IdleTimeout)
+	}
+	if p.timer == nil {
+		p.timer = time.AfterFunc(interval, p.sweep)
+		return
+	}
+	p.timer.Reset(interval)
+}
+
+// sweep closes connections that were idle for too long and those that the upstream
+// has closed.
+func (p *Pool) sweep() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+
+	kept := idle[:0]
+	for _, c := range idle {
+		expired := p.config.IdleTimeout > 0 && time.Since(c.since) >= p.config.IdleTimeout
+		if expired || !c.quiet() {
+			_ = c.Close()
+			continue
+		}
+		kept = append(kept, c)
+	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// Connections that came back meanwhile were used later.
+	p.idle = append(kept, p.idle...)
+	for p.closed || len(p.idle) > p.config.MaxIdle {
+		if len(p.idle) == 0 {
+			break
+		}
+		_ = p.idle[0].Close()
+		p.idle = p.idle[1:]
+	}
+	p.armed = false
+	if len(p.idle) > 0 {
+		p.arm()
+	}
+}
