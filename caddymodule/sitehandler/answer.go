@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/google/uuid"
+
+	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/problem"
 )
 
@@ -23,7 +26,7 @@ var fixed = sync.OnceValue(func() *problem.Translator {
 func answer(w http.ResponseWriter, r *http.Request, p problem.Problem) {
 	h := w.Header()
 	problem.StripEntityHeaders(h)
-	contentType, body := fixed().Render(p, fixed().Negotiate(r.Header["Accept"]), problem.Env{RequestID: h.Get("X-Request-Id")})
+	contentType, body := fixed().Render(p, fixed().Negotiate(r.Header["Accept"]), problem.Env{RequestID: h.Get(auth.HeaderRequestID)})
 	h["Content-Type"] = []string{contentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["Cache-Control"] = []string{"no-store"}
@@ -41,6 +44,11 @@ func refuseHost(w http.ResponseWriter, r *http.Request) error {
 	if r.TLS != nil {
 		status = http.StatusMisdirectedRequest
 	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	w.Header()[auth.HeaderRequestID] = []string{id.String()}
 	answer(w, r, fixed().FromStatus(status))
 	return nil
 }
