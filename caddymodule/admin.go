@@ -244,7 +244,7 @@ func (r *adminRequest) decode(into any) error {
 	if err == nil && d.More() {
 		err = errors.New("more than one JSON value")
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = errors.New("field required")
 	}
 	if err != nil {

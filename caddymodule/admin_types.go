@@ -4,7 +4,6 @@ import "github.com/ainative/portcullis/caddymodule/adminapi"
 
 // The JSON of the admin API by the names that its handlers use.
 type (
-	keyInput        = adminapi.KeyInput
 	keyJSON         = adminapi.Key
 	userJSON        = adminapi.User
 	auditJSON       = adminapi.AuditEntry

@@ -309,7 +309,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 		rw.finalHeader(h)
 		rw.mode, rw.x.answered = passing, true
 		rw.ResponseWriter.WriteHeader(p.Status)
-		_, _ = rw.ResponseWriter.Write(body)
+		_, _ = rw.ResponseWriter.Write(body) //nolint:gosec // the upstream's own answer, under the type that the upstream gave it
 		return
 	}
 	if c := rw.x.log(e.logger).Check(upstreamLevel(p), "upstream error translated"); c != nil {
@@ -390,7 +390,7 @@ func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, u
 	}
 	rw.ResponseWriter.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = rw.ResponseWriter.Write(body)
+		_, _ = rw.ResponseWriter.Write(body) //nolint:gosec // what Render returns is JSON, and says so, whatever the request holds
 	}
 }
 

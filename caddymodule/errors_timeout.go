@@ -38,7 +38,7 @@ func (b *bodyWatch) arm(r *http.Request, idle, total time.Duration) (disarm func
 	}
 	outer := r.Context()
 	var inner context.Context
-	inner, b.cancel = context.WithCancel(outer)
+	inner, b.cancel = context.WithCancel(outer) //nolint:gosec // outer is the request's context: net/http cancels it, and this one with it, when the request ends
 	// In place, since placeholders are bound to this very request.
 	*r = *r.WithContext(inner)
 	return func(r *http.Request) { *r = *r.WithContext(outer) }

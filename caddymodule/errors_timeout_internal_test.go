@@ -33,7 +33,8 @@ func TestErrorBodyIsWaitedForAWhile(t *testing.T) {
 		took time.Duration
 	}{
 		{
-			"whole at once", Errors{},
+			"whole at once",
+			Errors{},
 			func(w http.ResponseWriter, _ *http.Request) error {
 				_, _ = io.WriteString(w, gone)
 				return nil
@@ -41,7 +42,8 @@ func TestErrorBodyIsWaitedForAWhile(t *testing.T) {
 		},
 		{"no byte for a second", Errors{}, func(_ http.ResponseWriter, r *http.Request) error { return aborts(r) }, `{"detail":"Not found"}`, time.Second},
 		{
-			"a part, then no byte for a second", Errors{},
+			"a part, then no byte for a second",
+			Errors{},
 			func(w http.ResponseWriter, r *http.Request) error {
 				time.Sleep(700 * time.Millisecond)
 				_, _ = io.WriteString(w, gone)
@@ -49,14 +51,16 @@ func TestErrorBodyIsWaitedForAWhile(t *testing.T) {
 			}, `{"detail":"Not found"}`, 1700 * time.Millisecond,
 		},
 		{
-			"an error instead of a panic", Errors{},
+			"an error instead of a panic",
+			Errors{},
 			func(_ http.ResponseWriter, r *http.Request) error {
 				<-r.Context().Done()
 				return errors.New("private text")
 			}, `{"detail":"Not found"}`, time.Second,
 		},
 		{
-			"slow, but within the time", Errors{},
+			"slow, but within the time",
+			Errors{},
 			func(w http.ResponseWriter, _ *http.Request) error {
 				for _, part := range strings.SplitAfter(gone, " ") {
 					time.Sleep(900 * time.Millisecond)
@@ -66,7 +70,8 @@ func TestErrorBodyIsWaitedForAWhile(t *testing.T) {
 			}, `{"detail":"No such order"}`, 2700 * time.Millisecond,
 		},
 		{
-			"a byte every now and then, without end", Errors{},
+			"a byte every now and then, without end",
+			Errors{},
 			func(w http.ResponseWriter, r *http.Request) error {
 				for r.Context().Err() == nil {
 					_, _ = io.WriteString(w, "x")
@@ -79,15 +84,18 @@ func TestErrorBodyIsWaitedForAWhile(t *testing.T) {
 			}, `{"detail":"Not found"}`, 5 * time.Second,
 		},
 		{
-			"other times", Errors{BodyIdleTimeout: caddy.Duration(10 * time.Second), BodyTimeout: caddy.Duration(3 * time.Second)},
+			"other times",
+			Errors{BodyIdleTimeout: caddy.Duration(10 * time.Second), BodyTimeout: caddy.Duration(3 * time.Second)},
 			func(_ http.ResponseWriter, r *http.Request) error { return aborts(r) }, `{"detail":"Not found"}`, 3 * time.Second,
 		},
 		{
-			"a long idle time alone", Errors{BodyIdleTimeout: caddy.Duration(30 * time.Second)},
+			"a long idle time alone",
+			Errors{BodyIdleTimeout: caddy.Duration(30 * time.Second)},
 			func(_ http.ResponseWriter, r *http.Request) error { return aborts(r) }, `{"detail":"Not found"}`, 30 * time.Second,
 		},
 		{
-			"too large, and without end", Errors{MaxBody: 4},
+			"too large, and without end",
+			Errors{MaxBody: 4},
 			func(w http.ResponseWriter, r *http.Request) error {
 				_, _ = io.WriteString(w, gone)
 				return aborts(r)

@@ -1,6 +1,8 @@
 package caddymodule_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,7 +94,10 @@ func TestErrorBodyWithoutEnd(t *testing.T) {
 						t.Errorf("got %d %s, error %v", answer.StatusCode, got, err)
 					}
 					select {
-					case <-ended:
+					case err := <-ended:
+						if !errors.Is(err, context.Canceled) {
+							t.Errorf("the upstream's request ended with %v, want it canceled", err)
+						}
 					case <-time.After(20 * time.Second):
 						t.Error("the upstream still waits for its client to go")
 					}

@@ -22,7 +22,7 @@ func wantHarmless(t *testing.T, what, text string) {
 		t.Errorf("%s: is not UTF-8: %q", what, text)
 	}
 	for i, r := range text {
-		if r != '\n' && (unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)) {
+		if r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 			t.Errorf("%s: %U at %d of %q", what, r, i, text)
 			return
 		}
@@ -52,8 +52,10 @@ func TestCommandsPrintNothingHostile(t *testing.T) {
 		return out, errOut
 	}
 
-	pieces := []string{"%0a", "%0d", "%09", "%00", "%1b%5b31m", "%1b%5d0;x%07", "%7f", "%c2%9b2J", "%9b2J", "%ff", "%e2%80%ae", "%e2%81%a6", "%e2%80%8b", "%e2%80%8f",
-		"%ef%bb%bf", "%e2%80%a8", "%d8%9c", "%c2%ad", "%e3%85%a4", "%ef%b8%8f", "%cd%8f", "%20%20forged", "%f3%a0%81%81"}
+	pieces := []string{
+		"%0a", "%0d", "%09", "%00", "%1b%5b31m", "%1b%5d0;x%07", "%7f", "%c2%9b2J", "%9b2J", "%ff", "%e2%80%ae", "%e2%81%a6", "%e2%80%8b", "%e2%80%8f",
+		"%ef%bb%bf", "%e2%80%a8", "%d8%9c", "%c2%ad", "%e3%85%a4", "%ef%b8%8f", "%cd%8f", "%20%20forged", "%f3%a0%81%81",
+	}
 	for _, piece := range pieces {
 		for _, place := range []string{"/v1/a", "/shadow/a", "/old/a", "/v1/admin/"} {
 			c.Get(place+piece+"b?q"+piece, "Authorization", bearer(t, "sub", "u\u202e1", "jti", "j"+piece))
@@ -144,10 +146,25 @@ func TestMisplacedCredentialsAreNotShown(t *testing.T) {
 	spans.Reset()
 	for _, path := range []string{"/v1/x", "/shadow/x", "/shadow/error"} {
 		for _, headers := range [][]string{
-			{"Authorization", key}, {"Authorization", token}, {"Authorization", key + " x"}, {"Authorization", "hunter2"}, {"Authorization", "hunter2 x"},
-			{"Authorization", "Basic " + basic}, {"Authorization", basic}, {"Authorization", "Bearer: " + key}, {"Authorization", "Bearer hunter2 hunter2"},
-			{"Authorization", "Bearer hunter2"}, {"Authorization", "Token hunter2"}, {"X-API-Key", "hunter2"}, {"X-API-Key", token + "x"}, {"X-API-Key", key[:40]},
-			{"Api-Key", key}, {"Api-Key", "hunter2"}, {"X-Api-Token", token}, {"X-Auth-Token", "Bearer " + token}, {"Token", "hunter2"},
+			{"Authorization", key},
+			{"Authorization", token},
+			{"Authorization", key + " x"},
+			{"Authorization", "hunter2"},
+			{"Authorization", "hunter2 x"},
+			{"Authorization", "Basic " + basic},
+			{"Authorization", basic},
+			{"Authorization", "Bearer: " + key},
+			{"Authorization", "Bearer hunter2 hunter2"},
+			{"Authorization", "Bearer hunter2"},
+			{"Authorization", "Token hunter2"},
+			{"X-API-Key", "hunter2"},
+			{"X-API-Key", token + "x"},
+			{"X-API-Key", key[:40]},
+			{"Api-Key", key},
+			{"Api-Key", "hunter2"},
+			{"X-Api-Token", token},
+			{"X-Auth-Token", "Bearer " + token},
+			{"Token", "hunter2"},
 		} {
 			ids = append(ids, c.Get(path, headers...).Header.Get("X-Request-Id"))
 		}

@@ -74,7 +74,7 @@ func (m *MatchRole) MatchWithError(r *http.Request) (bool, error) { return m.Mat
 // CELLibrary makes the matcher usable in expressions:
 //
 //	expression gateway_role('ADMIN', 'DEVELOPER')
-func (MatchRole) CELLibrary(ctx caddy.Context) (cel.Library, error) {
+func (*MatchRole) CELLibrary(ctx caddy.Context) (cel.Library, error) {
 	return caddyhttp.CELMatcherImpl(
 		"gateway_role",
 		"gateway_role_match_request_list",

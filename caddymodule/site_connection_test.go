@@ -131,15 +131,10 @@ func TestUpgradeThatWasNotAskedFor(t *testing.T) {
 
 // What is left of a request's body is never read as the next request.
 func TestRestOfABodyIsNoRequest(t *testing.T) {
-	const token = "Authorization: $TOKEN\n"
 	up := newUpstream(t)
 	unread := rawUpstream(t, func(conn net.Conn, in *bufio.Reader) {
-		for {
-			if _, err := http.ReadRequest(in); err != nil {
-				return
-			}
+		if _, err := http.ReadRequest(in); err == nil {
 			fmt.Fprint(conn, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-			return
 		}
 	})
 	smuggled := strings.Repeat("GET /smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Pad: 1\r\n\r\n", 400)
@@ -176,7 +171,7 @@ func TestRestOfABodyIsNoRequest(t *testing.T) {
 						}
 					}()
 					first := s.read()
-					if first != nil && first.StatusCode != tc.status && !(tc.status == 413 && first.StatusCode == 502) {
+					if first != nil && first.StatusCode != tc.status && !(tc.status == 413 && first.StatusCode == http.StatusBadGateway) {
 						t.Errorf("%d bytes, chunked %t: got %d, want %d", at, chunked, first.StatusCode, tc.status)
 					}
 					answers := 0
@@ -227,7 +222,7 @@ func TestExpectIsRefusedAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.send("0123456789")
-			if r := s.read(); r == nil || r.StatusCode != 200 || r.Close {
+			if r := s.read(); r == nil || r.StatusCode != http.StatusOK || r.Close {
 				t.Errorf("got %+v, want 200 and the connection kept", r)
 			}
 		})

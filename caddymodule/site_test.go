@@ -286,7 +286,7 @@ func TestUnknownHostIsRefused(t *testing.T) {
 	c := startText(t, gatewayOptions("")+"http://127.0.0.1:$PORT {\n gateway_auth\n respond ok\n}\n")
 	s := dial(t, c)
 	s.send("GET /x HTTP/1.1\nHost: elsewhere.test\n\n")
-	if r := s.read(); r == nil || r.StatusCode != 404 || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-Request-Id") == "" {
+	if r := s.read(); r == nil || r.StatusCode != http.StatusNotFound || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-Request-Id") == "" {
 		t.Errorf("got %+v, want 404 in the format, with a request id", r)
 	}
 	if err := c.Reload(gatewayOptions("") + "http://127.0.0.1:$PORT {\n gateway_site {\n unknown_hosts pass\n }\n respond ok\n}\n"); err != nil {

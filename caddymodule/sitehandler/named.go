@@ -2,6 +2,7 @@ package sitehandler
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -52,10 +53,8 @@ func invokes(handler caddyhttp.MiddlewareHandler) bool {
 
 func routesInvoke(routes caddyhttp.RouteList) bool {
 	for _, route := range routes {
-		for _, handler := range route.Handlers {
-			if invokes(handler) {
-				return true
-			}
+		if slices.ContainsFunc(route.Handlers, invokes) {
+			return true
 		}
 	}
 	return false

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func TestRecordsKeepNoRequestAlive(t *testing.T) {
 	if kept := heap() - before; kept > most {
 		t.Errorf("%d records keep %d MB, want less than %d MB", records, kept>>20, most>>20)
 	}
-	if got, ok := journal.Get("9999"); !ok || got.Path != "/v1/users/9999" || got.Method != "GET" || got.Roles[0] != "GE" || got.Limits[0].Name != "/v1/u" {
+	if got, ok := journal.Get("9999"); !ok || got.Path != "/v1/users/9999" || got.Method != http.MethodGet || got.Roles[0] != "GE" || got.Limits[0].Name != "/v1/u" {
 		t.Errorf("got %+v, want the texts as they were", got)
 	}
 	runtime.KeepAlive(journal)

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -131,7 +132,7 @@ func TestBody(t *testing.T) {
 	if err := b.Close(); err != nil || src.closed {
 		t.Errorf("closing gave %v and closed the server's body: %t", err, src.closed)
 	}
-	if _, err := b.Read(make([]byte, 1)); err != http.ErrBodyReadAfterClose {
+	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) {
 		t.Errorf("reading after Close gave %v", err)
 	}
 }

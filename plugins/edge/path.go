@@ -132,7 +132,7 @@ func plain(u *url.URL) bool {
 	if u.RawPath != "" {
 		return false
 	}
-	for i := 0; i < len(p); i++ {
+	for i := range len(p) {
 		switch c := p[i]; {
 		case c == '/':
 			// What ends a segment, and an empty one. The first byte is a slash.
@@ -297,7 +297,7 @@ func clean(raw string, forms Form) string {
 	}
 	directory := strings.HasSuffix(raw, "/")
 	var kept []string
-	for _, segment := range strings.Split(raw[1:], "/") {
+	for segment := range strings.SplitSeq(raw[1:], "/") {
 		segment = cleanSegment(segment, forms)
 		directory = directory || isDots(dots.Replace(segment))
 		switch name := dots.Replace(segment); {

@@ -192,7 +192,7 @@ Request ID: abc==</PRE></BODY></HTML>`, `{"detail":"The request could not be sat
 	{"sqlstate, a value", 400, `{"code":"22P02","details":null,"hint":null,"message":"invalid input syntax for type integer: \"abc\""}`, `{"detail":"invalid input syntax for type integer: \"abc\""}`, "sqlstate"},
 	{"sqlstate, no hint", 400, `{"code":"22P02","message":"invalid input syntax for type uuid: \"abc\""}`, `{"detail":"invalid input syntax for type uuid: \"abc\""}`, "sqlstate"},
 	{"sqlstate within error", 400, `{"error":{"code":"22007","message":"invalid input syntax for type date: \"x\""}}`, `{"detail":"invalid input syntax for type date: \"x\""}`, "sqlstate"},
-	{"sqlstate, the schema's enum", 400, `{"code":"22P02","details":null,"hint":null,"message":"invalid input value for enum order_status: \"shiped\""}`, `{"detail":"invalid input value: \"shiped\""}`, "sqlstate"},
+	{"sqlstate, the schema's enum", 400, `{"code":"22P02","details":null,"hint":null,"message":"invalid input value for enum order_status: \"shiped\""}`, `{"detail":"invalid input value: \"shiped\""}`, "sqlstate"}, //nolint:misspell // the client's mistake, which the database quotes
 	{"sqlstate, the schema's type", 400, `{"code":"22P02","message":"invalid input syntax for type shop.Money: \"x\""}`, `{"detail":"Bad Request"}`, ""},
 	{"sqlstate, raised by the application", 400, `{"code":"P0001","details":null,"hint":null,"message":"Insufficient stock for item 7"}`, `{"detail":"Insufficient stock for item 7"}`, "postgrest"},
 	{"sqlstate, a constraint", 409, `{"code":"23505","details":"Key (email)=(a@b.c) already exists.","hint":null,"message":"duplicate key value violates unique constraint \"users_email_key\""}`, `{"detail":"Conflict"}`, "postgrest"},

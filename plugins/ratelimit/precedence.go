@@ -66,11 +66,17 @@ func NewPrecedence() Precedence {
 	return Precedence{{Name: LevelKey}, {Name: LevelOwner}, {Name: LevelRoute}, {Name: LevelTier}}
 }
 
-// Key, Owner, Route and Tier are the levels.
-func (p *Precedence) Key() *Level   { return &p[0] }
+// Key is the level of the API key's own limits.
+func (p *Precedence) Key() *Level { return &p[0] }
+
+// Owner is the level of the limits that the key's owner was given.
 func (p *Precedence) Owner() *Level { return &p[1] }
+
+// Route is the level of the limits of the handler.
 func (p *Precedence) Route() *Level { return &p[2] }
-func (p *Precedence) Tier() *Level  { return &p[3] }
+
+// Tier is the level of the limits of the caller's tier.
+func (p *Precedence) Tier() *Level { return &p[3] }
 
 // Limits is the source whose limits hold; nil where no level has any.
 func (p *Precedence) Limits() *Source {

@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func (f *fixture) bulk(asked *int) func(context.Context, [][]byte) ([]plugins.AP
 			switch {
 			case err == nil:
 				keys = append(keys, key)
-			case err != ErrUnknown:
+			case !errors.Is(err, ErrUnknown):
 				return nil, err
 			}
 		}
@@ -97,8 +98,10 @@ func TestConfirmReadsWhatChanged(t *testing.T) {
 				t.Errorf("tier = %q, want the new one", got)
 			}
 		}},
-		{"gone", func(_ *testing.T, f *fixture, key plugins.APIKey) { f.store.remove(key) },
-			func(t *testing.T, f *fixture, value string) { f.wantUnavailable(t, value) }},
+		{
+			"gone", func(_ *testing.T, f *fixture, key plugins.APIKey) { f.store.remove(key) },
+			func(t *testing.T, f *fixture, value string) { f.wantUnavailable(t, value) },
+		},
 		{"another pepper", func(_ *testing.T, f *fixture, key plugins.APIKey) {
 			key.PepperVersion = 1
 			f.store.put(key)

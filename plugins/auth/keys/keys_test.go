@@ -149,13 +149,11 @@ func holder(until time.Time) *plugins.KeyHolder {
 
 var errTooMuch = errors.New("too much")
 
-func ptr[T any](v T) *T { return &v }
-
 func TestCreate(t *testing.T) {
 	b := newBench(t)
 	in := plugins.KeyInput{
-		Owner: ptr("u1"), Name: ptr("New Key"), Role: ptr("USER"), Tier: ptr("pro"), Scopes: ptr([]string{"read"}),
-		IPAllow: ptr([]string{"192.0.2.0/24"}), Limits: ptr([]string{"1/1s"}), Expires: ptr("90d"),
+		Owner: new("u1"), Name: new("New Key"), Role: new("USER"), Tier: new("pro"), Scopes: new([]string{"read"}),
+		IPAllow: new([]string{"192.0.2.0/24"}), Limits: new([]string{"1/1s"}), Expires: new("90d"),
 	}
 	key, secret, err := b.Create(t.Context(), in, nil)
 	if err != nil {
@@ -172,7 +170,7 @@ func TestCreate(t *testing.T) {
 	if got := b.store.keys[key.ID]; got.Name != key.Name || !slices.Equal(b.forgotten, []string{key.ID}) || len(b.events) != 1 || b.events[0].Kind != Created || b.events[0].Key.ID != key.ID {
 		t.Errorf("kept %+v, forgotten %v, told %+v", got, b.forgotten, b.events)
 	}
-	if _, secret, err := b.Create(t.Context(), plugins.KeyInput{Owner: ptr("u1"), Test: true}, nil); err != nil || !strings.HasPrefix(secret.Reveal(), "sk_test_") {
+	if _, secret, err := b.Create(t.Context(), plugins.KeyInput{Owner: new("u1"), Test: true}, nil); err != nil || !strings.HasPrefix(secret.Reveal(), "sk_test_") {
 		t.Errorf("a test key: got %s, %v", secret.Reveal(), err)
 	}
 	b.store.failing = errors.New("disk")
@@ -188,28 +186,28 @@ func TestInputIsChecked(t *testing.T) {
 		field string
 	}{
 		{"no owner", plugins.KeyInput{}, "owner"},
-		{"an empty owner", plugins.KeyInput{Owner: ptr("")}, "owner"},
-		{"a line in the owner", plugins.KeyInput{Owner: ptr("a\nb")}, "owner"},
-		{"a long name", plugins.KeyInput{Name: ptr(strings.Repeat("x", 257))}, "name"},
-		{"a space at the end of a name", plugins.KeyInput{Name: ptr("a ")}, "name"},
-		{"a role", plugins.KeyInput{Role: ptr("nonsense")}, "role"},
-		{"a tier", plugins.KeyInput{Tier: ptr("nonsense")}, "tier"},
-		{"a scope", plugins.KeyInput{Scopes: ptr([]string{"read", "a b"})}, "scopes"},
-		{"an address", plugins.KeyInput{IPAllow: ptr([]string{"nonsense"})}, "ip_allow"},
-		{"a limit", plugins.KeyInput{Limits: ptr([]string{"nonsense"})}, "limits"},
-		{"a duration", plugins.KeyInput{Expires: ptr("soon")}, "expires"},
-		{"a duration back", plugins.KeyInput{Expires: ptr("-1h")}, "expires"},
-		{"no days", plugins.KeyInput{ExpiresInDays: ptr(0)}, "expires_in_days"},
-		{"many days", plugins.KeyInput{ExpiresInDays: ptr(36501)}, "expires_in_days"},
-		{"a time that is over", plugins.KeyInput{ExpiresAt: ptr(now)}, "expires_at"},
-		{"two ends", plugins.KeyInput{ExpiresInDays: ptr(1), Expires: ptr("never")}, "expires_at"},
+		{"an empty owner", plugins.KeyInput{Owner: new("")}, "owner"},
+		{"a line in the owner", plugins.KeyInput{Owner: new("a\nb")}, "owner"},
+		{"a long name", plugins.KeyInput{Name: new(strings.Repeat("x", 257))}, "name"},
+		{"a space at the end of a name", plugins.KeyInput{Name: new("a ")}, "name"},
+		{"a role", plugins.KeyInput{Role: new("nonsense")}, "role"},
+		{"a tier", plugins.KeyInput{Tier: new("nonsense")}, "tier"},
+		{"a scope", plugins.KeyInput{Scopes: new([]string{"read", "a b"})}, "scopes"},
+		{"an address", plugins.KeyInput{IPAllow: new([]string{"nonsense"})}, "ip_allow"},
+		{"a limit", plugins.KeyInput{Limits: new([]string{"nonsense"})}, "limits"},
+		{"a duration", plugins.KeyInput{Expires: new("soon")}, "expires"},
+		{"a duration back", plugins.KeyInput{Expires: new("-1h")}, "expires"},
+		{"no days", plugins.KeyInput{ExpiresInDays: new(0)}, "expires_in_days"},
+		{"many days", plugins.KeyInput{ExpiresInDays: new(36501)}, "expires_in_days"},
+		{"a time that is over", plugins.KeyInput{ExpiresAt: new(now)}, "expires_at"},
+		{"two ends", plugins.KeyInput{ExpiresInDays: new(1), Expires: new("never")}, "expires_at"},
 	} {
 		b := newBench(t)
 		b.store.keys["k"] = plugins.APIKey{ID: "k", Owner: "u1"}
 		if tc.in.Owner == nil && tc.field != "owner" {
 			_, err := b.Update(t.Context(), "k", tc.in, nil)
 			wantInput(t, tc.name+", changed", err, tc.field)
-			tc.in.Owner = ptr("u1")
+			tc.in.Owner = new("u1")
 		}
 		_, secret, err := b.Create(t.Context(), tc.in, nil)
 		wantInput(t, tc.name, err, tc.field)
@@ -218,9 +216,9 @@ func TestInputIsChecked(t *testing.T) {
 		}
 	}
 	for name, in := range map[string]plugins.KeyInput{
-		"never": {Expires: ptr("never")}, "nothing": {Expires: ptr("")}, "defaults": {Role: ptr(""), Tier: ptr("")}, "no limits": {Limits: ptr([]string{})},
+		"never": {Expires: new("never")}, "nothing": {Expires: new("")}, "defaults": {Role: new(""), Tier: new("")}, "no limits": {Limits: new([]string{})},
 	} {
-		in.Owner = ptr("u1")
+		in.Owner = new("u1")
 		if key, _, err := newBench(t).Create(t.Context(), in, nil); err != nil || !key.ExpiresAt.IsZero() {
 			t.Errorf("%s: got %+v, %v", name, key, err)
 		}
@@ -243,18 +241,18 @@ func TestCreateOwn(t *testing.T) {
 	}{
 		{"no end", plugins.KeyInput{}, time.Time{}, time.Time{}},
 		{"no end, bound", plugins.KeyInput{}, until, until},
-		{"a later end, bound", plugins.KeyInput{ExpiresInDays: ptr(90)}, until, until},
-		{"an earlier end, bound", plugins.KeyInput{Expires: ptr("1m")}, until, now.Add(time.Minute)},
+		{"a later end, bound", plugins.KeyInput{ExpiresInDays: new(90)}, until, until},
+		{"an earlier end, bound", plugins.KeyInput{Expires: new("1m")}, until, now.Add(time.Minute)},
 	} {
 		b := newBench(t)
-		tc.in.Owner = ptr("u1")
+		tc.in.Owner = new("u1")
 		key, _, err := b.Create(t.Context(), tc.in, holder(tc.until))
 		if err != nil || !key.ExpiresAt.Equal(tc.want) || b.store.epoch != 7 || b.store.most != 3 {
 			t.Errorf("%s: got %+v, %v in epoch %d with %d at most; want its end at %s", tc.name, key, err, b.store.epoch, b.store.most, tc.want)
 		}
 	}
 	b := newBench(t)
-	if _, secret, err := b.Create(t.Context(), plugins.KeyInput{Owner: ptr("u1"), Role: ptr("ADMIN")}, holder(time.Time{})); !errors.Is(err, errTooMuch) || !secret.Empty() || len(b.store.keys) != 0 {
+	if _, secret, err := b.Create(t.Context(), plugins.KeyInput{Owner: new("u1"), Role: new("ADMIN")}, holder(time.Time{})); !errors.Is(err, errTooMuch) || !secret.Empty() || len(b.store.keys) != 0 {
 		t.Errorf("a role that the owner has not: got %v and %d keys", err, len(b.store.keys))
 	}
 }
@@ -262,14 +260,14 @@ func TestCreateOwn(t *testing.T) {
 func TestUpdate(t *testing.T) {
 	b := newBench(t)
 	b.store.keys["k"] = plugins.APIKey{ID: "k", Owner: "u1", Name: "k", Role: "USER", ExpiresAt: now.Add(time.Hour)}
-	key, err := b.Update(t.Context(), "k", plugins.KeyInput{Name: ptr("renamed"), Expires: ptr("never")}, nil)
+	key, err := b.Update(t.Context(), "k", plugins.KeyInput{Name: new("renamed"), Expires: new("never")}, nil)
 	if err != nil || key.Name != "renamed" || key.Role != "USER" || !key.ExpiresAt.IsZero() || !slices.Equal(b.forgotten, []string{"k"}) {
 		t.Errorf("got %+v, %v, forgotten %v", key, err, b.forgotten)
 	}
-	_, err = b.Update(t.Context(), "k", plugins.KeyInput{Owner: ptr("u2")}, nil)
+	_, err = b.Update(t.Context(), "k", plugins.KeyInput{Owner: new("u2")}, nil)
 	wantInput(t, "another owner", err, "owner")
 	b.store.keys["k"] = plugins.APIKey{ID: "k", RevokedAt: now}
-	if _, err := b.Update(t.Context(), "k", plugins.KeyInput{Name: ptr("x")}, nil); !errors.Is(err, plugins.ErrConflict) {
+	if _, err := b.Update(t.Context(), "k", plugins.KeyInput{Name: new("x")}, nil); !errors.Is(err, plugins.ErrConflict) {
 		t.Errorf("a revoked key: got %v", err)
 	}
 	if _, err := b.Update(t.Context(), "nobody's", plugins.KeyInput{}, holder(time.Time{})); !errors.Is(err, plugins.ErrNotFound) || b.store.epoch != 7 {
@@ -280,7 +278,7 @@ func TestUpdate(t *testing.T) {
 // Prolonging a key is giving it anew (issue 11).
 func TestOwnersProlong(t *testing.T) {
 	soon, late, until := now.Add(time.Hour), now.AddDate(0, 0, 90), now.Add(24*time.Hour)
-	in90 := plugins.KeyInput{ExpiresInDays: ptr(90)}
+	in90 := plugins.KeyInput{ExpiresInDays: new(90)}
 	for _, tc := range []struct {
 		name  string
 		key   plugins.APIKey
@@ -291,16 +289,16 @@ func TestOwnersProlong(t *testing.T) {
 	}{
 		{"a key with what its owner has", plugins.APIKey{Role: "USER", ExpiresAt: soon}, in90, time.Time{}, late, nil},
 		{"a key with more", plugins.APIKey{Role: "ADMIN", ExpiresAt: soon}, in90, time.Time{}, soon, errTooMuch},
-		{"a key with more, for ever", plugins.APIKey{Role: "ADMIN", ExpiresAt: soon}, plugins.KeyInput{Expires: ptr("never")}, time.Time{}, soon, errTooMuch},
-		{"a key with more, by name only", plugins.APIKey{Role: "ADMIN", ExpiresAt: soon}, plugins.KeyInput{Name: ptr("n")}, time.Time{}, soon, nil},
-		{"a key with more, to end earlier", plugins.APIKey{Role: "ADMIN", ExpiresAt: late}, plugins.KeyInput{Expires: ptr("1h")}, time.Time{}, soon, nil},
+		{"a key with more, for ever", plugins.APIKey{Role: "ADMIN", ExpiresAt: soon}, plugins.KeyInput{Expires: new("never")}, time.Time{}, soon, errTooMuch},
+		{"a key with more, by name only", plugins.APIKey{Role: "ADMIN", ExpiresAt: soon}, plugins.KeyInput{Name: new("n")}, time.Time{}, soon, nil},
+		{"a key with more, to end earlier", plugins.APIKey{Role: "ADMIN", ExpiresAt: late}, plugins.KeyInput{Expires: new("1h")}, time.Time{}, soon, nil},
 		{"a key with more that never ends", plugins.APIKey{Role: "ADMIN"}, in90, time.Time{}, late, nil},
 		{"past the bound", plugins.APIKey{Role: "USER", ExpiresAt: soon}, in90, until, until, nil},
 		{"past the bound, of a key that is past it", plugins.APIKey{Role: "USER", ExpiresAt: now.AddDate(0, 0, 30)}, in90, until, now.AddDate(0, 0, 30), nil},
-		{"within the bound", plugins.APIKey{Role: "USER", ExpiresAt: soon}, plugins.KeyInput{Expires: ptr("2h")}, until, now.Add(2 * time.Hour), nil},
+		{"within the bound", plugins.APIKey{Role: "USER", ExpiresAt: soon}, plugins.KeyInput{Expires: new("2h")}, until, now.Add(2 * time.Hour), nil},
 		{"a key that is expired", plugins.APIKey{Role: "USER", ExpiresAt: now}, in90, time.Time{}, now, plugins.ErrConflict},
 		{"a key in its grace", plugins.APIKey{Role: "USER", ExpiresAt: soon, ReplacedBy: "x"}, in90, time.Time{}, soon, plugins.ErrConflict},
-		{"a key in its grace, by name only", plugins.APIKey{Role: "USER", ExpiresAt: soon, ReplacedBy: "x"}, plugins.KeyInput{Name: ptr("n")}, time.Time{}, soon, nil},
+		{"a key in its grace, by name only", plugins.APIKey{Role: "USER", ExpiresAt: soon, ReplacedBy: "x"}, plugins.KeyInput{Name: new("n")}, time.Time{}, soon, nil},
 	} {
 		b := newBench(t)
 		tc.key.ID = "k"
@@ -338,12 +336,12 @@ func TestRotate(t *testing.T) {
 		err           error
 	}{
 		{"the default grace", old, nil, nil, now.Add(24 * time.Hour), time.Time{}, 0, nil},
-		{"a grace", old, ptr("1h"), nil, now.Add(time.Hour), time.Time{}, 0, nil},
-		{"none", old, ptr("0s"), holder(time.Time{}), now, time.Time{}, 6, nil},
-		{"as long a life", with(func(k *plugins.APIKey) { k.ExpiresAt = now.Add(time.Hour) }), ptr("1m"), holder(time.Time{}), now.Add(time.Minute), now.Add(2 * time.Hour), 6, nil},
-		{"bound", old, ptr("1m"), holder(until), now.Add(time.Minute), until, 6, nil},
+		{"a grace", old, new("1h"), nil, now.Add(time.Hour), time.Time{}, 0, nil},
+		{"none", old, new("0s"), holder(time.Time{}), now, time.Time{}, 6, nil},
+		{"as long a life", with(func(k *plugins.APIKey) { k.ExpiresAt = now.Add(time.Hour) }), new("1m"), holder(time.Time{}), now.Add(time.Minute), now.Add(2 * time.Hour), 6, nil},
+		{"bound", old, new("1m"), holder(until), now.Add(time.Minute), until, 6, nil},
 		{"more than the owner has", with(func(k *plugins.APIKey) { k.Role = "ADMIN" }), nil, holder(time.Time{}), time.Time{}, time.Time{}, 6, errTooMuch},
-		{"more than the owner has, by an operator", with(func(k *plugins.APIKey) { k.Role = "ADMIN" }), ptr("1h"), nil, now.Add(time.Hour), time.Time{}, 0, nil},
+		{"more than the owner has, by an operator", with(func(k *plugins.APIKey) { k.Role = "ADMIN" }), new("1h"), nil, now.Add(time.Hour), time.Time{}, 0, nil},
 	} {
 		b := newBench(t)
 		b.store.keys["old"] = tc.old
@@ -397,8 +395,11 @@ func TestRevoke(t *testing.T) {
 func TestOfOwner(t *testing.T) {
 	b := newBench(t)
 	for _, key := range []plugins.APIKey{
-		{ID: "1", Owner: "u1"}, {ID: "2", Owner: "u1", RevokedAt: now}, {ID: "3", Owner: "u1", ExpiresAt: now},
-		{ID: "4", Owner: "u1", ExpiresAt: now.Add(time.Hour)}, {ID: "5", Owner: "u2"},
+		{ID: "1", Owner: "u1"},
+		{ID: "2", Owner: "u1", RevokedAt: now},
+		{ID: "3", Owner: "u1", ExpiresAt: now},
+		{ID: "4", Owner: "u1", ExpiresAt: now.Add(time.Hour)},
+		{ID: "5", Owner: "u2"},
 	} {
 		b.store.keys[key.ID] = key
 	}

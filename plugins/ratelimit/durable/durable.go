@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -55,6 +56,9 @@ type Store interface {
 type Keeper struct {
 	// Failed hears of a write that failed and that nobody waits for.
 	Failed func(zone string, err error)
+	// Clock is the wall clock by which counts are written down and taken in; the real
+	// one unless given.
+	Clock plugins.Clock
 
 	mu    sync.Mutex
 	zones map[string]*zone
@@ -65,6 +69,7 @@ type Keeper struct {
 // zone is one whose counts are kept.
 type zone struct {
 	name    string
+	clock   plugins.Clock
 	counts  Counts
 	holders int
 
@@ -95,7 +100,10 @@ func (k *Keeper) Keep(ctx context.Context, name string, counts Counts) (release 
 	z := k.zones[name]
 	fresh := z == nil || z.counts != counts
 	if fresh {
-		z = &zone{name: name, counts: counts, all: true}
+		z = &zone{name: name, clock: k.Clock, counts: counts, all: true}
+		if z.clock == nil {
+			z.clock = time.Now
+		}
 		k.zones[name] = z
 	}
 	z.holders++
@@ -206,7 +214,7 @@ var errFull = errors.New("no room for more")
 
 // restore takes in what the store has.
 func (z *zone) restore(ctx context.Context, s Store) error {
-	now := time.Now()
+	now := z.clock()
 	var failed error
 	// Import pulls one count after the other out of the store.
 	z.counts.Import(func(yield func(ratelimit.Saved) bool) {
@@ -241,7 +249,7 @@ func (z *zone) save(ctx context.Context, s Store) error {
 		}
 		return failed == nil
 	}
-	for saved := range z.counts.Export(MinPeriod, !all, time.Now()) {
+	for saved := range z.counts.Export(MinPeriod, !all, z.clock()) {
 		batch = append(batch, roundUp(saved))
 		if len(batch) >= savedAtOnce && !write() {
 			break

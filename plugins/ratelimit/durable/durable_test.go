@@ -144,6 +144,41 @@ func TestCountsOutliveTheProcess(t *testing.T) {
 	}
 }
 
+// What a caller has used comes back while the process is down, too.
+func TestTimeGoesOnMeanwhile(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		down time.Duration
+		want int64
+	}{
+		{"no time", 0, 6},
+		{"half of what it takes", 4*time.Hour + 48*time.Minute, 8},
+		{"all of it", 9*time.Hour + 36*time.Minute, 10},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, counts := newMemory(), newCounts(t)
+			stopped := time.Now()
+			k := &durable.Keeper{Clock: func() time.Time { return stopped }}
+			if err := k.Open(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			release := keep(t, k, "z", counts)
+			spend(t, counts, day, 4)
+			release() // writes
+
+			k = &durable.Keeper{Clock: func() time.Time { return stopped.Add(tc.down) }}
+			if err := k.Open(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			next := newCounts(t)
+			keep(t, k, "z", next)
+			if got := spend(t, next, day, 0); got != tc.want {
+				t.Errorf("%d remain after the restart, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
 // A write that fails is made up for by the next.
 func TestFailedWriteIsMadeAgain(t *testing.T) {
 	s := newMemory()

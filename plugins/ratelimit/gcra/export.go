@@ -7,9 +7,10 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// Saved and SavedEvents are those of package ratelimit.
 type (
-	Saved       = ratelimit.Saved
+	// Saved is that of package ratelimit.
+	Saved = ratelimit.Saved
+	// SavedEvents is that of package ratelimit.
 	SavedEvents = ratelimit.SavedEvents
 )
 

@@ -49,7 +49,7 @@ const denyPerShard = 1024
 // A denied is a caller with at least one exhausted limit.
 type denied struct {
 	limits []ratelimit.Limit
-	// rows are the last answer, which was asked for at at and took lag to come.
+	// rows are the last answer; at is when it was asked for, lag how long it took to come.
 	rows    []ratelimit.Row
 	at, lag time.Duration
 	// emptiest is the limit without a unit that waits longest for one.

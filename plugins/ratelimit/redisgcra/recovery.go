@@ -25,7 +25,7 @@ func (l *Limiter) recover(ctx context.Context, ln *lane) {
 			// caller could use in Redis what they have used here already.
 			l.settle(ctx, func(key ratelimit.Key) bool { return l.b.lane(key) == ln })
 		}
-		ln.breaker.probed(err, time.Now())
+		ln.breaker.probed(err, time.Now()) //nolint:forbidigo // for people to read; nothing is decided by it
 		if err == nil {
 			// What was decided meanwhile by requests that found the breaker open.
 			l.scheduleFlush()

@@ -198,7 +198,7 @@ func (l *Limiter) Close() error {
 	l.closing.Lock()
 	if l.ended.Err() != nil {
 		l.closing.Unlock()
-		return nil
+		return nil //nolint:nilerr // it is closed already: the error of an ended context is no failure
 	}
 	l.stop()
 	l.closing.Unlock()
@@ -353,7 +353,7 @@ func (l *Limiter) failed(ln *lane, err error) {
 	if errors.Is(err, ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		l.timeouts.Add(1)
 	}
-	ln.breaker.failed(err, time.Now())
+	ln.breaker.failed(err, time.Now()) //nolint:forbidigo // for people to read; nothing is decided by it
 }
 
 // Adjust is as ratelimit.Limiter has it. While Redis does not answer the charge is

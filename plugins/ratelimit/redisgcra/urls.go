@@ -186,7 +186,7 @@ func (t *Target) setQuery(u *url.URL) error {
 }
 
 func (t *Target) setRoots(path string) error {
-	pem, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	pem, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading the certificates to trust for redis: %w", err)
 	}

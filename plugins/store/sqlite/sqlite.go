@@ -206,14 +206,15 @@ func (r *reader) Close() error {
 // enterWAL turns the write-ahead log on. SQLite does not wait for others while it
 // changes the mode, so that processes that start together must try again.
 func (s *Store) enterWAL(ctx context.Context) error {
-	deadline := time.Now().Add(busyTimeout)
+	giveUp := time.After(busyTimeout)
 	for {
 		var mode string
 		err := s.write.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)
-		if code, ok := codeOf(err); ok && code&0xff == codes.SQLITE_BUSY && time.Now().Before(deadline) {
+		if code, ok := codeOf(err); ok && code&0xff == codes.SQLITE_BUSY {
 			select {
 			case <-time.After(10 * time.Millisecond):
 				continue
+			case <-giveUp:
 			case <-ctx.Done():
 				return ctx.Err()
 			}

@@ -44,7 +44,7 @@ func StartChild(t *testing.T, role, target string) *Child {
 	t.Helper()
 	executable, err := os.Executable()
 	must(t, err)
-	cmd := exec.Command(executable, target)
+	cmd := exec.CommandContext(t.Context(), executable, target)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

@@ -220,8 +220,10 @@ func (n *Node) Items() []*Node {
 	return n.Vals
 }
 
+// Is reports whether there is a node, and whether it is of the kind.
 func (n *Node) Is(kind Kind) bool { return n != nil && n.Kind == kind }
 
+// IsObject reports whether there is a node, and whether it is an object.
 func (n *Node) IsObject() bool { return n.Is(Object) }
 
 // Has reports whether all members are there, in this very spelling.

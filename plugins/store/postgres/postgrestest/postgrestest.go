@@ -265,7 +265,7 @@ func (s *Server) Freeze() (thaw func()) {
 		// The server process has a child for each connection, which answers by itself.
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", s.cmd.Process.Pid))
 		_ = s.cmd.Process.Signal(sig)
-		for _, text := range strings.Fields(string(children)) {
+		for text := range strings.FieldsSeq(string(children)) {
 			if pid, err := strconv.Atoi(text); err == nil {
 				_ = syscall.Kill(pid, sig)
 			}
