@@ -27,7 +27,7 @@ type fastWay struct {
 	upstreams   []*upstream // in the order of the handler's
 	trusted     []netip.Prefix
 	compress    bool // ask the upstream for gzip if the client does not say
-	close1      bool // one request per connection
+	noReuse     bool // one request per connection
 	wholePolicy bool // the selection policy looks at the request as the upstream sees it
 }
 

@@ -124,7 +124,7 @@ func newFastWay(ctx caddy.Context, h *reverseproxy.Handler, policy string, logge
 	f := &fastWay{
 		ctx: ctx, logger: logger, handler: h,
 		compress: transport.Compression == nil || *transport.Compression,
-		close1:   transport.KeepAlive.Enabled != nil && !*transport.KeepAlive.Enabled,
+		noReuse:  transport.KeepAlive.Enabled != nil && !*transport.KeepAlive.Enabled,
 		// These look at the request's header as the upstream sees it.
 		wholePolicy: policy == "header" || policy == "cookie",
 	}
@@ -136,7 +136,7 @@ func newFastWay(ctx caddy.Context, h *reverseproxy.Handler, policy string, logge
 		f.trusted = append(f.trusted, prefix)
 	}
 	for _, configured := range h.Upstreams {
-		u, reason := newUpstream(configured, transport, f.close1)
+		u, reason := newUpstream(configured, transport, f.noReuse)
 		if reason != "" {
 			return nil, reason, nil
 		}

@@ -173,7 +173,7 @@ func (t *try) writeEnd(method string, encoding, ranged bool) {
 	if t.gzip = t.compress && !encoding && !ranged && method != http.MethodHead; t.gzip {
 		x.Field("Accept-Encoding", "gzip")
 	}
-	if t.close1 {
+	if t.noReuse {
 		x.Field("Connection", "close")
 	}
 	hasBody := r.Body != nil && r.Body != http.NoBody

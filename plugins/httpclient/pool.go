@@ -164,15 +164,13 @@ func (p *Pool) arm() {
 }
 
 // sweep closes connections that were idle for too long and those that the upstream
-// has closed.
+// has closed. It holds the lock all along, so that no request opens a connection
+// beyond MaxConns meanwhile; nothing in it waits.
 func (p *Pool) sweep() {
 	p.mu.Lock()
-	idle := p.idle
-	p.idle = nil
-	p.mu.Unlock()
-
-	kept := idle[:0]
-	for _, c := range idle {
+	defer p.mu.Unlock()
+	kept := p.idle[:0]
+	for _, c := range p.idle {
 		expired := p.config.IdleTimeout > 0 && time.Since(c.since) >= p.config.IdleTimeout
 		if expired || !c.quiet() {
 			_ = c.Close()
@@ -180,18 +178,8 @@ func (p *Pool) sweep() {
 		}
 		kept = append(kept, c)
 	}
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	// Connections that came back meanwhile were used later.
-	p.idle = append(kept, p.idle...)
-	for p.closed || len(p.idle) > p.config.MaxIdle {
-		if len(p.idle) == 0 {
-			break
-		}
-		_ = p.idle[0].Close()
-		p.idle = p.idle[1:]
-	}
+	clear(p.idle[len(kept):])
+	p.idle = kept
 	p.armed = false
 	if len(p.idle) > 0 {
 		p.arm()
