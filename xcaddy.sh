@@ -428,8 +428,15 @@ missing_packages() {
 	/usr/bin/python3 -c 'import uvicorn' 2>/dev/null || missing+=(python3-uvicorn)
 	/usr/bin/python3 -c 'import requests' 2>/dev/null || missing+=(python3-requests)
 	/usr/bin/python3 -c 'import aiohttp' 2>/dev/null || missing+=(python3-aiohttp)
+	/usr/bin/python3 -c 'import flask' 2>/dev/null || missing+=(python3-flask)
+	/usr/bin/python3 -c 'import django' 2>/dev/null || missing+=(python3-django)
+	have php-cgi || missing+=(php-cgi)
 	have node || missing+=(nodejs)
 	have npm || missing+=(npm)
+	# Servlet containers, where this release of Debian has them: the tests do without.
+	if [ ! -e /usr/share/tomcat10/lib/jasper.jar ] && apt-cache show tomcat10-common >/dev/null 2>&1; then missing+=(tomcat10-common); fi
+	if [ ! -e /usr/share/java/jetty9-apache-jsp.jar ] && apt-cache show libjetty9-extra-java >/dev/null 2>&1; then missing+=(libjetty9-extra-java); fi
+	have java || missing+=(default-jre-headless)
 	printf '%s\n' ${missing[@]+"${missing[@]}"}
 }
 
@@ -479,8 +486,9 @@ install_test_needs() {
 	have nginx || missing+=("nginx (macOS: brew install nginx)")
 	have_postgres || missing+=("PostgreSQL's server and client (macOS: brew install postgresql@17, and its bin directory in PATH)")
 	have node && have npm || missing+=("Node.js with npm (macOS: brew install node)")
-	python3 -c 'import fastapi, uvicorn, requests, aiohttp' 2>/dev/null ||
-		missing+=("Python with FastAPI, uvicorn, requests and aiohttp (python3 -m pip install fastapi uvicorn requests aiohttp)")
+	python3 -c 'import fastapi, uvicorn, requests, aiohttp, flask, django' 2>/dev/null ||
+		missing+=("Python with FastAPI, uvicorn, requests, aiohttp, Flask and Django (python3 -m pip install fastapi uvicorn requests aiohttp flask django)")
+	have php-cgi || missing+=("PHP's php-cgi (macOS: brew install php)")
 	[ ${#missing[@]} -eq 0 ] || die "the tests need, and this machine lacks:" "${missing[@]}"
 }
 

@@ -37,7 +37,7 @@ func pages(t *testing.T) map[string]string {
 	return out
 }
 
-func read(t *testing.T, file string) string {
+func read(t testing.TB, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -243,6 +243,8 @@ func TestDocsOptions(t *testing.T) {
 		{"gateway.md", "{\n gateway {\n limiter memory {\n nonsense\n }\n }\n}\n", 1},
 		{"gateway.md", "{\n gateway {\n limiter redis redis://localhost {\n nonsense\n }\n }\n}\n", 6},
 		{"gateway_errors.md", site("gateway_errors {\n nonsense\n}"), 5},
+		{"gateway_site.md", site("gateway_site {\n nonsense\n}"), 5},
+		{"gateway_site.md", site("gateway_site {\n allow nonsense\n}"), 8},
 		{"gateway_accounts.md", site("gateway_accounts /v1 {\n nonsense\n}"), 11},
 		{"gateway_errors.md", site("gateway_errors {\n rule status 500 {\n nonsense 1\n }\n}"), 3},
 		{"gateway_auth.md", site("gateway_auth {\n nonsense\n}"), 9},
@@ -257,7 +259,7 @@ func TestDocsOptions(t *testing.T) {
 		}
 		message, _, _ := strings.Cut(err.Error(), " at Caddyfile")
 		message, _, _ = strings.Cut(message, ", or build")
-		list := regexp.MustCompile(`: write (?:one of )?([a-z_]+(?:(?:, | or )[a-z_]+)*)`).FindStringSubmatch(message)
+		list := regexp.MustCompile(`: write (?:one (?:or more )?of )?([a-z_]+(?:(?:, | or )[a-z_]+)*)`).FindStringSubmatch(message)
 		if list == nil {
 			t.Errorf("%s: the message names no options: %v", tc.page, err)
 			continue

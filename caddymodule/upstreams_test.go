@@ -102,6 +102,12 @@ func express(t testing.TB) *program {
 
 func nginx(t testing.TB) *program {
 	t.Helper()
+	return nginxWith(t, filepath.Join("testdata", "nginx", "nginx.conf"))
+}
+
+// nginxWith runs nginx with a configuration.
+func nginxWith(t testing.TB, file string) *program {
+	t.Helper()
 	path, err := exec.LookPath("nginx")
 	if err != nil {
 		if path = "/usr/sbin/nginx"; exec.Command(path, "-v").Run() != nil {
@@ -119,13 +125,13 @@ func nginx(t testing.TB) *program {
 	if err := os.WriteFile(filepath.Join(dir, "www", "file.txt"), []byte("0123456789"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	config, err := os.ReadFile(filepath.Join("testdata", "nginx", "nginx.conf"))
+	config, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := caddyharness.FreePort(t)
 	text := strings.NewReplacer("$DIR", dir, "$PORT", strconv.Itoa(port)).Replace(string(config))
-	file := filepath.Join(dir, "nginx.conf")
+	file = filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package sitehandler
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -209,6 +210,12 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 	if d := s.settings.path.Apply(r.URL); d != nil {
 		return d
 	}
+	if original := originalURL(r); original != nil {
+		// What Caddy keeps of the request is the judged form too: FastCGI sends it as
+		// REQUEST_URI, which is the path that a front controller in PHP routes by, and
+		// error routes start from it.
+		*original = *r.URL
+	}
 	auth.StripIdentity(r)
 	if !s.settings.allowOverride {
 		edge.StripOverrides(r.Header)
@@ -265,11 +272,18 @@ func CheckRewritten(r *http.Request) *plugins.Denial {
 	if !ok {
 		return nil
 	}
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok || original.URL.Path == r.URL.Path && r.URL.Opaque == "" {
+	judged := originalURL(r)
+	if judged == nil {
 		return nil
 	}
-	return s.settings.path.CheckRewritten(original.URL, r.URL)
+	return s.settings.path.CheckRewritten(judged, r.URL)
+}
+
+// originalURL is what Caddy keeps of a request's URL before any rewrite. After
+// sanitize it is the form that the guard has judged.
+func originalURL(r *http.Request) *url.URL {
+	original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return original.URL
 }
 
 // Interface guards.

@@ -104,14 +104,13 @@ func (p PathPolicy) Apply(u *url.URL) *plugins.Denial {
 
 // CheckRewritten refuses a path that was rewritten after Apply had judged it, if
 // servers read the new one differently, or if what Apply spelled for the upstream
-// no longer is the path that policies read. original is the target as the client
-// sent it, u the one now.
-func (p PathPolicy) CheckRewritten(original, u *url.URL) *plugins.Denial {
-	judged := *original
-	if p.Apply(&judged) == nil && judged.Path == u.Path {
+// no longer is the path that policies read. judged is the URL as Apply left it, u
+// the one now.
+func (p PathPolicy) CheckRewritten(judged, u *url.URL) *plugins.Denial {
+	switch {
+	case u.Path == judged.Path && u.Opaque == judged.Opaque && (u.Opaque != "" || u.RawPath == judged.RawPath):
 		return nil
-	}
-	if u.Opaque != "" {
+	case u.Opaque != "":
 		return refuse(plugins.ReasonAmbiguousPath, u.Path, "no rewrite of a path with an allowed form: the upstream gets "+u.Opaque)
 	}
 	again := *u
@@ -177,8 +176,12 @@ func inspectSegment(raw string) Form {
 		return BadEscape
 	}
 	found := inspectText(decoded)
-	if strings.Contains(raw, ";") {
+	if name, _, cut := strings.Cut(raw, ";"); cut {
 		found |= PathParameters
+		if name == "" {
+			// Cut off, it leaves `//`: Tomcat merges that, Jetty does not.
+			found |= EmptySegment
+		}
 	}
 	if strings.Contains(raw, "%3B") || strings.Contains(raw, "%3b") {
 		found |= EncodedSemicolon
