@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
+	"github.com/ainative/portcullis/internal/servertest"
 )
 
 // The upstreams below have the same routes, each as people write them there:
@@ -499,7 +500,7 @@ func pythonWith(t testing.TB, what, modules string) string {
 			return candidate
 		}
 	}
-	missing(t, what)
+	servertest.Missing(t, what)
 	return ""
 }
 
@@ -527,7 +528,7 @@ func pathsExpress(t testing.TB) string {
 	node, err := exec.LookPath("node")
 	dir := filepath.Join("testdata", "express")
 	if _, statErr := os.Stat(filepath.Join(dir, "node_modules", "express")); err != nil || statErr != nil {
-		missing(t, "Express")
+		servertest.Missing(t, "Express")
 	}
 	port := caddyharness.FreePort(t)
 	return run(t, dir, port, node, "paths.js", strconv.Itoa(port)).addr()
@@ -558,7 +559,7 @@ func pathsNginx(t testing.TB) string {
 func pathsPHP(t testing.TB) string {
 	php, err := exec.LookPath("php-cgi")
 	if err != nil {
-		missing(t, "PHP's php-cgi")
+		servertest.Missing(t, "PHP's php-cgi")
 	}
 	port := caddyharness.FreePort(t)
 	return run(t, pathsDir, port, "env", "PHP_FCGI_CHILDREN=2", "PHP_FCGI_MAX_REQUESTS=1000000", php, "-b", "127.0.0.1:"+strconv.Itoa(port)).addr()

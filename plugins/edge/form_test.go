@@ -24,7 +24,7 @@ func TestInspectSegment(t *testing.T) {
 		"a": 0, "caf%C3%A9": 0, "%ef%bf%bd": 0, "100%25": 0, "a.b": 0, ".a": 0, "a%7eb": 0, "%EF%BC%8Ea": 0, "%E2%80%A6": 0,
 		"a%2Fb": EncodedSlash, "%2Fb": EncodedSlash, "a%2F": EncodedSlash | EmptySegment, "a%2F%2Fb": EncodedSlash | EmptySegment,
 		"a%2F.": EncodedSlash | DotSegment | TrailingDot, "a;": PathParameters, "a;b=%2F": PathParameters | EncodedSlash | EmptySegment,
-		"a%3B": EncodedSemicolon, "a%3b": EncodedSemicolon, ";": PathParameters, ".;": PathParameters | DotSegment, "a.;x": PathParameters | TrailingDot,
+		"a%3B": EncodedSemicolon, "a%3b": EncodedSemicolon, ";": PathParameters | EmptySegment, ".;": PathParameters | DotSegment, "a.;x": PathParameters | TrailingDot,
 		"a;x.": PathParameters | TrailingDot, "%5C": Backslash, "a%5C..": Backslash | DotSegment, "%5Ca.": Backslash | TrailingDot,
 		"%00": Control, "%1f": Control, "%7F": Control, "%C2%80": Control, "%ff": InvalidUTF8, "%2525": DoubleEscape, "%252e": DoubleEscape,
 		"..": DotSegment, ".": DotSegment, ".%20": DotSegment | TrailingSpace, "%20.": DotSegment | TrailingSpace, "a.": TrailingDot, "...": TrailingDot,
