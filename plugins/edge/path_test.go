@@ -209,6 +209,8 @@ func TestCheckRewritten(t *testing.T) {
 		{"dots by a rewrite where paths are cleaned", PathPolicy{Mode: Normalize}, "/a", func(u *url.URL) { u.Path = "/files/../admin" }, true},
 		{"an allowed form as the guard left it", slashes, "/a%2Fb", func(*url.URL) {}, false},
 		{"an allowed form, rewritten", slashes, "/x/a%2Fb", func(u *url.URL) { u.Path = "/a%2Fb" }, true},
+		{"an allowed form, spelled otherwise for the upstream", slashes, "/a%2Fb", func(u *url.URL) { u.Opaque = "/admin" }, true},
+		{"a spelling that nobody reads", slashes, "/a%2Fb", func(u *url.URL) { u.RawPath = "/x" }, false},
 		{"an allowed form by a rewrite", slashes, "/a", func(u *url.URL) { u.Path, u.RawPath = "/x/b", "/x%2Fb" }, true},
 		{"off", PathPolicy{Mode: Off}, "/a", func(u *url.URL) { u.Path = "/files/../admin" }, false},
 	}
