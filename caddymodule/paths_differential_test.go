@@ -613,7 +613,7 @@ func pathsTomcat(t testing.TB) string {
 
 func pathsJetty(t testing.TB) string {
 	var jars []string
-	for _, name := range strings.Fields("jetty9-annotations jetty9-apache-jsp jetty9-http jetty9-io jetty9-jndi jetty9-plus jetty9-security jetty9-server jetty9-servlet jetty9-util " +
+	for name := range strings.FieldsSeq("jetty9-annotations jetty9-apache-jsp jetty9-http jetty9-io jetty9-jndi jetty9-plus jetty9-security jetty9-server jetty9-servlet jetty9-util " +
 		"jetty9-util-ajax jetty9-webapp jetty9-xml servlet-api geronimo-annotation-1.3-spec asm asm-analysis asm-commons asm-tree tomcat9-api tomcat9-util tomcat9-util-scan " +
 		"tomcat9-jasper tomcat9-jasper-el tomcat9-el-api tomcat9-jsp-api tomcat9-juli eclipse-jdt-core") {
 		jars = append(jars, "/usr/share/java/"+name+".jar")

@@ -108,23 +108,39 @@ var behaviours = func() []behaviour {
 		{name: "bad length", response: ok + "Content-Length: -5\r\n\r\nhello", cut: true},
 		{name: "unknown coding", response: ok + "Transfer-Encoding: xyz\r\n\r\nhello", cut: true},
 		{name: "control character", response: ok + "X-A: a\x01b\r\nContent-Length: 5\r\n\r\nhello", cut: true},
-		{name: "bad field name", response: ok + "X A: b\r\nContent-Length: 5\r\n\r\nhello", cut: true,
-			strict: "RFC 9110, section 5.1: it is no name"},
+		{
+			name: "bad field name", response: ok + "X A: b\r\nContent-Length: 5\r\n\r\nhello", cut: true,
+			strict: "RFC 9110, section 5.1: it is no name",
+		},
 
-		{name: "length and chunks", response: ok + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", cut: true,
-			strict: "RFC 9112, section 6.3: it may be an attempt at response splitting"},
-		{name: "bare line feeds", response: "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", cut: true,
-			strict: "RFC 9112, section 2.2: another reader may see another message"},
-		{name: "folded line", response: ok + "X-A: a\r\n b\r\nContent-Length: 5\r\n\r\nhello", cut: true,
-			strict: "RFC 9112, section 5.2: a proxy may refuse it"},
-		{name: "chunks with HTTP/1.0", response: "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", cut: true,
-			strict: "RFC 9112, section 6.1: the framing is faulty"},
-		{name: "first chunk bad", response: ok + "Transfer-Encoding: chunked\r\n\r\nhello\r\n", cut: true,
-			strict: "the client can still be told"},
-		{name: "HTTP/2 in the status line", response: "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", cut: true,
-			strict: "the version is not one that was asked for"},
-		{name: "101 that nobody asked for", response: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", cut: true,
-			strict: "reverse_proxy answers 200 without a body"},
+		{
+			name: "length and chunks", response: ok + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", cut: true,
+			strict: "RFC 9112, section 6.3: it may be an attempt at response splitting",
+		},
+		{
+			name: "bare line feeds", response: "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", cut: true,
+			strict: "RFC 9112, section 2.2: another reader may see another message",
+		},
+		{
+			name: "folded line", response: ok + "X-A: a\r\n b\r\nContent-Length: 5\r\n\r\nhello", cut: true,
+			strict: "RFC 9112, section 5.2: a proxy may refuse it",
+		},
+		{
+			name: "chunks with HTTP/1.0", response: "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", cut: true,
+			strict: "RFC 9112, section 6.1: the framing is faulty",
+		},
+		{
+			name: "first chunk bad", response: ok + "Transfer-Encoding: chunked\r\n\r\nhello\r\n", cut: true,
+			strict: "the client can still be told",
+		},
+		{
+			name: "HTTP/2 in the status line", response: "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", cut: true,
+			strict: "the version is not one that was asked for",
+		},
+		{
+			name: "101 that nobody asked for", response: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", cut: true,
+			strict: "reverse_proxy answers 200 without a body",
+		},
 		{name: "leading zeros and a sign", response: ok + "Content-Length: 05\r\n\r\nhello"},
 	}
 }()
@@ -477,8 +493,11 @@ func compareSeen(want, got *seen) string {
 		return ""
 	}
 	for _, pair := range [][3]string{
-		{"request line", got.line, want.line}, {"framing", got.framing, want.framing}, {"header", got.header, want.header},
-		{"body", got.body, want.body}, {"trailer", got.trailer, want.trailer},
+		{"request line", got.line, want.line},
+		{"framing", got.framing, want.framing},
+		{"header", got.header, want.header},
+		{"body", got.body, want.body},
+		{"trailer", got.trailer, want.trailer},
 	} {
 		if pair[1] != pair[2] {
 			return fmt.Sprintf("the upstream saw the %s (%d bytes)\n%.1000s\nwith reverse_proxy (%d bytes)\n%.1000s", pair[0], len(pair[1]), tail(pair[1]), len(pair[2]), tail(pair[2]))

@@ -46,7 +46,7 @@ func (f *fastWay) serve(w http.ResponseWriter, r *http.Request) error {
 	t := try{
 		fastWay: f, w: w, r: r,
 		repl: ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer), //nolint:forcetypeassert // Caddy's server sets both
-		vars: ctx.Value(caddyhttp.VarsCtxKey).(map[string]any),  //nolint:forcetypeassert
+		vars: ctx.Value(caddyhttp.VarsCtxKey).(map[string]any),  //nolint:forcetypeassert // Caddy's server sets both
 	}
 	start := time.Now()
 	t.rec, t.published = begin(t.vars, t.repl)
@@ -197,7 +197,7 @@ func (t *try) run(u *upstream) error {
 	if t.published {
 		rec.publish(t.repl)
 	}
-	t.respond(start)
+	t.respond()
 	rec.duration = max(time.Since(start), 1)
 	return nil
 }

@@ -101,7 +101,7 @@ func (h *Handler) Cleanup() error {
 // ServeHTTP proxies a request. It does not call next, unless a handle_response
 // route of Caddy's handler does.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	reason := ""
+	var reason string
 	if h.fast == nil {
 		reason = strings.Join(h.reasons, ", ")
 	} else if reason = requestReason(r); reason == "" {

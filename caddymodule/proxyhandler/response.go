@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -52,13 +51,14 @@ func (t *try) header() http.Header {
 // respond sends the response to the client. It panics with http.ErrAbortHandler
 // when it can't send all of it, which cuts the client's connection: the header is
 // out by then, and a client must not take a part for the whole.
-func (t *try) respond(start time.Time) {
+func (t *try) respond() {
 	x := t.x
 	header := t.w.Header()
 	delete(header, "Server")
 	header["Via"] = append(header["Via"], via(1, x.Minor))
 
-	unpack, incremental := t.unpacks(), false
+	unpack := t.unpacks()
+	var incremental bool
 	if t.usual() {
 		incremental = t.copyHeader(header, unpack)
 	} else {

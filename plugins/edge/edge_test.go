@@ -126,7 +126,7 @@ func TestBody(t *testing.T) {
 	if len(r.Trailer) != 0 {
 		t.Errorf("trailers %v are left", r.Trailer)
 	}
-	if _, err := b.Read(part); err != io.EOF || stripped != 1 {
+	if _, err := b.Read(part); !errors.Is(err, io.EOF) || stripped != 1 {
 		t.Errorf("at the end: %v, stripped %d times", err, stripped)
 	}
 	if err := b.Close(); err != nil || src.closed {

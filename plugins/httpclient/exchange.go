@@ -163,8 +163,7 @@ func (x *Exchange) failure(err error) error {
 			return err
 		}
 	}
-	var broke brokenError
-	if errors.As(err, &broke) {
+	if broke, ok := errors.AsType[brokenError](err); ok {
 		err = broke.error
 	}
 	if _, ok := err.(timeoutError); ok { //nolint:errorlint // it is never wrapped: callers ask the same way

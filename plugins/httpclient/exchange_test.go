@@ -29,10 +29,14 @@ func TestWritesRequests(t *testing.T) {
 			x.Field("X-A", " one\t")
 			x.Field("x-a", "two")
 		}, "GET /a?b=c HTTP/1.1\r\nHost: example.com:8080\r\nX-A: one\r\nx-a: two\r\n\r\n"},
-		{"zone", func(x *httpclient.Exchange) { x.Start("GET", "/", "[fe80::1%25eth0]:80") },
-			"GET / HTTP/1.1\r\nHost: [fe80::1]:80\r\n\r\n"},
-		{"host above ASCII", func(x *httpclient.Exchange) { x.Start("GET", "/", "bücher.example") },
-			"GET / HTTP/1.1\r\nHost: xn--bcher-kva.example\r\n\r\n"},
+		{
+			"zone", func(x *httpclient.Exchange) { x.Start("GET", "/", "[fe80::1%25eth0]:80") },
+			"GET / HTTP/1.1\r\nHost: [fe80::1]:80\r\n\r\n",
+		},
+		{
+			"host above ASCII", func(x *httpclient.Exchange) { x.Start("GET", "/", "bücher.example") },
+			"GET / HTTP/1.1\r\nHost: xn--bcher-kva.example\r\n\r\n",
+		},
 		{"small body", func(x *httpclient.Exchange) {
 			x.Start("POST", "/", "a")
 			x.Body(strings.NewReader("hello and more"), 5, nil, nil)
@@ -242,7 +246,7 @@ func TestEchoesLargeBodies(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_ = http.NewResponseController(w).EnableFullDuplex()
-				w.WriteHeader(200)
+				w.WriteHeader(http.StatusOK)
 				_, _ = io.Copy(w, r.Body)
 			})}
 			listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -36,9 +36,7 @@ var (
 	errStale = errors.New("idle connection is stale")
 )
 
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
-}
+func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why) }
 
 // timeoutError is a wait that took too long, for a response's header or for its
 // first byte. net.Error's Timeout is true for it, and for no other error of an

@@ -134,7 +134,7 @@ const (
 )
 
 var classes = func() (table [256]uint8) {
-	for b := range len(table) {
+	for b := range table {
 		c := byte(b)
 		if httpguts.IsTokenRune(rune(c)) && c < 0x80 {
 			table[b] |= isToken

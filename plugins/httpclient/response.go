@@ -134,19 +134,19 @@ func (x *Exchange) parseStatus(line string) error {
 }
 
 func parseField(line string) (Field, error) {
-	colon := strings.IndexByte(line, ':')
-	if colon < 0 {
+	before, after, ok := strings.Cut(line, ":")
+	if !ok {
 		return Field{}, malformed("a line of the header without a colon")
 	}
 	// A folded line begins with white space, which is part of no name.
-	if !valid(line[:colon], isToken) {
+	if !valid(before, isToken) {
 		return Field{}, malformed("a header field name that is none, or white space before its colon")
 	}
-	value := trim(line[colon+1:])
+	value := trim(after)
 	if !valid(value, isFieldValue) {
 		return Field{}, malformed("a control character in a header field's value")
 	}
-	return Field{line[:colon], value}, nil
+	return Field{before, value}, nil
 }
 
 // ParseFields calls yield for the fields of Response.Raw.
@@ -164,7 +164,7 @@ func ParseFields(raw string, yield func(Field) bool) {
 
 // frame finds out how the body ends.
 func (x *Exchange) frame() error {
-	var length, coding, closing, announced = "", "", false, false
+	length, coding, closing, announced := "", "", false, false
 	lengths, codings := 0, 0
 	for _, f := range x.Fields {
 		switch len(f.Name) {
