@@ -167,6 +167,7 @@ func TestGuardOverHTTP2(t *testing.T) {
 		if got := s.ask(get2("/healthz"), nil); got != 200 {
 			t.Fatalf("a plain request: got %d", got)
 		}
+		t.Logf("the server offers extended CONNECT: %t", s.extendedConnect)
 		for path, want := range map[string]int{"/v1/items": 401, "/v1/admin/../../healthz": 400} {
 			up.forget()
 			got := s.ask([]string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":authority", "127.0.0.1", ":path", path, "sec-websocket-version", "13"}, nil)
