@@ -29,7 +29,7 @@ type bodyWatch struct {
 }
 
 // arm readies the watch of a request, and gives the request a context that can be
-// canceled where there is no other way to end it. disarm takes that context back.
+// canceled where there is no other way to end it. disarm is nil: nothing is taken back.
 func (b *bodyWatch) arm(r *http.Request, idle, total time.Duration) (disarm func(*http.Request)) {
 	b.idle, b.total = idle, total
 	if r.ProtoMajor == 1 && r.ContentLength == 0 {
@@ -41,7 +41,9 @@ func (b *bodyWatch) arm(r *http.Request, idle, total time.Duration) (disarm func
 	inner, b.cancel = context.WithCancel(outer) //nolint:gosec // outer is the request's context: net/http cancels it, and this one with it, when the request ends
 	// In place, since placeholders are bound to this very request.
 	*r = *r.WithContext(inner)
-	return func(r *http.Request) { *r = *r.WithContext(outer) }
+	// It stays: the proxy's goroutine may still read the request's fields when its
+	// handler has returned, so that they can't be written a second time.
+	return nil
 }
 
 // start begins to wait for the body of the response to w.

@@ -2,7 +2,6 @@ package caddymodule_test
 
 import (
 	"bufio"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -301,30 +300,5 @@ func TestUnansweredIsNot200(t *testing.T) {
 	c := start(t, gatewayOptions(""), "handle /x {\n gateway_auth\n respond ok\n }")
 	if got := c.Get("/elsewhere"); got.Status != 404 {
 		t.Errorf("got %d, want 404", got.Status)
-	}
-}
-
-// Over TLS another connection may lead to the right server: 421 says so.
-func TestUnknownHostOverTLS(t *testing.T) {
-	c := startText(t, gatewayOptions("")+"https://localhost:$PORT {\n tls internal\n gateway_auth\n respond ok\n}\n")
-	client := &http.Client{Transport: &http.Transport{
-		ForceAttemptHTTP2: true,
-		TLSClientConfig:   &tls.Config{ServerName: "localhost", InsecureSkipVerify: true},
-	}}
-	t.Cleanup(client.CloseIdleConnections)
-	for host, want := range map[string]int{"elsewhere.test": http.StatusMisdirectedRequest, "localhost": http.StatusUnauthorized} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(c.URL, "http://", "https://", 1)+"/", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Host = host
-		got, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = got.Body.Close()
-		if got.StatusCode != want || got.ProtoMajor != 2 {
-			t.Errorf("%s: got %d by HTTP/%d, want %d", host, got.StatusCode, got.ProtoMajor, want)
-		}
 	}
 }
