@@ -171,9 +171,7 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	rw := x.wrap(w, e.MaxBody)
 	rw.shadow, rw.errors, rw.request = e.Shadow, e, r
 	if !e.Shadow {
-		if disarm := rw.watch.arm(r, time.Duration(e.BodyIdleTimeout), time.Duration(e.BodyTimeout)); disarm != nil {
-			defer disarm(r)
-		}
+		rw.watch.arm(r, time.Duration(e.BodyIdleTimeout), time.Duration(e.BodyTimeout))
 	}
 	defer rw.release(r)
 	defer e.answerBroken(rw, r)

@@ -29,21 +29,20 @@ type bodyWatch struct {
 }
 
 // arm readies the watch of a request, and gives the request a context that can be
-// canceled where there is no other way to end it. disarm is nil: nothing is taken back.
-func (b *bodyWatch) arm(r *http.Request, idle, total time.Duration) (disarm func(*http.Request)) {
+// canceled where there is no other way to end it.
+func (b *bodyWatch) arm(r *http.Request, idle, total time.Duration) {
 	b.idle, b.total = idle, total
 	if r.ProtoMajor == 1 && r.ContentLength == 0 {
 		// See endRequest. Most requests are such, and cost nothing here.
-		return nil
+		return
 	}
 	outer := r.Context()
 	var inner context.Context
 	inner, b.cancel = context.WithCancel(outer) //nolint:gosec // outer is the request's context: net/http cancels it, and this one with it, when the request ends
-	// In place, since placeholders are bound to this very request.
+	// In place, since placeholders are bound to this very request. It stays: the
+	// proxy's goroutine may still read the request's fields when its handler has
+	// returned, so that they can't be written a second time.
 	*r = *r.WithContext(inner)
-	// It stays: the proxy's goroutine may still read the request's fields when its
-	// handler has returned, so that they can't be written a second time.
-	return nil
 }
 
 // start begins to wait for the body of the response to w.
