@@ -13,6 +13,7 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
@@ -95,7 +96,7 @@ func (c *accountCall) refuseMethod(path accountPath) error {
 	}
 	c.w.Header()["Allow"] = []string{strings.Join(allowed, ", ")}
 	return c.judge.refuse(c.w, c.r, c.x, &plugins.Denial{
-		Status: http.StatusMethodNotAllowed, Reason: plugins.ReasonMethodNotAllowed, Value: clip(c.r.Method, 16), Bound: strings.Join(allowed, ", "),
+		Status: http.StatusMethodNotAllowed, Reason: plugins.ReasonMethodNotAllowed, Value: decision.Clip(c.r.Method, 16), Bound: strings.Join(allowed, ", "),
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -128,8 +129,8 @@ func (r *records) audit(ctx context.Context, e accounts.Entry) {
 	o, err := r.open(ctx)
 	if err == nil {
 		err = o.store.AppendAudit(ctx, store.AuditEntry{
-			At: time.Now().UTC().Truncate(time.Second), Actor: clip(e.Actor, 256), Action: e.Action, Target: clip(e.Target, 256),
-			From: clip(e.From, 64), Result: clip(e.Result, 200),
+			At: time.Now().UTC().Truncate(time.Second), Actor: decision.Clip(e.Actor, 256), Action: e.Action, Target: decision.Clip(e.Target, 256),
+			From: decision.Clip(e.From, 64), Result: decision.Clip(e.Result, 200),
 		})
 	}
 	if err != nil {

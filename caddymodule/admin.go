@@ -248,7 +248,7 @@ func (r *adminRequest) decode(into any) error {
 		err = errors.New("field required")
 	}
 	if err != nil {
-		return &inputError{"(body)", err.Error()}
+		return plugins.Invalid("(body)", err.Error())
 	}
 	return nil
 }
@@ -263,7 +263,7 @@ func (r *adminRequest) audit(action, target string, err error) {
 	from := r.from()
 	entry := store.AuditEntry{
 		At: time.Now().UTC().Truncate(time.Second), Actor: "admin", Action: action, Target: target,
-		From: clip(from, 64), Result: clip(result, 200),
+		From: decision.Clip(from, 64), Result: decision.Clip(result, 200),
 	}
 	if err := r.records.store.AppendAudit(r.Context(), entry); err != nil {
 		poolLog("audit").Error("writing the audit trail", zap.String("action", action), zap.String("target", target), zap.Error(err))

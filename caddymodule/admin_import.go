@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ainative/portcullis/caddymodule/adminapi"
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -14,7 +15,7 @@ import (
 // importKeys takes the keys of another system in, from CSV: all of them or none.
 func importKeys(r *adminRequest) (int, any, error) {
 	if !r.app.ForeignKeys {
-		return 0, nil, &inputError{"(config)", "imported keys are not accepted: add `foreign_keys` to the global gateway block and reload"}
+		return 0, nil, plugins.Invalid("(config)", "imported keys are not accepted: add `foreign_keys` to the global gateway block and reload")
 	}
 	made, err := r.app.keys.open(r.Context())
 	if err != nil {
@@ -22,7 +23,7 @@ func importKeys(r *adminRequest) (int, any, error) {
 	}
 	keys, err := apikey.ParseImport(r.Body, made.peppers, time.Now())
 	if err != nil {
-		return 0, nil, &inputError{"(file)", err.Error()}
+		return 0, nil, plugins.Invalid("(file)", err.Error())
 	}
 	for i, key := range keys {
 		for field, value := range map[string]string{"role": key.Role, "tier": key.Tier} {
@@ -30,7 +31,7 @@ func importKeys(r *adminRequest) (int, any, error) {
 				continue
 			}
 			if wrong := r.app.checkRight(field, value); wrong != "" {
-				return 0, nil, &inputError{field, "key " + strconv.Itoa(i+1) + ": " + wrong}
+				return 0, nil, plugins.Invalid(field, "key "+strconv.Itoa(i+1)+": "+wrong)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -27,7 +28,7 @@ func createKey(r *adminRequest) (int, any, error) {
 	key, secret, err := r.keys.Create(r.Context(), plugins.KeyInput(in), nil)
 	target := key.ID
 	if err != nil && in.Owner != nil {
-		target = clip(*in.Owner, 256)
+		target = decision.Clip(*in.Owner, 256)
 	}
 	r.audit("key.create", target, err)
 	return http.StatusCreated, showMade(key, secret), err

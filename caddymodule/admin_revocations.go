@@ -27,15 +27,15 @@ func newRevocation(in revocationInput, app *App, now time.Time) (plugins.Revocat
 	now = now.UTC().Truncate(time.Second)
 	rev := plugins.Revocation{Issuer: in.Issuer, Note: in.Note, CreatedAt: now}
 	if in.Issuer != "" && !slices.ContainsFunc(app.Issuers, func(i Issuer) bool { return i.Name == in.Issuer }) {
-		return rev, &inputError{"issuer", "there is no issuer of this name in the running configuration"}
+		return rev, plugins.Invalid("issuer", "there is no issuer of this name in the running configuration")
 	}
 	switch {
 	case in.JTI != "" && in.Subject != "", in.JTI != "" && in.KID != "", in.Subject != "" && in.KID != "":
-		return rev, &inputError{"jti", "give one of jti, subject and kid"}
+		return rev, plugins.Invalid("jti", "give one of jti, subject and kid")
 	case in.JTI != "" && in.IssuedBefore != nil:
-		return rev, &inputError{"issued_before", "goes with subject, or alone; a jti names one token"}
+		return rev, plugins.Invalid("issued_before", "goes with subject, or alone; a jti names one token")
 	case in.KID != "" && in.IssuedBefore != nil:
-		return rev, &inputError{"issued_before", "goes with subject, or alone; whoever has a signing key can date tokens as they like"}
+		return rev, plugins.Invalid("issued_before", "goes with subject, or alone; whoever has a signing key can date tokens as they like")
 	case in.KID != "":
 		rev.Kind, rev.Value = plugins.RevokeSigningKey, in.KID
 	case in.JTI != "":
@@ -45,7 +45,7 @@ func newRevocation(in revocationInput, app *App, now time.Time) (plugins.Revocat
 	case in.IssuedBefore != nil:
 		rev.Kind = plugins.RevokeIssuedBefore
 	default:
-		return rev, &inputError{"jti", "give jti, subject, kid, or issued_before"}
+		return rev, plugins.Invalid("jti", "give jti, subject, kid, or issued_before")
 	}
 	for field, text := range map[string]string{"jti": in.JTI, "subject": in.Subject, "kid": in.KID, "note": in.Note} {
 		if err := plugins.CheckText(field, text, 0, 512); err != nil {

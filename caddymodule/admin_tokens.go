@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/ainative/portcullis/caddymodule/adminapi"
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 )
 
@@ -21,7 +22,7 @@ func inspectToken(r *adminRequest) (int, any, error) {
 	}
 	found, err := inspect(in.Token)
 	if errors.Is(err, bearer.ErrNoToken) {
-		return 0, nil, &inputError{"token", "is not a JSON Web Token: three parts, separated by dots"}
+		return 0, nil, plugins.Invalid("token", "is not a JSON Web Token: three parts, separated by dots")
 	}
 	return http.StatusOK, found, err
 }

@@ -90,7 +90,7 @@ func pageLimit(text string) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return 0, &inputError{"limit", "write a whole number of 1 or more"}
+		return 0, plugins.Invalid("limit", "write a whole number of 1 or more")
 	}
 	return n, nil
 }
@@ -190,12 +190,12 @@ func listAudit(r *adminRequest) (int, any, error) {
 	}
 	if since := query.Get("since"); since != "" {
 		if filter.Since, err = time.Parse(time.RFC3339, since); err != nil {
-			return 0, nil, &inputError{"since", "write a time, RFC 3339"}
+			return 0, nil, plugins.Invalid("since", "write a time, RFC 3339")
 		}
 	}
 	if before := query.Get("before"); before != "" {
 		if filter.Before, err = strconv.ParseInt(before, 10, 64); err != nil || filter.Before < 1 {
-			return 0, nil, &inputError{"before", "write the id of an entry"}
+			return 0, nil, plugins.Invalid("before", "write the id of an entry")
 		}
 	}
 	entries, err := r.records.store.Audit(r.Context(), filter)

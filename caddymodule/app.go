@@ -9,10 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
@@ -141,7 +139,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.openBus(ctx); err != nil {
 		return err
 	}
-	if err := a.loadGuests(ctx); err != nil {
+	if err := a.loadModules(ctx); err != nil {
 		return err
 	}
 	if err := a.acquireKeys(); err != nil {
@@ -154,10 +152,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return registerMetrics(ctx, stateMetrics{a})
 }
 
-// loadGuests loads the store and the limiter, the defaults where none is given.
-func (a *App) loadGuests(ctx caddy.Context) error {
+// loadModules loads the store and the limiter, the defaults where none is given.
+func (a *App) loadModules(ctx caddy.Context) error {
 	if a.StoreRaw == nil {
-		a.StoreRaw = caddyconfig.JSONModuleObject(new(SQLiteStore), "store", "sqlite", nil)
+		a.StoreRaw = json.RawMessage(`{"store":"sqlite"}`)
 	}
 	loaded, err := ctx.LoadModule(a, "StoreRaw")
 	if err != nil {
@@ -165,7 +163,7 @@ func (a *App) loadGuests(ctx caddy.Context) error {
 	}
 	a.store = loaded.(StoreProvider)
 	if a.LimiterRaw == nil {
-		a.LimiterRaw = caddyconfig.JSONModuleObject(new(MemoryLimiter), "limiter", "memory", nil)
+		a.LimiterRaw = json.RawMessage(`{"limiter":"memory"}`)
 	}
 	if loaded, err = ctx.LoadModule(a, "LimiterRaw"); err != nil {
 		return fmt.Errorf("loading the limiter: %w", err)
@@ -207,9 +205,6 @@ func (a *App) acquireKeys() error {
 	}
 	return nil
 }
-
-// releaser gives back what a config holds of a pool.
-type releaser func()
 
 // definePolicies works out roles and tiers. It needs no secret and no file, so
 // that directives can be checked against it when a Caddyfile is adapted.
@@ -316,9 +311,19 @@ func (a *App) tierNames() []string { return slices.Sorted(maps.Keys(a.tiers)) }
 // errNoIssuers says why tokens can't be taken.
 var errNoIssuers = errors.New("no issuer is configured: add `issuer NAME { secret {env.JWT_SECRET} }` to the global gateway block, or write `schemes api_key`")
 
-// retentionAfterReload is how long closed state outlives its last holder, for
-// requests that are still under way.
-const retentionAfterReload = 30 * time.Second
+// gatewayApp returns the app, an unconfigured one where there is no global
+// gateway block.
+func gatewayApp(ctx caddy.Context) (*App, error) {
+	loaded, err := ctx.App("gateway")
+	if err != nil {
+		return nil, err
+	}
+	app, ok := loaded.(*App)
+	if !ok {
+		return nil, fmt.Errorf("the app named gateway is a %T", loaded)
+	}
+	return app, nil
+}
 
 // Interface guards.
 var (

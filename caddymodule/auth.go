@@ -313,7 +313,7 @@ func (a *Auth) countFailure(r *http.Request, x *exchange) *plugins.Denial {
 	if err != nil || decision.Allowed {
 		return nil
 	}
-	d := tooMany(decision.RetryAfter)
+	d := ratelimit.TooMany(decision.RetryAfter)
 	d.Reason = plugins.ReasonAuthFailures
 	d.Value = "too many failed attempts from this address"
 	d.Bound = a.Failures

@@ -50,11 +50,11 @@ func describedRequest(in *adminapi.CheckInput, admin *adminRequest, app *caddyht
 		method = http.MethodGet
 	}
 	if !httpguts.ValidHeaderFieldName(method) {
-		return nil, nil, &inputError{"method", "is not the name of a method"}
+		return nil, nil, plugins.Invalid("method", "is not the name of a method")
 	}
 	parsed, err := url.ParseRequestURI(in.URL)
 	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || !httpguts.ValidHostHeader(parsed.Host) {
-		return nil, nil, &inputError{"url", "write a whole URL, like https://api.example.com/v1/items"}
+		return nil, nil, plugins.Invalid("url", "write a whole URL, like https://api.example.com/v1/items")
 	}
 	port := parsed.Port()
 	if port == "" {
@@ -77,7 +77,7 @@ func describedRequest(in *adminapi.CheckInput, admin *adminRequest, app *caddyht
 	from := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if in.IP != "" {
 		if from, err = netip.ParseAddr(in.IP); err != nil {
-			return nil, nil, &inputError{"ip", "is not an address, like 192.0.2.7 or 2001:db8::7"}
+			return nil, nil, plugins.Invalid("ip", "is not an address, like 192.0.2.7 or 2001:db8::7")
 		}
 	}
 	// As a server reads it: the URL is the path and the query, the rest is Host.
@@ -112,10 +112,10 @@ func describedHeader(in *adminapi.CheckInput) (http.Header, error) {
 	h := http.Header{}
 	for _, line := range in.Headers {
 		if !httpguts.ValidHeaderFieldName(line.Name) || !httpguts.ValidHeaderFieldValue(line.Value) {
-			return nil, &inputError{"headers", "a name or value that no request can have"}
+			return nil, plugins.Invalid("headers", "a name or value that no request can have")
 		}
 		if strings.EqualFold(line.Name, "Host") {
-			return nil, &inputError{"headers", "Host is that of the URL"}
+			return nil, plugins.Invalid("headers", "Host is that of the URL")
 		}
 		h.Add(line.Name, strings.TrimSpace(line.Value))
 	}
@@ -127,14 +127,14 @@ func describedHeader(in *adminapi.CheckInput) (http.Header, error) {
 	}
 	switch {
 	case given > 1:
-		return nil, &inputError{"key", "give one of key, token and as"}
+		return nil, plugins.Invalid("key", "give one of key, token and as")
 	case in.Key != "":
 		h.Add("Authorization", "Bearer "+in.Key)
 	case in.Token != "":
 		h.Add("Authorization", "Bearer "+in.Token)
 	}
 	if !httpguts.ValidHeaderFieldValue(in.Key) || !httpguts.ValidHeaderFieldValue(in.Token) {
-		return nil, &inputError{"key", "no header can carry it"}
+		return nil, plugins.Invalid("key", "no header can carry it")
 	}
 	return h, nil
 }
@@ -152,18 +152,18 @@ func describedCaller(d *adminapi.DescribedUser, app *App) (*plugins.Principal, e
 		p.Subject = p.Owner
 	}
 	if p.Owner == "" {
-		return nil, &inputError{"as", "needs an owner, like owner=u1"}
+		return nil, plugins.Invalid("as", "needs an owner, like owner=u1")
 	}
 	if len(p.Roles) == 0 && app.DefaultRole != "" {
 		p.Roles = []string{app.DefaultRole}
 	}
 	for _, role := range p.Roles {
 		if !app.hierarchy.Knows(role) {
-			return nil, &inputError{"as", app.checkRight("role", role)}
+			return nil, plugins.Invalid("as", app.checkRight("role", role))
 		}
 	}
 	if p.Tier != "" && app.tiers[p.Tier] == nil {
-		return nil, &inputError{"as", app.checkRight("tier", p.Tier)}
+		return nil, plugins.Invalid("as", app.checkRight("tier", p.Tier))
 	}
 	switch p.Scheme {
 	case "":
@@ -173,7 +173,7 @@ func describedCaller(d *adminapi.DescribedUser, app *App) (*plugins.Principal, e
 		}
 	case plugins.SchemeAPIKey, plugins.SchemeBearer:
 	default:
-		return nil, &inputError{"as", "unknown scheme " + clip(p.Scheme, 40) + ": use api_key or bearer"}
+		return nil, plugins.Invalid("as", "unknown scheme "+decision.Clip(p.Scheme, 40)+": use api_key or bearer")
 	}
 	p.Credential = p.KeyID
 	if p.Credential == "" {

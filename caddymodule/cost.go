@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -92,12 +93,12 @@ func (l *RateLimit) costOf(r *http.Request, p *ratelimit.Policy) (int64, *plugin
 		if cost, err = ratelimit.ParseCost(text); err != nil {
 			return 0, &plugins.Denial{
 				Status: http.StatusBadRequest, Reason: plugins.ReasonCostInvalid,
-				Value: l.Cost + " is " + strconv.Quote(clip(text, 40)), Bound: "a whole number of 0 or more",
+				Value: l.Cost + " is " + strconv.Quote(decision.Clip(text, 40)), Bound: "a whole number of 0 or more",
 			}
 		}
 	}
 	if highest := p.MaxCost(); cost > highest {
-		return 0, costTooHigh(cost, highest)
+		return 0, ratelimit.CostTooHigh(cost, highest)
 	}
 	return cost, nil
 }

@@ -50,7 +50,7 @@ func listDecisions(w http.ResponseWriter, r *http.Request) {
 		}
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil || n > into.most || n == 0 && name == "limit" {
-			writeAdmin(w, 0, nil, &inputError{name, "write a whole number, up to " + strconv.FormatUint(into.most, 10)})
+			writeAdmin(w, 0, nil, plugins.Invalid(name, "write a whole number, up to "+strconv.FormatUint(into.most, 10)))
 			return
 		}
 		*into.value = n
@@ -58,7 +58,7 @@ func listDecisions(w http.ResponseWriter, r *http.Request) {
 	if text := query.Get("status"); text != "" {
 		n, err := strconv.Atoi(strings.TrimSuffix(text, "xx"))
 		if err != nil || n < 1 || n > 599 {
-			writeAdmin(w, 0, nil, &inputError{"status", "write a status like 403, or a class like 4xx"})
+			writeAdmin(w, 0, nil, plugins.Invalid("status", "write a status like 403, or a class like 4xx"))
 			return
 		}
 		filter.Status = n
@@ -69,7 +69,7 @@ func listDecisions(w http.ResponseWriter, r *http.Request) {
 	case "1":
 		followDecisions(w, r, kept.Journal, filter, after)
 	default:
-		writeAdmin(w, 0, nil, &inputError{"follow", "write follow=1"})
+		writeAdmin(w, 0, nil, plugins.Invalid("follow", "write follow=1"))
 	}
 }
 
@@ -144,7 +144,7 @@ func showShadow(j *decision.Journal, r *http.Request) (int, any, error) {
 		if ago, err := caddy.ParseDuration(text); err == nil && ago > 0 {
 			since = now.Add(-ago)
 		} else if since, err = time.Parse(time.RFC3339, text); err != nil {
-			return 0, nil, &inputError{"since", "write a duration like 24h or 7d, or a time like 2026-01-31T08:00:00Z"}
+			return 0, nil, plugins.Invalid("since", "write a duration like 24h or 7d, or a time like 2026-01-31T08:00:00Z")
 		}
 	}
 	rows, from := j.Shadows.Report(since, now)

@@ -277,7 +277,7 @@ func (d *dryRun) stop(handler caddyhttp.MiddlewareHandler) {
 	}
 	if ok {
 		for _, upstream := range proxy.Upstreams {
-			d.upstreams = append(d.upstreams, clip(upstream.Dial, decision.MaxText))
+			d.upstreams = append(d.upstreams, decision.Clip(upstream.Dial, decision.MaxText))
 		}
 	}
 }
@@ -316,7 +316,7 @@ func serverFor(app *caddyhttp.App, host, port string) (*caddyhttp.Server, error)
 		}
 	}
 	if found == nil {
-		return nil, &inputError{"url", fmt.Sprintf("no server of the running configuration listens there: they listen on %s", strings.Join(all, ", "))}
+		return nil, plugins.Invalid("url", fmt.Sprintf("no server of the running configuration listens there: they listen on %s", strings.Join(all, ", ")))
 	}
 	return found, nil
 }

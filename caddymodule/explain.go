@@ -186,9 +186,6 @@ func shownPath(r *http.Request) string { return decision.Text(r.URL.Path) }
 // errNoRecord is the answer for a request that was not refused, or long ago.
 var errNoRecord = errors.New("no record of this request: it was not refused, went through another gateway, or newer refusals have taken its place")
 
-// clip shortens text from outside.
-func clip(s string, most int) string { return decision.Clip(s, most) }
-
 // showDecision answers with the record of a request.
 func showDecision(j *decision.Journal, r *http.Request) (int, any, error) {
 	record, ok := j.Get(r.PathValue("id"))

@@ -12,16 +12,9 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 	"github.com/ainative/portcullis/plugins/auth/keys"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
-
-// inputError is invalid input to the admin API; it becomes a 422 that names the field.
-type inputError plugins.InputError
-
-func (e *inputError) Error() string { return e.Unwrap().Error() }
-
-// Unwrap makes it one with the input errors of the policies.
-func (e *inputError) Unwrap() error { return (*plugins.InputError)(e) }
 
 func showKey(k plugins.APIKey) keyJSON {
 	return keyJSON{
@@ -111,7 +104,7 @@ func (a *App) checkRight(field, value string) string {
 	if known {
 		return ""
 	}
-	return fmt.Sprintf("unknown %s %s: use one of %s", field, clip(value, 40), strings.Join(names(), ", "))
+	return fmt.Sprintf("unknown %s %s: use one of %s", field, decision.Clip(value, 40), strings.Join(names(), ", "))
 }
 
 // withinLimits reports whether a key of an owner in this tier lets them do no more than

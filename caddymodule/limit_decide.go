@@ -36,7 +36,7 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (charge, *plugins.Denia
 	}
 	if c.concurrency != 0 {
 		if !x.acquire(c.zone.inFlight, c.inFlightKey, c.concurrency) {
-			return c, tooManyAtOnce(c.concurrency), nil
+			return c, ratelimit.TooManyAtOnce(c.concurrency), nil
 		}
 		c.inFlight = x.dry == nil
 	}
@@ -64,9 +64,9 @@ func (l *RateLimit) take(r *http.Request, x *exchange, c *charge) (*plugins.Deni
 	case c.Allowed:
 		return nil, nil
 	case c.RetryAfter < 0:
-		return costTooHigh(c.cost, c.Rows[c.Blocking].Limit.Burst), nil
+		return ratelimit.CostTooHigh(c.cost, c.Rows[c.Blocking].Limit.Burst), nil
 	}
-	return overLimit(c), nil
+	return c.Denial(c.policy), nil
 }
 
 // limited notes that a limit let the request pass.

@@ -25,7 +25,7 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (charge, *plugins.Deni
 		if p != nil || l.route != nil {
 			address, ok := ratelimit.AnonymousSubject(clientIP(r))
 			if !ok {
-				return charge{}, keyMissing("client address")
+				return charge{}, ratelimit.KeyMissing("client address")
 			}
 			return l.limitsOf(p, ratelimit.KindIP, address), nil
 		}
@@ -36,14 +36,14 @@ func (l *RateLimit) subject(r *http.Request, x *exchange) (charge, *plugins.Deni
 		}
 		switch {
 		case value == "" && l.Missing == missingDeny:
-			return charge{}, keyMissing(l.By)
+			return charge{}, ratelimit.KeyMissing(l.By)
 		case value != "" && (p != nil || l.route != nil):
 			return l.limitsOf(p, ratelimit.KindPlaceholder+" "+l.By, value), nil
 		}
 	}
 	key, ok := ratelimit.AnonymousKey(l.Zone, clientIP(r))
 	if !ok {
-		return charge{}, keyMissing("client address")
+		return charge{}, ratelimit.KeyMissing("client address")
 	}
 	return charge{policy: l.anonymous, zone: &l.anonymousZone, key: key}, nil
 }

@@ -42,21 +42,21 @@ func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
 	p := &ownerPolicy{concurrency: o.Concurrency}
 	switch {
 	case o.ID == "":
-		return nil, &inputError{"owner", "must not be empty"}
+		return nil, plugins.Invalid("owner", "must not be empty")
 	case o.Tier == "" && len(o.Limits) == 0 && o.Concurrency == 0:
-		return nil, &inputError{"limits", errEmptyOwner}
+		return nil, plugins.Invalid("limits", errEmptyOwner)
 	case o.Concurrency < 0:
-		return nil, &inputError{"concurrency", "write a whole number of 1 or more"}
+		return nil, plugins.Invalid("concurrency", "write a whole number of 1 or more")
 	}
 	if o.Tier != "" {
 		if p.tier = a.tiers[o.Tier]; p.tier == nil {
-			return nil, &inputError{"tier", a.checkRight("tier", o.Tier)}
+			return nil, plugins.Invalid("tier", a.checkRight("tier", o.Tier))
 		}
 	}
 	if len(o.Limits) != 0 {
 		policy, err := ratelimit.ParsePolicy(string(ratelimit.LevelOwner), o.Limits, 0)
 		if err != nil {
-			return nil, &inputError{"limits", err.Error()}
+			return nil, plugins.Invalid("limits", err.Error())
 		}
 		p.source = ratelimit.NewSource(string(ratelimit.LevelOwner), policy)
 	}

@@ -1,13 +1,19 @@
 package caddymodule
 
 import (
-	"fmt"
 	"io"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 )
+
+// releaser gives back what a configuration holds of the pool, once.
+type releaser func()
+
+// retentionAfterReload is how long closed state outlives its last holder, for
+// requests that are still under way.
+const retentionAfterReload = 30 * time.Second
 
 // pool holds what outlives a configuration: open stores, counts, verified keys.
 // It lives as long as the process. A reload provisions the new configuration
@@ -58,20 +64,6 @@ func closeLater(c io.Closer) {
 		return
 	}
 	time.AfterFunc(retentionAfterReload, func() { _ = c.Close() })
-}
-
-// gatewayApp returns the app, an unconfigured one where there is no global
-// gateway block.
-func gatewayApp(ctx caddy.Context) (*App, error) {
-	loaded, err := ctx.App("gateway")
-	if err != nil {
-		return nil, err
-	}
-	app, ok := loaded.(*App)
-	if !ok {
-		return nil, fmt.Errorf("the app named gateway is a %T", loaded)
-	}
-	return app, nil
 }
 
 // poolLog is the logger of pooled values. They outlive the configuration whose

@@ -18,6 +18,9 @@ type InputError struct {
 
 func (e *InputError) Error() string { return e.Field + ": " + e.Text }
 
+// Invalid is an *InputError.
+func Invalid(field, text string) error { return &InputError{field, text} }
+
 // CheckText is an *InputError for a text that has not from least to most bytes, or that
 // can't stand in a header, a log line or a terminal.
 func CheckText(field, text string, least, most int) error {
