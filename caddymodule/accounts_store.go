@@ -2,14 +2,10 @@ package caddymodule
 
 import (
 	"context"
-	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
-	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -115,25 +111,10 @@ func (a *App) accountsConfig(h *accounts.Hasher) accounts.Config {
 			return a.keyService(o), nil
 		},
 		Check: a.checkRight, WithinLimits: a.withinLimits,
-		Revoked: a.records.revoked.Add, KeysChanged: a.records.recheck, Audit: a.records.audit,
-		AllKept: a.revocationsKept(), DefaultRole: a.DefaultRole, DefaultTier: a.DefaultTier, DefaultKeyRole: a.DefaultRole,
-	}
-}
+		Revoked: a.records.revoked.Add, KeysChanged: a.records.recheck, Audit: func(ctx context.Context, e accounts.Entry) {
+			a.audit(ctx, store.AuditEntry{Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result})
+		},
 
-// audit writes a line of the audit trail. A trail that can't be written is logged:
-// the change has been made and must not look as if it had not.
-func (r *records) audit(ctx context.Context, e accounts.Entry) {
-	// What was done is told even if the caller has gone.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	o, err := r.open(ctx)
-	if err == nil {
-		err = o.store.AppendAudit(ctx, store.AuditEntry{
-			At: time.Now().UTC().Truncate(time.Second), Actor: decision.Clip(e.Actor, 256), Action: e.Action, Target: decision.Clip(e.Target, 256),
-			From: decision.Clip(e.From, 64), Result: decision.Clip(e.Result, 200),
-		})
-	}
-	if err != nil {
-		poolLog("audit").Error("writing the audit trail", zap.String("action", e.Action), zap.String("target", e.Target), zap.Error(err))
+		AllKept: a.revocationsKept(), DefaultRole: a.DefaultRole, DefaultTier: a.DefaultTier, DefaultKeyRole: a.DefaultRole,
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -253,21 +252,13 @@ func (r *adminRequest) decode(into any) error {
 	return nil
 }
 
-// audit writes what was done to the audit trail. A trail that can't be written is
-// logged: the change has been made and must not look as if it had not.
+// audit writes what was done to the audit trail.
 func (r *adminRequest) audit(action, target string, err error) {
 	result := "ok"
 	if err != nil {
 		result = err.Error()
 	}
-	from := r.from()
-	entry := store.AuditEntry{
-		At: time.Now().UTC().Truncate(time.Second), Actor: "admin", Action: action, Target: target,
-		From: decision.Clip(from, 64), Result: decision.Clip(result, 200),
-	}
-	if err := r.records.store.AppendAudit(r.Context(), entry); err != nil {
-		poolLog("audit").Error("writing the audit trail", zap.String("action", action), zap.String("target", target), zap.Error(err))
-	}
+	r.app.audit(r.Context(), store.AuditEntry{Actor: "admin", Action: action, Target: target, From: r.from(), Result: result})
 }
 
 // from is the address that asks.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
-	"github.com/ainative/portcullis/plugins/auth/bearer"
 )
 
 func showRevocation(r plugins.Revocation) revocationJSON {
@@ -17,10 +16,6 @@ func showRevocation(r plugins.Revocation) revocationJSON {
 		ExpiresAt: timeOrNull(r.ExpiresAt), Note: r.Note,
 	}
 }
-
-// revocationKept is how long a revocation is kept at least: longer than a token
-// that it ends can live, even if max_lifetime is raised meanwhile.
-const revocationKept = 31 * 24 * time.Hour
 
 // newRevocation makes the record that an input asks for.
 func newRevocation(in revocationInput, app *App, now time.Time) (plugins.Revocation, error) {
@@ -69,15 +64,6 @@ func newRevocation(in revocationInput, app *App, now time.Time) (plugins.Revocat
 	var err error
 	rev.ID, err = apikey.NewID()
 	return rev, err
-}
-
-// revocationsKept is how long a revocation of many tokens is kept.
-func (a *App) revocationsKept() time.Duration {
-	longest := revocationKept
-	for _, issuer := range a.Issuers {
-		longest = max(longest, time.Duration(issuer.MaxLifetime)+bearer.MaxLeeway)
-	}
-	return longest
 }
 
 func listRevocations(r *adminRequest) (int, any, error) {

@@ -111,7 +111,7 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 	}
 	if len(a.failures) != 0 {
 		var release releaser
-		if a.failureCount, release, err = acquireMemory(failuresZone); err != nil {
+		if a.failureCount, release, err = acquireMemory(failuresZone, 0); err != nil {
 			return err
 		}
 		a.acquired = append(a.acquired, release)

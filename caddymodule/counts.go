@@ -2,14 +2,11 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/ainative/portcullis/plugins/ratelimit/durable"
 	"github.com/ainative/portcullis/plugins/store"
 )
 
@@ -48,20 +45,6 @@ func (r *records) keepCounts(ctx context.Context) {
 	r.counts.Run(ctx, func(err error) {
 		poolLog("store").Warn("writing the counts of limits", zap.Error(err))
 	})
-}
-
-// restored makes sure that the counts of long periods have been taken in. For a
-// known caller the store is open already; for others this may be the first question
-// to it.
-func (l *RateLimit) restored(ctx context.Context, z *zone, p *ratelimit.Policy) error {
-	r := l.app.records
-	if r.opened.Load() != nil || !z.durable || !durable.Needed(p.Limits) {
-		return nil
-	}
-	if _, err := r.open(ctx); err != nil && !errors.Is(err, errStoreClosed) {
-		return &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}
-	}
-	return nil
 }
 
 func storedCount(zone string, s ratelimit.Saved) store.Count {

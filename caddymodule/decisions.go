@@ -158,3 +158,15 @@ func resetShadow(j *decision.Journal, _ *http.Request) (int, any, error) {
 	j.Shadows.Reset(now)
 	return http.StatusOK, adminapi.ShadowReport{Since: from, Rows: rows}, nil
 }
+
+// errNoRecord is the answer for a request that was not refused, or long ago.
+var errNoRecord = errors.New("no record of this request: it was not refused, went through another gateway, or newer refusals have taken its place")
+
+// showDecision answers with the record of a request.
+func showDecision(j *decision.Journal, r *http.Request) (int, any, error) {
+	record, ok := j.Get(r.PathValue("id"))
+	if !ok {
+		return 0, nil, errNoRecord
+	}
+	return http.StatusOK, record, nil
+}

@@ -234,7 +234,7 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 		// Nothing was written: not Caddy's empty 200.
 		status, cause := sitehandler.Unanswered(r)
 		p := e.translator.FromStatus(status)
-		rw.x.countErrorResponse(p.Status, sourceRouter)
+		countErrorResponse(rw.x, p.Status, sourceRouter)
 		e.recordError(rw.x, r, p, cause)
 		e.write(rw, r, p, nil)
 	}
@@ -277,7 +277,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 		c.Write(zap.String("request_id", rw.x.requestID), zap.Int("status", status), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", shownPath(r)), zap.String("error", causeOf(err)))
 	}
-	rw.x.countErrorResponse(p.Status, source)
+	countErrorResponse(rw.x, p.Status, source)
 	e.recordError(rw.x, r, p, err)
 	e.write(rw, r, p, nil)
 }
@@ -291,7 +291,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 		Status: rw.status, Header: h, Body: body, Truncated: rw.truncated, Method: r.Method,
 	})
 	pass = pass && e.leavesAsItIs(h, r, p)
-	rw.x.countErrorBody(p, pass)
+	countErrorBody(rw.x, p, pass)
 	e.recordUpstream(rw.x, r, rw.status, p, pass)
 	switch {
 	case pass && r.Method == http.MethodHead:

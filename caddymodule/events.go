@@ -12,7 +12,6 @@ import (
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
 )
 
 // Names of the events on Caddy's event bus. Each tells of a change, once; none is
@@ -148,76 +147,17 @@ func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
 	a.events.emit(name, data)
 }
 
-// limitExceeded emits an event for a known caller that went over a limit: once in a
-// window, the period of that limit, however often the caller comes. Anonymous
-// callers cause none, since anybody can be as many of them as they like.
-func (e *events) limitExceeded(c *charge, p *plugins.Principal, zone string) {
-	if p == nil {
-		return
+// limitExceeded emits an event for a caller that went over a limit: once in a window,
+// the period of that limit, however often the caller comes.
+func (a *App) limitExceeded(key ratelimit.Key, limit ratelimit.Limit, data map[string]any) {
+	if a.events.exceeded.First(key, limit.Period, time.Now()) {
+		a.events.emit(eventLimitExceeded, data)
 	}
-	row := c.Rows[c.Blocking]
-	if !e.exceeded.First(c.key, row.Limit.Period, time.Now()) {
-		return
-	}
-	e.emit(eventLimitExceeded, map[string]any{
-		"owner": p.Owner, "zone": zone, "policy": c.policy.Name, "limit": row.Limit.String(),
-		"scheme": p.Scheme, "key_id": p.KeyID,
-	})
 }
 
-// breakerChanged logs and emits that the breaker before a Redis has opened or
-// closed. Its limiter outlives configurations, so the event sink is looked up on
-// every call.
-func breakerChanged(limiter *redisgcra.Limiter, open bool) {
-	name, data := eventBreakerClosed, map[string]any{"limiter": "redis"}
-	if h := limiter.Health(); open {
-		breakerOpened.Inc()
-		name = eventBreakerOpened
-		data["error"] = h.LastError
-		poolLog("limiter").Error("redis can't be asked, on_failure decides until it can", zap.String("redis", h.Target),
-			zap.String("on_failure", string(h.OnFailure)), zap.String("why", h.LastError))
-	} else {
-		poolLog("limiter").Info("redis answers again", zap.String("redis", h.Target))
-	}
+// Emit emits an event of something that outlives configurations, such as a client.
+func Emit(name string, data map[string]any) {
 	if e, ok := pooled[*events](eventsKey); ok {
 		e.emit(name, data)
-	}
-}
-
-// watchEvery is how often key sets are looked at.
-const watchEvery = time.Second
-
-// watchIssuers emits an event when the key set of an issuer can't be read any more,
-// and when it can be read again, until the configuration ends.
-func (a *App) watchIssuers() {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-a.ctx.Done():
-			return
-		case <-ticker.C:
-			a.lookAtIssuers()
-		}
-	}
-}
-
-func (a *App) lookAtIssuers() {
-	for _, h := range a.verifier.Health() {
-		// Before the first answer nothing is stale yet.
-		stale := h.LastError != "" || (!h.Usable && !h.FetchedAt.IsZero())
-		if h.AttemptedAt.IsZero() || !a.events.stale.Turned(h.Name, stale) {
-			continue
-		}
-		data := map[string]any{"issuer": h.Name, "keys": h.Keys, "usable": h.Usable}
-		if !stale {
-			a.events.emit(eventJWKSRecovered, data)
-			continue
-		}
-		data["error"] = h.LastError
-		if !h.FetchedAt.IsZero() {
-			data["age_seconds"] = int64(h.Age / time.Second)
-		}
-		a.events.emit(eventJWKSStale, data)
 	}
 }

@@ -15,21 +15,6 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// journal is the pooled journal of decisions. It survives reloads.
-type journal struct{ *decision.Journal }
-
-// Destruct has nothing to release.
-func (journal) Destruct() error { return nil }
-
-var journalKey = poolKey{"journal", ""}
-
-func acquireJournal() (*decision.Journal, releaser, error) {
-	j, release, err := acquire(journalKey, func() (journal, error) {
-		return journal{decision.NewJournal(decision.DefaultSize)}, nil
-	})
-	return j.Journal, release, err
-}
-
 // record keeps what is known of the request. finish, which may be nil, adds how
 // it ended. A later record of the same request takes the place of an earlier one.
 func (x *exchange) record(j *decision.Journal, r *http.Request, status int, finish func(*decision.Record)) {
@@ -127,37 +112,6 @@ func (x *exchange) blame(rec *decision.Record, err error) {
 	rec.SetEnding(ending, problem.Redact)
 }
 
-// recordError keeps why a request was answered by the gateway itself.
-func (e *Errors) recordError(x *exchange, r *http.Request, p problem.Problem, err error) {
-	x.record(e.journal, r, p.Status, func(rec *decision.Record) {
-		x.blame(rec, err)
-		rec.RetryAfter = p.RetryAfter
-	})
-}
-
-// recordUpstream keeps what an upstream's error was and what became of it.
-func (e *Errors) recordUpstream(x *exchange, r *http.Request, status int, p problem.Problem, passed bool) {
-	x.record(e.journal, r, p.Status, func(rec *decision.Record) {
-		rec.Outcome, rec.RetryAfter = decision.Upstream, p.RetryAfter
-		rec.UpstreamStatus, rec.Reader, rec.Rule, rec.Leak = status, p.Reader, p.Rule, p.Leak
-		switch {
-		case passed:
-			rec.Body = decision.BodyPassed
-		case p.Message == problem.FateHidden, p.Message == problem.FateLeak, p.Message == problem.FateRule:
-			rec.Body = decision.BodyReplaced
-		default:
-			rec.Body = decision.BodyTranslated
-		}
-	})
-}
-
-// recordShadow keeps what shadow mode let pass of a request that went well.
-func (e *Errors) recordShadow(rw *responseWriter, r *http.Request) {
-	if x := rw.x; x.recorded == nil && x.shadowed() {
-		x.record(e.journal, r, rw.status, nil)
-	}
-}
-
 func limitRows(p *ratelimit.Policy, d *ratelimit.Decision) []decision.LimitRow {
 	out := make([]decision.LimitRow, 0, len(d.Rows))
 	for i, row := range d.Rows {
@@ -182,15 +136,3 @@ func originalPath(r *http.Request) string {
 
 // shownPath is the path of a request as a log line may hold it.
 func shownPath(r *http.Request) string { return decision.Text(r.URL.Path) }
-
-// errNoRecord is the answer for a request that was not refused, or long ago.
-var errNoRecord = errors.New("no record of this request: it was not refused, went through another gateway, or newer refusals have taken its place")
-
-// showDecision answers with the record of a request.
-func showDecision(j *decision.Journal, r *http.Request) (int, any, error) {
-	record, ok := j.Get(r.PathValue("id"))
-	if !ok {
-		return 0, nil, errNoRecord
-	}
-	return http.StatusOK, record, nil
-}

@@ -267,6 +267,19 @@ func (i *Issuer) located(err error) error {
 	return fmt.Errorf("%w, at %s", err, i.At)
 }
 
+// revocationKept is how long a revocation is kept at least: longer than a token
+// that it ends can live, even if max_lifetime is raised meanwhile.
+const revocationKept = 31 * 24 * time.Hour
+
+// revocationsKept is how long a revocation of many tokens is kept.
+func (a *App) revocationsKept() time.Duration {
+	longest := revocationKept
+	for _, issuer := range a.Issuers {
+		longest = max(longest, time.Duration(issuer.MaxLifetime)+bearer.MaxLeeway)
+	}
+	return longest
+}
+
 // scheme returns the scheme of this name, for the issuers named or for all.
 func (a *App) scheme(name string, issuers []string) (auth.Scheme, error) {
 	switch {
@@ -321,7 +334,9 @@ func (s keySetStorage) Store(ctx context.Context, key string, value []byte) erro
 
 // logKeyEvent logs what happens to the key sources of issuers.
 func logKeyEvent(e bearer.Event) {
-	countKeyEvent(e)
+	if e.Kind == bearer.EventKeysFailed {
+		keySetFailures.WithLabelValues(e.Issuer).Inc()
+	}
 	poolLog("issuers").Info(string(e.Kind), zap.String("issuer", e.Issuer), zap.String("kid", e.KeyID),
 		zap.Int("keys", e.Keys), zap.Int("skipped", e.Skipped), zap.Error(e.Err))
 }

@@ -160,7 +160,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	l.show(x, &c)
 	if denial.Reason == plugins.ReasonRateLimited && x.dry == nil {
-		l.app.events.limitExceeded(&c, x.principal, l.Zone)
+		l.exceeded(&c, x.principal)
 	}
 	err := l.judge.refuse(w, r, x, denial)
 	if !x.wrapped() {
@@ -188,6 +188,19 @@ func (l *RateLimit) pass(w http.ResponseWriter, r *http.Request, x *exchange, c 
 	err := next.ServeHTTP(w, r)
 	x.settled(before)
 	return err
+}
+
+// exceeded tells of a known caller that went over a limit. Anonymous callers cause no
+// event, since anybody can be as many of them as they like.
+func (l *RateLimit) exceeded(c *charge, p *plugins.Principal) {
+	if p == nil {
+		return
+	}
+	limit := c.Rows[c.Blocking].Limit
+	l.app.limitExceeded(c.key, limit, map[string]any{
+		"owner": p.Owner, "zone": l.Zone, "policy": c.policy.Name, "limit": limit.String(),
+		"scheme": p.Scheme, "key_id": p.KeyID,
+	})
 }
 
 // show makes the decision the one that the client is told of.

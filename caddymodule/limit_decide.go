@@ -53,7 +53,7 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (charge, *plugins.Denia
 
 // take asks the limiter.
 func (l *RateLimit) take(r *http.Request, x *exchange, c *charge) (*plugins.Denial, error) {
-	if err := l.restored(r.Context(), c.zone, c.policy); err != nil {
+	if err := l.app.restored(r.Context(), c.zone, c.policy.Limits); err != nil {
 		return nil, err
 	}
 	var err error

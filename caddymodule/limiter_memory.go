@@ -7,7 +7,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
 )
 
 // MemoryLimiter counts in the memory of this process; each process counts for
@@ -39,26 +38,10 @@ func (m *MemoryLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// memoryZone is a pooled zone in memory.
-type memoryZone struct{ limiter *gcra.Limiter }
-
-// Destruct stops the sweeper. Requests under way can go on counting.
-func (z *memoryZone) Destruct() error { return z.limiter.Close() }
-
 // Zone implements LimiterProvider. MaxKeys holds for the first configuration that
 // asks: the counts are worth more than a changed bound.
 func (m *MemoryLimiter) Zone(name string) (ratelimit.Limiter, func(), error) {
-	maxKeys := m.MaxKeys
-	if maxKeys == 0 {
-		maxKeys = gcra.DefaultMaxKeys
-	}
-	z, release, err := acquire(poolKey{"zone", name}, func() (*memoryZone, error) {
-		return &memoryZone{gcra.New(gcra.Options{MaxKeys: maxKeys})}, nil
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return z.limiter, release, nil
+	return acquireMemory(name, m.MaxKeys)
 }
 
 // Health implements LimiterProvider. Memory is always there.

@@ -266,13 +266,8 @@ func (l *RedisLimiter) Health(ctx context.Context) LimiterHealth {
 	return h
 }
 
-// limiterState is the state of the limiter's Redis, without asking it; nil for other
-// limiters, and while no zone uses it.
-func (a *App) limiterState() *redisgcra.Health {
-	l, ok := a.limiters.(*RedisLimiter)
-	if !ok {
-		return nil
-	}
+// RedisState implements RedisStater.
+func (l *RedisLimiter) RedisState() *redisgcra.Health {
 	counts, ok := pooled[*redisCounts](l.key)
 	if !ok {
 		return nil
@@ -290,6 +285,39 @@ func outageText(h *redisgcra.Health) string {
 		return "every request passes its limits"
 	}
 	return "this gateway alone grants " + strconv.FormatFloat(h.Share, 'g', 3, 64) + " of each limit"
+}
+
+// storeObserver counts what a limiter does with Redis.
+func storeObserver(limiter *redisgcra.Limiter) redisgcra.Observer {
+	return redisgcra.Observer{
+		OnCall:     observeCall,
+		OnFallback: func(policy redisgcra.OnFailure) { fallbacks.WithLabelValues(string(policy)).Inc() },
+		OnBreaker:  func(open bool) { breakerChanged(limiter, open) },
+	}
+}
+
+func observeCall(took time.Duration, err error) {
+	storeSeconds.Observe(took.Seconds())
+	if err != nil {
+		storeErrors.WithLabelValues(redisgcra.ErrorKind(err)).Inc()
+	}
+}
+
+// breakerChanged logs and emits that the breaker before a Redis has opened or
+// closed. Its limiter outlives configurations, so the events of the one
+// in force are looked up on every call.
+func breakerChanged(limiter *redisgcra.Limiter, open bool) {
+	name, data := eventBreakerClosed, map[string]any{"limiter": "redis"}
+	if h := limiter.Health(); open {
+		breakerOpened.Inc()
+		name = eventBreakerOpened
+		data["error"] = h.LastError
+		poolLog("limiter").Error("redis can't be asked, on_failure decides until it can", zap.String("redis", h.Target),
+			zap.String("on_failure", string(h.OnFailure)), zap.String("why", h.LastError))
+	} else {
+		poolLog("limiter").Info("redis answers again", zap.String("redis", h.Target))
+	}
+	Emit(name, data)
 }
 
 // Interface guards.

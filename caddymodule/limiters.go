@@ -2,12 +2,14 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/durable"
 	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
@@ -30,6 +32,20 @@ type LimiterProvider interface {
 // starts, such as connecting. An error ends the start.
 type LimiterStarter interface {
 	StartLimiter() error
+}
+
+// RedisStater is a LimiterProvider that counts in Redis. It tells the state of its
+// client without asking Redis; nil while no zone uses it.
+type RedisStater interface {
+	RedisState() *redisgcra.Health
+}
+
+// redisState is the state of the limiter's Redis; nil for other limiters.
+func (a *App) redisState() *redisgcra.Health {
+	if l, ok := a.limiters.(RedisStater); ok {
+		return l.RedisState()
+	}
+	return nil
 }
 
 // LimiterHealth is what GET /gateway/health says of the limiter.
@@ -109,7 +125,15 @@ func (a *App) acquireZone(ctx caddy.Context, name string) (_ zone, _ releaser, e
 	return zone{limiter, flights.InFlight, isDurable}, release, nil
 }
 
-// acquireMemory returns a limiter in memory for the gateway's own counts.
-func acquireMemory(name string) (ratelimit.Limiter, releaser, error) {
-	return new(MemoryLimiter).Zone(name)
+// restored makes sure that the counts of long periods have been taken in. For a
+// known caller the store is open already; for others this may be the first question
+// to it.
+func (a *App) restored(ctx context.Context, z *zone, limits []ratelimit.Limit) error {
+	if a.records.opened.Load() != nil || !z.durable || !durable.Needed(limits) {
+		return nil
+	}
+	if _, err := a.records.open(ctx); err != nil && !errors.Is(err, errStoreClosed) {
+		return &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}
+	}
+	return nil
 }

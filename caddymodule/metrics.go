@@ -3,16 +3,9 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/ainative/portcullis/plugins"
-	"github.com/ainative/portcullis/plugins/auth/bearer"
-	"github.com/ainative/portcullis/plugins/problem"
-	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
 )
 
 // What is counted as it happens. The counters live as long as the process and
@@ -105,121 +98,3 @@ const (
 // reasonAnonymous is the reason of a request that was let pass without a
 // credential.
 const reasonAnonymous = "anonymous"
-
-// meter counts what one policy decides.
-type meter struct {
-	policy string
-	// What most requests add to is looked up once.
-	allowed, anonymous prometheus.Counter
-	took               prometheus.Observer
-}
-
-// meters are those of the policies, by policyName.
-var meters = func() (all [len(policyNames)]meter) {
-	for i, name := range policyNames {
-		if policyName(i) != policyErrors {
-			all[i] = meter{
-				policy:    name,
-				allowed:   requestsTotal.WithLabelValues(name, resultAllowed, ""),
-				anonymous: requestsTotal.WithLabelValues(name, resultAllowed, reasonAnonymous),
-				took:      decisionSeconds.WithLabelValues(name),
-			}
-		}
-	}
-	return all
-}()
-
-// One decision in sampleEvery is timed: reading the clock twice costs more than
-// everything else that is counted.
-const sampleEvery = 16
-
-// begin is when a decision begins, if it is one to be timed.
-func (m *meter) begin() time.Time {
-	if rand.Uint32()%sampleEvery != 0 {
-		return time.Time{}
-	}
-	return time.Now()
-}
-
-// end times the decision that began then.
-func (m *meter) end(begun time.Time) {
-	if !begun.IsZero() {
-		m.took.Observe(time.Since(begun).Seconds())
-	}
-}
-
-// count counts a decision.
-func (m *meter) count(s *step) {
-	switch s.result {
-	case stepPassed:
-		m.allowed.Inc()
-	case stepAnonymous:
-		m.anonymous.Inc()
-	default:
-		requestsTotal.WithLabelValues(m.policy, decisionOf(s.result), s.reason()).Inc()
-	}
-}
-
-// reasonOf is the reason of a failure to decide; `other` where it has none.
-func reasonOf(failure error) string {
-	if u, ok := errors.AsType[*plugins.Unavailable](failure); ok {
-		return string(u.Reason)
-	}
-	return "other"
-}
-
-// Sources of an error response, as the label has them.
-const (
-	sourceGateway  = "gateway"
-	sourceHandler  = "handler"
-	sourceRouter   = "router"
-	sourceUpstream = "upstream"
-)
-
-// countErrorResponse counts a response of status 400 or above.
-func (x *exchange) countErrorResponse(status int, source string) {
-	if x.dry != nil {
-		return
-	}
-	class := "4xx"
-	if status >= 500 {
-		class = "5xx"
-	}
-	errorResponses.WithLabelValues(class, source).Inc()
-}
-
-// countErrorBody counts an upstream's error body.
-func (x *exchange) countErrorBody(p problem.Problem, passed bool) {
-	outcome := "translated"
-	if passed {
-		outcome = "passed"
-	}
-	x.countErrorResponse(p.Status, sourceUpstream)
-	errorBodies.WithLabelValues(p.Reader, outcome).Inc()
-	if p.Leak != "" {
-		errorLeaks.WithLabelValues(p.Leak).Inc()
-	}
-}
-
-// storeObserver counts what a limiter does with Redis.
-func storeObserver(limiter *redisgcra.Limiter) redisgcra.Observer {
-	return redisgcra.Observer{
-		OnCall:     observeCall,
-		OnFallback: func(policy redisgcra.OnFailure) { fallbacks.WithLabelValues(string(policy)).Inc() },
-		OnBreaker:  func(open bool) { breakerChanged(limiter, open) },
-	}
-}
-
-func observeCall(took time.Duration, err error) {
-	storeSeconds.Observe(took.Seconds())
-	if err != nil {
-		storeErrors.WithLabelValues(redisgcra.ErrorKind(err)).Inc()
-	}
-}
-
-// countKeyEvent counts what happens to the keys of an issuer.
-func countKeyEvent(e bearer.Event) {
-	if e.Kind == bearer.EventKeysFailed {
-		keySetFailures.WithLabelValues(e.Issuer).Inc()
-	}
-}

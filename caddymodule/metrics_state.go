@@ -127,18 +127,11 @@ func (s stateMetrics) collectStore(gauge, counter emitter) {
 }
 
 func (s stateMetrics) collectLimiter(gauge, counter emitter) {
-	var keys, evicted, forced int64
-	pool.Range(func(_, value any) bool {
-		if z, ok := value.(*memoryZone); ok {
-			stats := z.limiter.Stats()
-			keys, evicted, forced = keys+stats.Keys, evicted+stats.Evicted, forced+stats.EvictedOverLimit
-		}
-		return true
-	})
-	gauge(limiterKeys, float64(keys))
-	counter(limiterEvicted, float64(evicted-forced), "false")
-	counter(limiterEvicted, float64(forced), "true")
-	if h := s.app.limiterState(); h != nil {
+	memory := memoryStats()
+	gauge(limiterKeys, float64(memory.Keys))
+	counter(limiterEvicted, float64(memory.Evicted-memory.EvictedOverLimit), "false")
+	counter(limiterEvicted, float64(memory.EvictedOverLimit), "true")
+	if h := s.app.redisState(); h != nil {
 		gauge(breakerOpen, oneIf(h.Breaker == "open"))
 		counter(storeTrips, float64(h.Trips))
 		counter(deniedUnasked, float64(h.Denied))

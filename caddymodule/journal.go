@@ -1,0 +1,18 @@
+package caddymodule
+
+import "github.com/ainative/portcullis/plugins/decision"
+
+// journal is the pooled journal of decisions. It survives reloads.
+type journal struct{ *decision.Journal }
+
+// Destruct has nothing to release.
+func (journal) Destruct() error { return nil }
+
+var journalKey = poolKey{"journal", ""}
+
+func acquireJournal() (*decision.Journal, releaser, error) {
+	j, release, err := acquire(journalKey, func() (journal, error) {
+		return journal{decision.NewJournal(decision.DefaultSize)}, nil
+	})
+	return j.Journal, release, err
+}

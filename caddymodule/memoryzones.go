@@ -1,0 +1,39 @@
+package caddymodule
+
+import (
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
+)
+
+// memoryZone is a pooled zone in memory.
+type memoryZone struct{ limiter *gcra.Limiter }
+
+// Destruct stops the sweeper. Requests under way can go on counting.
+func (z *memoryZone) Destruct() error { return z.limiter.Close() }
+
+// acquireMemory returns a limiter in memory that counts a zone. maxKeys bounds its
+// counts, 0 for the default; it holds for the first that asks.
+func acquireMemory(name string, maxKeys int) (ratelimit.Limiter, releaser, error) {
+	if maxKeys == 0 {
+		maxKeys = gcra.DefaultMaxKeys
+	}
+	z, release, err := acquire(poolKey{"zone", name}, func() (*memoryZone, error) {
+		return &memoryZone{gcra.New(gcra.Options{MaxKeys: maxKeys})}, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return z.limiter, release, nil
+}
+
+// memoryStats adds up the counts of all zones in memory.
+func memoryStats() (sum gcra.Stats) {
+	pool.Range(func(_, value any) bool {
+		if z, ok := value.(*memoryZone); ok {
+			stats := z.limiter.Stats()
+			sum.Keys, sum.Evicted, sum.EvictedOverLimit = sum.Keys+stats.Keys, sum.Evicted+stats.Evicted, sum.EvictedOverLimit+stats.EvictedOverLimit
+		}
+		return true
+	})
+	return sum
+}

@@ -1,0 +1,72 @@
+package caddymodule
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// meter counts what one policy decides.
+type meter struct {
+	policy string
+	// What most requests add to is looked up once.
+	allowed, anonymous prometheus.Counter
+	took               prometheus.Observer
+}
+
+// meters are those of the policies, by policyName.
+var meters = func() (all [len(policyNames)]meter) {
+	for i, name := range policyNames {
+		if policyName(i) != policyErrors {
+			all[i] = meter{
+				policy:    name,
+				allowed:   requestsTotal.WithLabelValues(name, resultAllowed, ""),
+				anonymous: requestsTotal.WithLabelValues(name, resultAllowed, reasonAnonymous),
+				took:      decisionSeconds.WithLabelValues(name),
+			}
+		}
+	}
+	return all
+}()
+
+// One decision in sampleEvery is timed: reading the clock twice costs more than
+// everything else that is counted.
+const sampleEvery = 16
+
+// begin is when a decision begins, if it is one to be timed.
+func (m *meter) begin() time.Time {
+	if rand.Uint32()%sampleEvery != 0 {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+// end times the decision that began then.
+func (m *meter) end(begun time.Time) {
+	if !begun.IsZero() {
+		m.took.Observe(time.Since(begun).Seconds())
+	}
+}
+
+// count counts a decision.
+func (m *meter) count(s *step) {
+	switch s.result {
+	case stepPassed:
+		m.allowed.Inc()
+	case stepAnonymous:
+		m.anonymous.Inc()
+	default:
+		requestsTotal.WithLabelValues(m.policy, decisionOf(s.result), s.reason()).Inc()
+	}
+}
+
+// reasonOf is the reason of a failure to decide; `other` where it has none.
+func reasonOf(failure error) string {
+	if u, ok := errors.AsType[*plugins.Unavailable](failure); ok {
+		return string(u.Reason)
+	}
+	return "other"
+}
