@@ -11,9 +11,9 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// watch lets the access log and the trace of a request, where there are any, tell
+// attach lets the access log and the trace of a request, where there are any, tell
 // what the gateway decided.
-func (x *exchange) watch(ctx context.Context) {
+func (x *exchange) attach(ctx context.Context) {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
 		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 			// The fields are made when the line is written, after the last decision.

@@ -239,8 +239,8 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 
 // identify finds the caller: exactly one of a principal, a denial and a failure.
 func (a *Auth) identify(r *http.Request, x *exchange) (*plugins.Principal, *plugins.Denial, error) {
-	if x.dry != nil && x.dry.as != nil {
-		return x.dry.as, nil, nil
+	if p := x.described(); p != nil {
+		return p, nil, nil
 	}
 	credential, found, denial := a.headers.Find(r)
 	switch {
@@ -248,7 +248,7 @@ func (a *Auth) identify(r *http.Request, x *exchange) (*plugins.Principal, *plug
 		return nil, denial, nil
 	case found:
 		x.credentialIn = a.headers.Name(credential.Source)
-		credential.ClientIP, credential.DryRun = clientIP(r), x.dry != nil
+		credential.ClientIP, credential.DryRun = clientIP(r), x.isDryRun()
 		return a.chain.Authenticate(r.Context(), credential)
 	}
 	if denial := a.headers.Misplaced(r, a.Optional); denial != nil {

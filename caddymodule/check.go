@@ -70,7 +70,7 @@ func describedRequest(in *adminapi.CheckInput, admin *adminRequest, app *caddyht
 		return nil, nil, err
 	}
 	if in.As != nil {
-		if dry.as, err = describedCaller(in.As, admin.app); err != nil {
+		if dry.As, err = describedCaller(in.As, admin.app); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -195,8 +195,7 @@ func (d *dryRun) check(made *http.Request) (answer *adminapi.CheckResult, err er
 	w := &dryWriter{header: http.Header{}}
 	repl := caddy.NewReplacer()
 	r := caddyhttp.PrepareRequest(made, repl, w, d.server)
-	x := exchangeOf(r)
-	x.dry = d
+	x := startDryRun(r, &d.DryRun)
 	defer func() {
 		if v := recover(); v != nil {
 			answer, err = nil, fmt.Errorf("%w: %v", errDryRunPanicked, v)
@@ -204,15 +203,13 @@ func (d *dryRun) check(made *http.Request) (answer *adminapi.CheckResult, err er
 	}()
 	failure := d.serve(w, r)
 
-	if x.requestID == "" {
-		x.requestID = requestID(r)
-	}
+	x.identify(r)
 	if x.recorded == nil || x.recorded.Outcome == decision.Shadow {
 		shadowed := x.shadowed()
 		x.record(nil, r, w.status, func(rec *decision.Record) {
 			switch {
 			case failure != nil:
-				x.blame(rec, failure)
+				x.recordCause(rec, failure)
 			case d.stopped == "":
 				rec.Outcome = decision.Unrouted
 			case !shadowed:

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,13 +13,11 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/caddymodule/proxyhandler"
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
-	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // dryRun walks the routes of a running server as a request would, with the real
@@ -28,45 +25,15 @@ import (
 // would do something: no upstream is called. It follows RouteList.Compile of
 // Caddy's modules/caddyhttp/routes.go.
 type dryRun struct {
+	DryRun
+
 	server *caddyhttp.Server
-	// as is whom gateway_auth is to find, instead of looking for a credential; nil
-	// leaves it to look.
-	as *plugins.Principal
 	// stopped is the handler that the request would have been passed to; answered
 	// says that this one was run, because it does nothing but answer.
 	stopped  string
 	answered bool
 	// upstreams are the addresses that a stopped reverse_proxy would choose from.
 	upstreams []string
-}
-
-// take is Limiter.Take, or a look where nobody sent the request.
-func (x *exchange) take(ctx context.Context, l ratelimit.Limiter, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
-	if x.dry == nil {
-		return l.Take(ctx, key, limits, cost, rows)
-	}
-	d, err := l.Take(ctx, key, limits, 0, rows)
-	if err == nil {
-		d.Preview(cost)
-	}
-	return d, err
-}
-
-// acquire takes a place, or looks for one where nobody sent the request.
-func (x *exchange) acquire(f *ratelimit.InFlight, key ratelimit.Key, limit int) bool {
-	if x.dry != nil {
-		return f.Held(key) < limit
-	}
-	return f.Acquire(key, limit)
-}
-
-// log is a logger for what becomes of the request; what would have become of one
-// is not logged.
-func (x *exchange) log(l *zap.Logger) *zap.Logger {
-	if x.dry != nil {
-		return zap.NewNop()
-	}
-	return l
 }
 
 // serve does what caddyhttp.Server does with a request that it has read and
@@ -200,9 +167,9 @@ var harmless = map[caddy.ModuleID]bool{
 	"http.handlers.gateway_site": true, "http.handlers.gateway_page": true,
 }
 
-// later are the handlers that do something to the response only, or to the log,
+// responseOnly are the handlers that do something to the response only, or to the log,
 // and are passed over.
-var later = map[caddy.ModuleID]bool{
+var responseOnly = map[caddy.ModuleID]bool{
 	"http.handlers.encode": true, "http.handlers.templates": true, "http.handlers.push": true, "http.handlers.intercept": true,
 	"http.handlers.tracing": true, "http.handlers.log_append": true, "http.handlers.timeouts": true,
 }
@@ -235,7 +202,7 @@ func (d *dryRun) handler(handler caddyhttp.MiddlewareHandler, next caddyhttp.Han
 				return next.ServeHTTP(w, r)
 			}
 		case *caddyauth.Authentication:
-			if known(h.Providers) {
+			if harmlessProviders(h.Providers) {
 				return h.ServeHTTP(w, r, next)
 			}
 		}
@@ -243,7 +210,7 @@ func (d *dryRun) handler(handler caddyhttp.MiddlewareHandler, next caddyhttp.Han
 		switch {
 		case ok && harmless[module.CaddyModule().ID]:
 			return handler.ServeHTTP(w, r, next)
-		case ok && later[module.CaddyModule().ID]:
+		case ok && responseOnly[module.CaddyModule().ID]:
 			return next.ServeHTTP(w, r)
 		}
 		d.stop(handler)
@@ -282,9 +249,9 @@ func (d *dryRun) stop(handler caddyhttp.MiddlewareHandler) {
 	}
 }
 
-// known reports whether all providers of Caddy's authentication are such that
+// harmlessProviders reports whether all providers of Caddy's authentication are such that
 // asking them changes nothing.
-func known(providers map[string]caddyauth.Authenticator) bool {
+func harmlessProviders(providers map[string]caddyauth.Authenticator) bool {
 	for _, provider := range providers {
 		switch provider.(type) {
 		case *Provider, *caddyauth.HTTPBasicAuth:

@@ -168,7 +168,7 @@ func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if e.ServerTiming {
 		x.time(r)
 	}
-	rw := x.wrap(w, e.MaxBody)
+	rw := wrap(w, x, e.MaxBody)
 	rw.shadow, rw.errors, rw.request = e.Shadow, e, r
 	if !e.Shadow {
 		rw.watch.arm(r, time.Duration(e.BodyIdleTimeout), time.Duration(e.BodyTimeout))
@@ -250,7 +250,7 @@ func handled(r *http.Request) error {
 // answerError answers for an error that a handler returned. Its text is private:
 // it holds addresses and file names. Our own denials carry a public text.
 func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
-	err = rw.x.provided(err)
+	err = rw.x.restoreDenial(err)
 	status := errorStatus(err)
 	var p problem.Problem
 	source := sourceGateway

@@ -12,7 +12,7 @@ const (
 
 // countErrorResponse counts a response of status 400 or above.
 func countErrorResponse(x *exchange, status int, source string) {
-	if x.dry != nil {
+	if x.isDryRun() {
 		return
 	}
 	class := "4xx"

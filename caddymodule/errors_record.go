@@ -10,7 +10,7 @@ import (
 // recordError keeps why a request was answered by the gateway itself.
 func (e *Errors) recordError(x *exchange, r *http.Request, p problem.Problem, err error) {
 	x.record(e.journal, r, p.Status, func(rec *decision.Record) {
-		x.blame(rec, err)
+		x.recordCause(rec, err)
 		rec.RetryAfter = p.RetryAfter
 	})
 }

@@ -22,8 +22,8 @@ type wouldBecome struct {
 	p     problem.Problem
 }
 
-// tell says it as a step of a record.
-func (b *wouldBecome) tell(into *decision.Step) {
+// describe says it as a step of a record.
+func (b *wouldBecome) describe(_ *plugins.Principal, into *decision.Step) {
 	into.Status, into.Reason = b.p.Status, plugins.Reason(b.what)
 	into.SetFound(b.found, "detail "+strconv.Quote(b.p.Detail))
 }
@@ -81,7 +81,7 @@ func (e *Errors) shadowUpstream(rw *responseWriter, r *http.Request) {
 
 func (e *Errors) noteShadow(x *exchange, r *http.Request, would *wouldBecome) {
 	x.step(policyErrors, stepShadow, would)
-	if x.dry != nil {
+	if x.isDryRun() {
 		return
 	}
 	j := judge{policy: policyErrors, logger: e.logger, journal: e.journal}

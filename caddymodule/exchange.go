@@ -25,15 +25,15 @@ type exchange struct {
 	idLine    []string
 	// principal is who gateway_auth found; nil is nobody.
 	principal *plugins.Principal
-	// writer is the response writer of gateway_errors, or of the first gateway_limit
-	// where that does not run; its ResponseWriter is nil where neither does.
-	writer responseWriter
+	// wrapped says that a writer of gateway_errors, or of a gateway_limit, sets the final
+	// header of the response.
+	wrapped bool
 	// answered says that a gateway_errors has written the answer to an error, so
 	// that one around it lets it pass.
 	answered bool
-	// policy and decision are of the last gateway_limit that ran, shownBy, and
+	// policy and decision are of the last gateway_limit that ran, the shown-th, and
 	// headerMode what of them the client is told; a nil policy is none.
-	shownBy    *RateLimit
+	shown      uint8
 	policy     *ratelimit.Policy
 	decision   ratelimit.Decision
 	headerMode ratelimit.HeaderMode
@@ -43,12 +43,12 @@ type exchange struct {
 	timing *timing
 	// payments are what the gateway_limit handlers around have charged; paymentRoom is
 	// room for most requests'.
-	payments    []payment
-	paymentRoom [2]payment
+	payments    []Charge
+	paymentRoom [2]Charge
 	// span records the request; nil where none does.
 	span trace.Span
 	// cost is the innermost charge that waits for the response to tell its cost.
-	cost *trueCost
+	cost *pendingCost
 	// watched says that a gateway_errors is around, which sees how the request ends.
 	watched bool
 	// credentialIn names the header in which the credential was.
@@ -58,7 +58,7 @@ type exchange struct {
 	stepCount uint8
 	// dry says that nobody sent the request: `check` asks what would become of it,
 	// and nothing is counted.
-	dry *dryRun
+	dry *DryRun
 	// recorded is the last record of this request.
 	recorded *decision.Record
 }
@@ -109,6 +109,28 @@ func (x *exchange) step(policy policyName, result stepResult, of any) *step {
 	return s
 }
 
+// limited notes that a limit let the request pass.
+func (x *exchange) limited(p *ratelimit.Policy, rows []ratelimit.Row) {
+	s := x.step(policyLimit, stepPassed, p)
+	s.remaining = -1
+	if left, found := leastRemaining(rows); found {
+		s.remaining = left
+		if x.span != nil {
+			x.traceLimit(p.Name, left)
+		}
+	}
+}
+
+// leastRemaining is what is left of the limit that has the least.
+func leastRemaining(rows []ratelimit.Row) (least int64, found bool) {
+	for i := range rows {
+		if left := rows[i].Remaining; !found || left < least {
+			least, found = left, true
+		}
+	}
+	return least, found
+}
+
 // shadowed reports whether shadow mode let the request pass.
 func (x *exchange) shadowed() bool {
 	for i := range x.stepCount {
@@ -134,17 +156,8 @@ func exchangeOf(r *http.Request) *exchange {
 	}
 	x := new(exchange)
 	vars[exchangeVar] = x
-	x.watch(r.Context())
+	x.attach(r.Context())
 	return x
-}
-
-// finalHeaders settles what the response tells of its cost and tells the client of
-// the last limit.
-func (x *exchange) finalHeaders(h http.Header) {
-	if x.cost != nil {
-		x.settleCosts(h)
-	}
-	x.limitHeaders(h)
 }
 
 // identified returns the request's exchange, a new one for the first caller, with
@@ -167,19 +180,9 @@ func identified(r *http.Request) *exchange {
 	a.mu.Unlock()
 	if !ok && vars != nil {
 		vars[exchangeVar] = x
-		x.watch(r.Context())
+		x.attach(r.Context())
 	}
 	return x
-}
-
-// limitHeaders tells the client of the last limit, in place of what the upstream
-// may have said of its own.
-func (x *exchange) limitHeaders(h http.Header) {
-	if x.policy == nil {
-		return
-	}
-	ratelimit.RemoveHeaders(h)
-	ratelimit.SetHeaders(h, x.policy, &x.decision, x.headerMode)
 }
 
 // principalOf returns who gateway_auth found, or nil.

@@ -31,14 +31,14 @@ func (x *exchange) record(j *decision.Journal, r *http.Request, status int, fini
 	if x.principal != nil {
 		rec.SetCaller(x.principal)
 	} else {
-		x.accuse(rec)
+		x.recordCredential(rec)
 	}
 	if x.policy != nil {
 		rec.Limits = limitRows(x.policy, &x.decision)
 	}
 	rec.Steps = make([]decision.Step, 0, x.stepCount)
 	for i := range x.stepCount {
-		rec.Steps = append(rec.Steps, x.tellStep(&x.steps[i]))
+		rec.Steps = append(rec.Steps, x.describe(&x.steps[i]))
 	}
 	if finish != nil {
 		finish(rec)
@@ -53,9 +53,9 @@ func (x *exchange) record(j *decision.Journal, r *http.Request, status int, fini
 	x.recorded = rec
 }
 
-// accuse says whose credential was refused, where one was and the request did not
+// recordCredential says whose credential was refused, where one was and the request did not
 // get another caller.
-func (x *exchange) accuse(rec *decision.Record) {
+func (x *exchange) recordCredential(rec *decision.Record) {
 	for i := range x.stepCount {
 		if d, ok := x.steps[i].of.(*plugins.Denial); ok && x.steps[i].policy == policyAuth {
 			rec.SetRefusedCredential(d.Of)
@@ -63,24 +63,27 @@ func (x *exchange) accuse(rec *decision.Record) {
 	}
 }
 
-// tellStep says a check in words.
-func (x *exchange) tellStep(s *step) decision.Step {
+// describer is what a check tells of itself, where that is neither a denial nor one of
+// the values that every policy shares.
+type describer interface {
+	// describe says the check in words. p is the caller, nil where none is known.
+	describe(p *plugins.Principal, into *decision.Step)
+}
+
+// describe says a check in words.
+func (x *exchange) describe(s *step) decision.Step {
 	told := decision.Step{Policy: s.policy.String(), Result: stepResults[s.result]}
 	switch of := s.of.(type) {
 	case *plugins.Denial:
 		told.SetDenial(of)
-	case *wouldBecome:
-		of.tell(&told)
+	case describer:
+		of.describe(x.principal, &told)
 	case error:
 		told.SetFailure(of, problem.Redact)
 	case *plugins.Principal:
 		told.SetFound("a described caller", "")
-		if x.dry == nil || x.dry.as != of {
+		if x.described() != of {
 			told.SetFound(decision.CredentialText(of), "")
-		}
-	case *Roles:
-		if x.principal != nil {
-			told.SetFound(of.policy.Describe(x.principal))
 		}
 	case *ratelimit.Policy:
 		left := ""
@@ -92,8 +95,8 @@ func (x *exchange) tellStep(s *step) decision.Step {
 	return told
 }
 
-// blame says why a request did not reach its upstream.
-func (x *exchange) blame(rec *decision.Record, err error) {
+// recordCause says why a request did not reach its upstream.
+func (x *exchange) recordCause(rec *decision.Record, err error) {
 	ending := decision.Ending{Err: err, Unrouted: errors.Is(err, sitehandler.ErrUnrouted)}
 	var last *step
 	if x.stepCount != 0 {

@@ -159,11 +159,11 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return l.judge.undecided(w, r, x, failure)
 	}
 	l.show(x, &c)
-	if denial.Reason == plugins.ReasonRateLimited && x.dry == nil {
+	if denial.Reason == plugins.ReasonRateLimited && !x.isDryRun() {
 		l.exceeded(&c, x.principal)
 	}
 	err := l.judge.refuse(w, r, x, denial)
-	if !x.wrapped() {
+	if !x.wrapped {
 		x.limitHeaders(w.Header())
 	}
 	return err
@@ -174,17 +174,18 @@ func (l *RateLimit) pass(w http.ResponseWriter, r *http.Request, x *exchange, c 
 	if c.inFlight {
 		defer c.zone.inFlight.Release(c.inFlightKey)
 	}
-	x.limited(c)
-	if l.CostHeader != "" {
-		x.expectCost(r, l, *c)
-	}
+	x.limited(c.policy, c.Rows)
 	if !l.Shadow {
 		l.show(x, c)
 	}
-	if !x.wrapped() && (!l.Shadow || l.CostHeader != "") {
-		w = x.wrap(w, passAll)
+	charge := Charge{l.Zone, c.zone.limiter, c.policy, c.key, c.cost, l.judge.logger}
+	if l.CostHeader != "" {
+		x.expectCost(r, l.CostHeader, &charge, !l.Shadow)
 	}
-	before := x.paid(l, c)
+	if !l.Shadow || l.CostHeader != "" {
+		w = x.finishHeader(w)
+	}
+	before := x.paid(&charge)
 	err := next.ServeHTTP(w, r)
 	x.settled(before)
 	return err
@@ -206,7 +207,7 @@ func (l *RateLimit) exceeded(c *charge, p *plugins.Principal) {
 // show makes the decision the one that the client is told of.
 func (l *RateLimit) show(x *exchange, c *charge) {
 	if c.policy != nil {
-		x.shownBy, x.policy, x.decision, x.headerMode = l, c.policy, c.Decision, l.mode
+		x.show(c.policy, &c.Decision, l.mode)
 	}
 }
 

@@ -38,7 +38,7 @@ func (l *RateLimit) decide(r *http.Request, x *exchange) (charge, *plugins.Denia
 		if !x.acquire(c.zone.inFlight, c.inFlightKey, c.concurrency) {
 			return c, ratelimit.TooManyAtOnce(c.concurrency), nil
 		}
-		c.inFlight = x.dry == nil
+		c.inFlight = !x.isDryRun()
 	}
 	if len(c.policy.Limits) == 0 {
 		return c, nil, nil
@@ -67,26 +67,4 @@ func (l *RateLimit) take(r *http.Request, x *exchange, c *charge) (*plugins.Deni
 		return ratelimit.CostTooHigh(c.cost, c.Rows[c.Blocking].Limit.Burst), nil
 	}
 	return c.Denial(c.policy), nil
-}
-
-// limited notes that a limit let the request pass.
-func (x *exchange) limited(c *charge) {
-	s := x.step(policyLimit, stepPassed, c.policy)
-	s.remaining = -1
-	if left, found := leastRemaining(c.Rows); found {
-		s.remaining = left
-		if x.span != nil {
-			x.traceLimit(c.policy.Name, left)
-		}
-	}
-}
-
-// leastRemaining is what is left of the limit that has the least.
-func leastRemaining(rows []ratelimit.Row) (least int64, found bool) {
-	for i := range rows {
-		if left := rows[i].Remaining; !found || left < least {
-			least, found = left, true
-		}
-	}
-	return least, found
 }

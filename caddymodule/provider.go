@@ -5,11 +5,9 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
-	"github.com/ainative/portcullis/plugins"
 )
 
 // Provider lets Caddy's own `authentication` handler ask the gateway who is
@@ -63,33 +61,6 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 		return caddyauth.User{}, false, err
 	}
 	return caddyauth.User{ID: principal.Subject, Metadata: userMetadata(principal, p.app.hierarchy.Primary(principal.Roles), p.app.tierOf(principal).Name)}, true, nil
-}
-
-// provided returns the gateway's own error where Caddy's authentication handler
-// says 401 for it, and else the error that it got.
-func (x *exchange) provided(err error) error {
-	bare, ok := errors.AsType[caddyhttp.HandlerError](err)
-	if !ok || bare.StatusCode != http.StatusUnauthorized || bare.Err == nil || bare.Err.Error() != "not authenticated" || x.stepCount == 0 {
-		return err
-	}
-	last := x.steps[x.stepCount-1]
-	if denial, ok := last.of.(*plugins.Denial); ok && last.policy == policyAuth && last.result == stepRefused {
-		return caddyhttp.HandlerError{StatusCode: denial.Status, Err: &refusal{denial: denial}}
-	}
-	if failure, ok := last.of.(error); ok && last.policy == policyAuth && last.result == stepUndecided {
-		return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: failure}
-	}
-	return err
-}
-
-// userMetadata is what {http.auth.user.*} answers.
-func userMetadata(p *plugins.Principal, role, tier string) map[string]string {
-	meta := map[string]string{}
-	for _, name := range []string{"owner", "role", "roles", "tier", "scheme", "key_id", "scopes", "issuer"} {
-		value, _ := userValue(p, role, tier, name)
-		meta[name] = value
-	}
-	return meta
 }
 
 // Interface guards.

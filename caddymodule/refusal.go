@@ -148,9 +148,7 @@ func (j *judge) unwatched(w http.ResponseWriter, r *http.Request, x *exchange, s
 	if x.watched {
 		return
 	}
-	if x.requestID == "" {
-		x.requestID = requestID(r)
-	}
+	x.identify(r)
 	w.Header()[auth.HeaderRequestID] = []string{x.requestID}
 	level := zap.DebugLevel
 	if status >= 500 {
@@ -160,7 +158,24 @@ func (j *judge) unwatched(w http.ResponseWriter, r *http.Request, x *exchange, s
 		c.Write(zap.String("request_id", x.requestID), zap.Int("status", status), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", shownPath(r)), zap.String("cause", causeOf(err)))
 	}
-	x.record(j.journal, r, status, func(rec *decision.Record) { x.blame(rec, err) })
+	x.record(j.journal, r, status, func(rec *decision.Record) { x.recordCause(rec, err) })
+}
+
+// restoreDenial returns the gateway's own error where Caddy's authentication handler
+// says 401 for it, and else the error that it got.
+func (x *exchange) restoreDenial(err error) error {
+	bare, ok := errors.AsType[caddyhttp.HandlerError](err)
+	if !ok || bare.StatusCode != http.StatusUnauthorized || bare.Err == nil || bare.Err.Error() != "not authenticated" || x.stepCount == 0 {
+		return err
+	}
+	last := x.steps[x.stepCount-1]
+	if denial, ok := last.of.(*plugins.Denial); ok && last.policy == policyAuth && last.result == stepRefused {
+		return caddyhttp.HandlerError{StatusCode: denial.Status, Err: &refusal{denial: denial}}
+	}
+	if failure, ok := last.of.(error); ok && last.policy == policyAuth && last.result == stepUndecided {
+		return caddyhttp.HandlerError{StatusCode: http.StatusServiceUnavailable, Err: failure}
+	}
+	return err
 }
 
 // noStore keeps shared caches from giving one caller's refusal to another.

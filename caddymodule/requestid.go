@@ -12,15 +12,17 @@ import (
 // maxRequestID bounds a request id that a trusted proxy sends, in bytes.
 const maxRequestID = 128
 
-// requestID returns the id of a request: the one that a trusted proxy sent, if it
-// is sane, else a new one.
-func requestID(r *http.Request) string {
-	if id := sentRequestID(r); id != "" {
-		return id
+// identify gives the request its id, if it has none: the one that a trusted proxy
+// sent, if it is sane, else a new one.
+func (x *exchange) identify(r *http.Request) {
+	if x.requestID != "" {
+		return
 	}
-	a := takeArena()
-	defer a.mu.Unlock()
-	return a.id(time.Now())
+	if x.requestID = sentRequestID(r); x.requestID == "" {
+		a := takeArena()
+		defer a.mu.Unlock()
+		x.requestID = a.id(time.Now())
+	}
 }
 
 // sentRequestID returns the id that a trusted proxy sent with a request, if it is

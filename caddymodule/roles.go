@@ -9,6 +9,7 @@ import (
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
+	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/roles"
 )
 
@@ -110,6 +111,13 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		d.Challenges = []string{auth.InsufficientScope(defaultRealm, h.Scopes)}
 	}
 	return h.judge.refuse(w, r, x, d)
+}
+
+// describe says what of the caller counted.
+func (h *Roles) describe(p *plugins.Principal, into *decision.Step) {
+	if p != nil {
+		into.SetFound(h.policy.Describe(p))
+	}
 }
 
 // Interface guards.

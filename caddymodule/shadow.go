@@ -14,9 +14,7 @@ import (
 // shadow records a refusal that shadow mode lets pass: a denial, or a failure to
 // decide.
 func (j *judge) shadow(r *http.Request, x *exchange, d *plugins.Denial, failure error) {
-	if x.requestID == "" {
-		x.requestID = requestID(r)
-	}
+	x.identify(r)
 	fields := []zap.Field{
 		zap.String("policy", j.policy.String()),
 		zap.String("request_id", x.requestID),

@@ -52,3 +52,13 @@ func userValue(p *plugins.Principal, role, tier, name string) (value string, kno
 	}
 	return "", false
 }
+
+// userMetadata is what {http.auth.user.*} answers.
+func userMetadata(p *plugins.Principal, role, tier string) map[string]string {
+	meta := map[string]string{}
+	for _, name := range []string{"owner", "role", "roles", "tier", "scheme", "key_id", "scopes", "issuer"} {
+		value, _ := userValue(p, role, tier, name)
+		meta[name] = value
+	}
+	return meta
+}

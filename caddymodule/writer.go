@@ -10,9 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ainative/portcullis/caddymodule/internal/slab"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/ainative/portcullis/plugins/auth"
 )
 
 // responseWriter stands between the handlers and the client. A response below
@@ -75,32 +74,27 @@ var errDrained = errors.New("an error body is too large to be drained")
 
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// passAll as a bound makes a writer that holds nothing back: it only sets headers.
-const passAll = -1
-
 // keepBuffer is the largest buffer that goes back into the pool, in bytes.
 const keepBuffer = 64 << 10
 
-// wrap puts a writer before w. The first is part of the exchange, so that it
-// costs no allocation of its own.
-func (x *exchange) wrap(w http.ResponseWriter, maxBody int64) *responseWriter {
-	rw := &x.writer
-	if x.wrapped() {
-		rw = new(responseWriter)
-	}
+// writers are the writers of requests. None is ever used twice: a handler that
+// outlives its request keeps its own, and can't meet another request there.
+var writers slab.Slab[responseWriter]
+
+// wrap puts a writer before w.
+func wrap(w http.ResponseWriter, x *exchange, maxBody int64) *responseWriter {
+	rw := writers.New()
 	rw.ResponseWriter, rw.x, rw.maxBody = w, x, maxBody
+	x.wrapped = true
 	return rw
 }
-
-// wrapped reports whether a writer of ours stands before the client.
-func (x *exchange) wrapped() bool { return x.writer.ResponseWriter != nil }
 
 // release gives the buffer back and lets go of the response. The writer must not
 // be used after it.
 func (w *responseWriter) release(r *http.Request) {
 	w.watch.stop()
 	if w.mode != hijacked && r.Method != http.MethodConnect {
-		// Exchanges share an allocation, so this one may outlive its request. It must
+		// Writers share an allocation, so this one may outlive its request. It must
 		// not keep the connection. A handler that has hijacked may still copy.
 		w.ResponseWriter = gone{}
 	}
@@ -126,6 +120,14 @@ func (gone) Header() http.Header       { return http.Header{} }
 func (gone) Write([]byte) (int, error) { return 0, errGone }
 func (gone) WriteHeader(int)           {}
 
+// finalHeader sets what every final response carries.
+func (w *responseWriter) finalHeader(h http.Header) {
+	w.x.finalHeader(h)
+	if w.watch.spent() {
+		h["Connection"] = []string{"close"}
+	}
+}
+
 // WriteHeader passes on a response below 400, and holds back one from 400 up.
 // Informational responses pass.
 func (w *responseWriter) WriteHeader(status int) {
@@ -138,7 +140,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	h := w.Header()
-	if status < 400 || w.shadow || w.maxBody == passAll || w.x.answered || untouchable(h) {
+	if status < 400 || w.shadow || w.x.answered || untouchable(h) {
 		w.finalHeader(h)
 		w.mode = passing
 		w.ResponseWriter.WriteHeader(status)
@@ -149,42 +151,6 @@ func (w *responseWriter) WriteHeader(status int) {
 	w.mode = holding
 	w.x.timing.header(h)
 	w.watch.start(w.ResponseWriter)
-}
-
-// finalHeader sets what every final response carries, in place of what the
-// upstream may have sent.
-func (w *responseWriter) finalHeader(h http.Header) {
-	if w.x.requestID != "" {
-		if w.x.idLine == nil {
-			w.x.idLine = []string{w.x.requestID}
-		}
-		// An upstream's own is replaced. A second response, in handle_errors, gets a
-		// line of its own.
-		h[auth.HeaderRequestID], w.x.idLine = w.x.idLine, nil
-	}
-	w.x.finalHeaders(h)
-	w.x.timing.header(h)
-	oneOrigin(h)
-	if w.watch.spent() {
-		h["Connection"] = []string{"close"}
-	}
-}
-
-// singleCORS are the CORS headers that browsers take one value of; more than one is
-// refused as if there were none (https://fetch.spec.whatwg.org/#cors-check).
-var singleCORS = []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Max-Age"}
-
-// oneOrigin leaves one value where both the site's `header` and the upstream have
-// set one: the first, which is the site's.
-func oneOrigin(h http.Header) {
-	if len(h[singleCORS[0]]) < 2 {
-		return
-	}
-	for _, name := range singleCORS {
-		if v := h[name]; len(v) > 1 {
-			h[name] = v[:1:1]
-		}
-	}
 }
 
 // untouchable reports whether a response is a stream that must not be held back
