@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"strings"
 
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -54,30 +55,30 @@ func (a *Accounts) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	a.Prefix = d.Val()
 	if d.NextArg() {
-		return surplus(d, "gateway_accounts takes a prefix and a block only")
+		return caddyfiletext.Surplus(d, "gateway_accounts takes a prefix and a block only")
 	}
 	limit := func(into *string) func() error {
 		return func() error {
 			var limit []string
-			if err := words(d, &limit); err != nil {
+			if err := caddyfiletext.Words(d, &limit); err != nil {
 				return err
 			}
 			*into = strings.Join(limit, " ")
 			return nil
 		}
 	}
-	return block(d, map[string]func() error{
-		"issuer":               func() error { return word(d, &a.Issuer) },
-		"registration":         func() error { return oneOf(d, &a.Registration, registrationOpen, registrationClosed) },
-		"token_lifetime":       func() error { return duration(d, &a.TokenLifetime) },
-		"refresh_window":       func() error { a.RefreshWindow = new(caddy.Duration); return duration(d, a.RefreshWindow) },
-		"default_role":         func() error { return word(d, &a.DefaultRole) },
-		"default_tier":         func() error { return word(d, &a.DefaultTier) },
+	return caddyfiletext.Block(d, map[string]func() error{
+		"issuer":               func() error { return caddyfiletext.Word(d, &a.Issuer) },
+		"registration":         func() error { return caddyfiletext.OneOf(d, &a.Registration, registrationOpen, registrationClosed) },
+		"token_lifetime":       func() error { return caddyfiletext.Duration(d, &a.TokenLifetime) },
+		"refresh_window":       func() error { a.RefreshWindow = new(caddy.Duration); return caddyfiletext.Duration(d, a.RefreshWindow) },
+		"default_role":         func() error { return caddyfiletext.Word(d, &a.DefaultRole) },
+		"default_tier":         func() error { return caddyfiletext.Word(d, &a.DefaultTier) },
 		"login_limit":          limit(&a.LoginLimit),
-		"keys_per_owner":       func() error { return number(d, &a.KeysPerOwner) },
-		"foreign_key_lifetime": func() error { return duration(d, &a.ForeignKeyLifetime) },
-		"key_header":           func() error { return word(d, &a.KeyHeader) },
-		"realm":                func() error { return word(d, &a.Realm) },
+		"keys_per_owner":       func() error { return caddyfiletext.Number(d, &a.KeysPerOwner) },
+		"foreign_key_lifetime": func() error { return caddyfiletext.Duration(d, &a.ForeignKeyLifetime) },
+		"key_header":           func() error { return caddyfiletext.Word(d, &a.KeyHeader) },
+		"realm":                func() error { return caddyfiletext.Word(d, &a.Realm) },
 		"failures":             limit(&a.Failures),
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth"
@@ -26,13 +27,6 @@ type accountCall struct {
 	x *exchange
 	// id is that of the key in the path.
 	id string
-}
-
-func showUser(u plugins.User) userJSON {
-	return userJSON{
-		ID: u.ID, Email: u.Address, FullName: u.FullName, Role: u.Role, Tier: u.Tier, Scopes: orEmpty(u.Scopes),
-		CreatedAt: timeOrNull(u.CreatedAt), PasswordSetAt: timeOrNull(u.PasswordSetAt), DisabledAt: timeOrNull(u.DisabledAt),
-	}
 }
 
 // callerJSON is the caller. What only an account has is null without one.
@@ -169,7 +163,7 @@ func (c *accountCall) register() error {
 	if refusal != nil || err != nil {
 		return c.writeError(refusal, err)
 	}
-	return c.answer(http.StatusCreated, showUser(u))
+	return c.answer(http.StatusCreated, adminapi.NewUser(u))
 }
 
 func (c *accountCall) logInJSON() error { return c.logIn(accounts.ParseJSON) }
@@ -254,10 +248,10 @@ func (c *accountCall) me() error {
 			return c.writeError(refusal, err)
 		}
 		shown := callerJSON{
-			ID: p.Subject, Role: c.app.hierarchy.Primary(p.Roles), Roles: orEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: orEmpty(p.Scopes), Scheme: p.Scheme,
+			ID: p.Subject, Role: c.app.hierarchy.Primary(p.Roles), Roles: adminapi.OrEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: adminapi.OrEmpty(p.Scopes), Scheme: p.Scheme,
 		}
 		if u := owner.User; u.ID != "" {
-			shown.Email, shown.FullName, shown.CreatedAt = &u.Address, &u.FullName, timeOrNull(u.CreatedAt)
+			shown.Email, shown.FullName, shown.CreatedAt = &u.Address, &u.FullName, adminapi.Time(u.CreatedAt)
 		}
 		return c.answer(http.StatusOK, shown)
 	})

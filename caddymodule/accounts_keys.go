@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 )
@@ -14,7 +15,7 @@ func (c *accountCall) listKeys() error {
 		if refusal != nil || err != nil {
 			return c.writeError(refusal, err)
 		}
-		return c.answer(http.StatusOK, showKeys(list))
+		return c.answer(http.StatusOK, adminapi.NewKeys(list))
 	})
 }
 
@@ -55,6 +56,6 @@ func (c *accountCall) withKey(status int, do func(p *plugins.Principal) (account
 		if refusal != nil || err != nil {
 			return c.writeError(refusal, err)
 		}
-		return c.answer(status, showMade(key.APIKey, key.Secret))
+		return c.answer(status, adminapi.NewMadeKey(key.APIKey, key.Secret))
 	})
 }

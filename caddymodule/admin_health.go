@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -71,7 +72,7 @@ type issuerJSON struct {
 func showIssuer(h bearer.IssuerHealth) issuerJSON {
 	shown := issuerJSON{
 		Name: h.Name, Source: h.Source, Usable: h.Usable, Keys: h.Keys, Skipped: h.Skipped,
-		FetchedAt: timeOrNull(h.FetchedAt), Error: orNull(h.LastError),
+		FetchedAt: adminapi.Time(h.FetchedAt), Error: adminapi.OrNull(h.LastError),
 	}
 	if !h.FetchedAt.IsZero() {
 		age := int64(h.Age / time.Second)
@@ -104,7 +105,7 @@ func showHealth(r *adminRequest) (int, any, error) {
 	asking.Wait()
 	answer.Limiter = limiter
 	if p := limiter.Problem; p != nil {
-		answer.Problems = append(answer.Problems, healthProblem{"limiter", healthStatus(p.Undecided), p.Why, timeOrNull(p.Since)})
+		answer.Problems = append(answer.Problems, healthProblem{"limiter", healthStatus(p.Undecided), p.Why, adminapi.Time(p.Since)})
 	}
 	if r.app.verifier != nil {
 		for _, h := range r.app.verifier.Health() {
@@ -161,7 +162,7 @@ func (a *App) storeProblem(ctx context.Context) *healthProblem {
 	p := &healthProblem{Part: "store", Status: healthDegraded}
 	if age, ok := o.poller.Stale(); ok {
 		// The poller asks several times a second: what it heard last was the end.
-		p.Since = timeOrNull(time.Now().Add(-age))
+		p.Since = adminapi.Time(time.Now().Add(-age))
 	}
 	if failed == nil {
 		p.Status, p.Why = healthFailing, stale.Error()+"; tokens get 503"
@@ -198,5 +199,5 @@ func issuerProblem(h bearer.IssuerHealth) *healthProblem {
 	} else {
 		why += "; its tokens get 503"
 	}
-	return &healthProblem{"issuer " + h.Name, healthStatus(!h.Usable), why, timeOrNull(h.FetchedAt)}
+	return &healthProblem{"issuer " + h.Name, healthStatus(!h.Usable), why, adminapi.Time(h.FetchedAt)}
 }

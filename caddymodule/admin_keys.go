@@ -17,7 +17,7 @@ func listKeys(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	found, err := r.records.store.Keys(r.Context(), filter)
-	return http.StatusOK, showKeys(found), err
+	return http.StatusOK, adminapi.NewKeys(found), err
 }
 
 func createKey(r *adminRequest) (int, any, error) {
@@ -31,12 +31,12 @@ func createKey(r *adminRequest) (int, any, error) {
 		target = decision.Clip(*in.Owner, 256)
 	}
 	r.audit("key.create", target, err)
-	return http.StatusCreated, showMade(key, secret), err
+	return http.StatusCreated, adminapi.NewMadeKey(key, secret), err
 }
 
 func getKey(r *adminRequest) (int, any, error) {
 	key, err := r.keys.Key(r.Context(), r.PathValue("id"))
-	return http.StatusOK, showKey(key), err
+	return http.StatusOK, adminapi.NewKey(key), err
 }
 
 func patchKey(r *adminRequest) (int, any, error) {
@@ -47,14 +47,14 @@ func patchKey(r *adminRequest) (int, any, error) {
 	id := r.PathValue("id")
 	key, err := r.keys.Update(r.Context(), id, plugins.KeyInput(in), nil)
 	r.audit("key.update", id, err)
-	return http.StatusOK, showKey(key), err
+	return http.StatusOK, adminapi.NewKey(key), err
 }
 
 func deleteKey(r *adminRequest) (int, any, error) {
 	id := r.PathValue("id")
 	key, err := r.keys.Revoke(r.Context(), id)
 	r.audit("key.revoke", id, err)
-	return http.StatusOK, showKey(key), err
+	return http.StatusOK, adminapi.NewKey(key), err
 }
 
 func rotateKey(r *adminRequest) (int, any, error) {
@@ -67,5 +67,5 @@ func rotateKey(r *adminRequest) (int, any, error) {
 	id := r.PathValue("id")
 	key, secret, err := r.keys.Rotate(r.Context(), id, &in.Grace, nil)
 	r.audit("key.rotate", id, err)
-	return http.StatusCreated, showMade(key, secret), err
+	return http.StatusCreated, adminapi.NewMadeKey(key, secret), err
 }

@@ -6,16 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
 )
-
-func showOwner(o store.OwnerLimits) ownerJSON {
-	return ownerJSON{
-		Owner: o.Owner, Tier: orNull(o.Tier), Limits: orEmpty(o.Limits), Concurrency: o.Concurrency,
-		Source: "store", UpdatedAt: timeOrNull(o.UpdatedAt),
-	}
-}
 
 // listOwners lists the owners that have something of their own.
 func listOwners(r *adminRequest) (int, any, error) {
@@ -23,24 +17,24 @@ func listOwners(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]ownerJSON, 0, len(kept))
+	list := make([]adminapi.Owner, 0, len(kept))
 	for _, o := range kept {
-		list = append(list, showOwner(o))
+		list = append(list, adminapi.NewOwner(o))
 	}
 	for _, o := range r.app.Owners {
 		if !slices.ContainsFunc(kept, func(k store.OwnerLimits) bool { return k.Owner == o.ID }) {
-			list = append(list, ownerJSON{
-				Owner: o.ID, Tier: orNull(o.Tier), Limits: orEmpty(o.Limits), Concurrency: o.Concurrency, Source: "config",
+			list = append(list, adminapi.Owner{
+				Owner: o.ID, Tier: adminapi.OrNull(o.Tier), Limits: adminapi.OrEmpty(o.Limits), Concurrency: o.Concurrency, Source: "config",
 			})
 		}
 	}
-	slices.SortFunc(list, func(a, b ownerJSON) int { return strings.Compare(a.Owner, b.Owner) })
+	slices.SortFunc(list, func(a, b adminapi.Owner) int { return strings.Compare(a.Owner, b.Owner) })
 	return http.StatusOK, list, nil
 }
 
 // setOwner gives an owner limits of their own, in force for the next request.
 func setOwner(r *adminRequest) (int, any, error) {
-	var in ownerInput
+	var in adminapi.OwnerInput
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}
@@ -60,7 +54,7 @@ func setOwner(r *adminRequest) (int, any, error) {
 	if err == nil {
 		err = r.app.records.loadOwners(r.Context(), r.records.store)
 	}
-	return http.StatusOK, showOwner(set), err
+	return http.StatusOK, adminapi.NewOwner(set), err
 }
 
 // unsetOwner takes an owner's limits back; those of the configuration hold again.
@@ -80,8 +74,8 @@ func unsetOwner(r *adminRequest) (int, any, error) {
 	}
 	for _, o := range kept {
 		if o.Owner == owner {
-			return http.StatusOK, showOwner(o), nil
+			return http.StatusOK, adminapi.NewOwner(o), nil
 		}
 	}
-	return http.StatusOK, ownerJSON{Owner: owner, Limits: []string{}, Source: "store"}, nil
+	return http.StatusOK, adminapi.Owner{Owner: owner, Limits: []string{}, Source: "store"}, nil
 }

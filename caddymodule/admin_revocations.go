@@ -5,20 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 )
 
-func showRevocation(r plugins.Revocation) revocationJSON {
-	return revocationJSON{
-		ID: r.ID, Kind: string(r.Kind), Issuer: orNull(r.Issuer), Value: r.Value,
-		IssuedBefore: timeOrNull(r.IssuedBefore), CreatedAt: timeOrNull(r.CreatedAt),
-		ExpiresAt: timeOrNull(r.ExpiresAt), Note: r.Note,
-	}
-}
-
 // newRevocation makes the record that an input asks for.
-func newRevocation(in revocationInput, app *App, now time.Time) (plugins.Revocation, error) {
+func newRevocation(in adminapi.RevocationInput, app *App, now time.Time) (plugins.Revocation, error) {
 	now = now.UTC().Truncate(time.Second)
 	rev := plugins.Revocation{Issuer: in.Issuer, Note: in.Note, CreatedAt: now}
 	if in.Issuer != "" && !slices.ContainsFunc(app.Issuers, func(i Issuer) bool { return i.Name == in.Issuer }) {
@@ -71,15 +64,15 @@ func listRevocations(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]revocationJSON, 0, len(all))
+	list := make([]adminapi.Revocation, 0, len(all))
 	for _, rev := range all {
-		list = append(list, showRevocation(rev))
+		list = append(list, adminapi.NewRevocation(rev))
 	}
 	return http.StatusOK, list, nil
 }
 
 func addRevocation(r *adminRequest) (int, any, error) {
-	var in revocationInput
+	var in adminapi.RevocationInput
 	if err := r.decode(&in); err != nil {
 		return 0, nil, err
 	}
@@ -93,7 +86,7 @@ func addRevocation(r *adminRequest) (int, any, error) {
 	// In force on this node when the answer is sent; other processes follow.
 	r.app.records.revoked.Add(rev)
 	r.audit("token.revoke", rev.ID, nil)
-	return http.StatusCreated, showRevocation(rev), nil
+	return http.StatusCreated, adminapi.NewRevocation(rev), nil
 }
 
 func deleteRevocation(r *adminRequest) (int, any, error) {

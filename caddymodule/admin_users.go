@@ -76,9 +76,9 @@ func listUsers(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]userJSON, 0, len(users))
+	list := make([]adminapi.User, 0, len(users))
 	for _, u := range users {
-		list = append(list, showUser(u))
+		list = append(list, adminapi.NewUser(u))
 	}
 	return http.StatusOK, list, nil
 }
@@ -117,14 +117,14 @@ func shownUser(status int, u plugins.User, made plugins.Secret, refusal *account
 	case refusal != nil:
 		return 0, nil, &accountRefusal{refusal}
 	}
-	shown := showUser(u)
+	shown := adminapi.NewUser(u)
 	shown.Password = made.Reveal()
 	return status, shown, nil
 }
 
 func getUser(r *adminRequest) (int, any, error) {
 	u, err := r.user()
-	return http.StatusOK, showUser(u), err
+	return http.StatusOK, adminapi.NewUser(u), err
 }
 
 // onUser does something to the account of the path.
@@ -202,10 +202,10 @@ func listAudit(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]auditJSON, 0, len(entries))
+	list := make([]adminapi.AuditEntry, 0, len(entries))
 	for _, e := range entries {
-		list = append(list, auditJSON{
-			ID: e.ID, At: timeOrNull(e.At), Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result,
+		list = append(list, adminapi.AuditEntry{
+			ID: e.ID, At: adminapi.Time(e.At), Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result,
 		})
 	}
 	return http.StatusOK, list, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -82,21 +83,21 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // option name
 	if d.NextArg() {
-		return surplus(d, "gateway takes a block only")
+		return caddyfiletext.Surplus(d, "gateway takes a block only")
 	}
-	return block(d, map[string]func() error{
+	return caddyfiletext.Block(d, map[string]func() error{
 		"store":           func() error { return guest(d, "gateway.stores", "store", &a.StoreRaw) },
 		"limiter":         func() error { return guest(d, "gateway.limiters", "limiter", &a.LimiterRaw) },
-		"pepper":          func() error { return secretWord(d, &a.Pepper) },
-		"previous_pepper": func() error { return secretWord(d, &a.PreviousPepper) },
-		"foreign_keys":    func() error { return flag(d, &a.ForeignKeys) },
-		"decisions":       func() error { return number(d, &a.Decisions) },
-		"memory_target":   func() error { return word(d, &a.MemoryTarget) },
+		"pepper":          func() error { return caddyfiletext.Secret(d, &a.Pepper) },
+		"previous_pepper": func() error { return caddyfiletext.Secret(d, &a.PreviousPepper) },
+		"foreign_keys":    func() error { return caddyfiletext.Flag(d, &a.ForeignKeys) },
+		"decisions":       func() error { return caddyfiletext.Number(d, &a.Decisions) },
+		"memory_target":   func() error { return caddyfiletext.Word(d, &a.MemoryTarget) },
 		"role":            func() error { return a.roleLine(d) },
 		"tier":            func() error { return a.tierLine(d) },
 		"owner":           func() error { return a.ownerBlock(d) },
-		"default_tier":    func() error { return word(d, &a.DefaultTier) },
-		"default_role":    func() error { return word(d, &a.DefaultRole) },
+		"default_tier":    func() error { return caddyfiletext.Word(d, &a.DefaultTier) },
+		"default_role":    func() error { return caddyfiletext.Word(d, &a.DefaultRole) },
 		"issuer":          func() error { return a.issuerBlock(d) },
 	}, "role", "tier", "owner", "issuer")
 }
@@ -126,26 +127,6 @@ func guestNames(namespace string) []string {
 	return names
 }
 
-// secretWord reads one secret, which must not be empty. A placeholder stays a
-// placeholder: it is resolved at provision.
-func secretWord(d *caddyfile.Dispenser, into *string) error {
-	name := d.Val()
-	if err := word(d, into); err != nil {
-		return err
-	}
-	return checkSecretWord(d, name, *into)
-}
-
-func checkSecretWord(d *caddyfile.Dispenser, name, secret string) error {
-	if secret == "" {
-		return d.Errf("%s is empty: write `%s {env.NAME}` or `%s {file./absolute/path}`", name, name, name)
-	}
-	if strings.HasPrefix(secret, "{file.") && !strings.HasPrefix(secret, "{file./") {
-		return d.Errf("%s %s: give the file with its absolute path, like {file./etc/portcullis/secret}", name, secret)
-	}
-	return nil
-}
-
 func (a *App) roleLine(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 || (len(args) > 1 && args[1] != "includes") || len(args) == 2 {
@@ -156,7 +137,7 @@ func (a *App) roleLine(d *caddyfile.Dispenser) error {
 		role.Includes = args[2:]
 	}
 	a.Roles = append(a.Roles, role)
-	return noBlock(d, "role")
+	return caddyfiletext.NoBlock(d, "role")
 }
 
 func (a *App) tierLine(d *caddyfile.Dispenser) error {
@@ -168,9 +149,9 @@ func (a *App) tierLine(d *caddyfile.Dispenser) error {
 	if len(args) > 1 {
 		tier.Limits = []string{strings.Join(args[1:], " ")}
 	}
-	err := block(d, map[string]func() error{
-		"limit":       func() error { return limitLine(d, &tier.Limits) },
-		"concurrency": func() error { return number(d, &tier.Concurrency) },
+	err := caddyfiletext.Block(d, map[string]func() error{
+		"limit":       func() error { return caddyfiletext.Limit(d, &tier.Limits) },
+		"concurrency": func() error { return caddyfiletext.Number(d, &tier.Concurrency) },
 	}, "limit")
 	if err != nil {
 		return err
@@ -192,17 +173,17 @@ func (a *App) ownerBlock(d *caddyfile.Dispenser) error {
 	}
 	owner := Owner{ID: d.Val()}
 	if d.NextArg() {
-		return surplus(d, "owner takes an id and a block")
+		return caddyfiletext.Surplus(d, "owner takes an id and a block")
 	}
 	for _, other := range a.Owners {
 		if other.ID == owner.ID {
 			return d.Errf("owner %s is given twice: write one block with all of it", owner.ID)
 		}
 	}
-	err := block(d, map[string]func() error{
-		"tier":        func() error { return word(d, &owner.Tier) },
-		"limit":       func() error { return limitLine(d, &owner.Limits) },
-		"concurrency": func() error { return number(d, &owner.Concurrency) },
+	err := caddyfiletext.Block(d, map[string]func() error{
+		"tier":        func() error { return caddyfiletext.Word(d, &owner.Tier) },
+		"limit":       func() error { return caddyfiletext.Limit(d, &owner.Limits) },
+		"concurrency": func() error { return caddyfiletext.Number(d, &owner.Concurrency) },
 	}, "limit")
 	if err != nil {
 		return err
@@ -221,32 +202,32 @@ func (a *App) issuerBlock(d *caddyfile.Dispenser) error {
 	}
 	issuer.Name = d.Val()
 	if d.NextArg() {
-		return surplus(d, "issuer takes a name and a block")
+		return caddyfiletext.Surplus(d, "issuer takes a name and a block")
 	}
 	for _, other := range a.Issuers {
 		if other.Name == issuer.Name {
 			return d.Errf("issuer %s is defined twice: give the second another name", issuer.Name)
 		}
 	}
-	err := block(d, map[string]func() error{
+	err := caddyfiletext.Block(d, map[string]func() error{
 		"secret": func() error {
 			issuer.At = fmt.Sprintf("%s:%d", d.File(), d.Line())
-			return secretWord(d, &issuer.Secret)
+			return caddyfiletext.Secret(d, &issuer.Secret)
 		},
-		"public_key":       func() error { return secretWord(d, &issuer.PublicKey) },
-		"private_key":      func() error { return secretWord(d, &issuer.PrivateKey) },
-		"jwks":             func() error { return word(d, &issuer.JWKS) },
-		"discovery":        func() error { return word(d, &issuer.Discovery) },
-		"algorithms":       func() error { return words(d, &issuer.Algorithms) },
-		"iss":              func() error { return word(d, &issuer.Iss) },
-		"audience":         func() error { return words(d, &issuer.Audiences) },
-		"max_lifetime":     func() error { return duration(d, &issuer.MaxLifetime) },
-		"leeway":           func() error { issuer.Leeway = new(caddy.Duration); return duration(d, issuer.Leeway) },
-		"require":          func() error { return words(d, &issuer.Require) },
-		"types":            func() error { return words(d, &issuer.Types) },
+		"public_key":       func() error { return caddyfiletext.Secret(d, &issuer.PublicKey) },
+		"private_key":      func() error { return caddyfiletext.Secret(d, &issuer.PrivateKey) },
+		"jwks":             func() error { return caddyfiletext.Word(d, &issuer.JWKS) },
+		"discovery":        func() error { return caddyfiletext.Word(d, &issuer.Discovery) },
+		"algorithms":       func() error { return caddyfiletext.Words(d, &issuer.Algorithms) },
+		"iss":              func() error { return caddyfiletext.Word(d, &issuer.Iss) },
+		"audience":         func() error { return caddyfiletext.Words(d, &issuer.Audiences) },
+		"max_lifetime":     func() error { return caddyfiletext.Duration(d, &issuer.MaxLifetime) },
+		"leeway":           func() error { issuer.Leeway = new(caddy.Duration); return caddyfiletext.Duration(d, issuer.Leeway) },
+		"require":          func() error { return caddyfiletext.Words(d, &issuer.Require) },
+		"types":            func() error { return caddyfiletext.Words(d, &issuer.Types) },
 		"claim":            func() error { return claimLine(d, &issuer) },
-		"refresh_interval": func() error { return duration(d, &issuer.RefreshInterval) },
-		"max_stale":        func() error { return duration(d, &issuer.MaxStale) },
+		"refresh_interval": func() error { return caddyfiletext.Duration(d, &issuer.RefreshInterval) },
+		"max_stale":        func() error { return caddyfiletext.Duration(d, &issuer.MaxStale) },
 	}, "claim")
 	if err != nil {
 		return err
@@ -267,29 +248,6 @@ func claimLine(d *caddyfile.Dispenser, issuer *Issuer) error {
 		return d.Errf("claim %s is given twice: keep one", args[0])
 	}
 	issuer.Claims[args[0]] = args[1]
-	return nil
-}
-
-// duration reads a duration in Caddy's form, days included.
-func duration(d *caddyfile.Dispenser, into *caddy.Duration) error {
-	name := d.Val()
-	var text string
-	if err := word(d, &text); err != nil {
-		return err
-	}
-	parsed, err := caddy.ParseDuration(text)
-	if err != nil || parsed < 0 {
-		return d.Errf("%s %s is not a duration: write one like 30s, 5m, 8h or 1d", name, text)
-	}
-	*into = caddy.Duration(parsed)
-	return nil
-}
-
-// noBlock refuses a block behind a line that takes none.
-func noBlock(d *caddyfile.Dispenser, name string) error {
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		return d.Errf("%s takes no block", name)
-	}
 	return nil
 }
 

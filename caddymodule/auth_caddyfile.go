@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"strings"
 
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -28,35 +29,35 @@ import (
 func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
 	if d.NextArg() {
-		return surplus(d, "gateway_auth takes a matcher and a block only")
+		return caddyfiletext.Surplus(d, "gateway_auth takes a matcher and a block only")
 	}
-	return block(d, map[string]func() error{
-		"schemes":    func() error { return words(d, &a.Schemes) },
-		"issuers":    func() error { return words(d, &a.Issuers) },
-		"key_header": func() error { return word(d, &a.KeyHeader) },
-		"realm":      func() error { return word(d, &a.Realm) },
-		"optional":   func() error { return flag(d, &a.Optional) },
-		"shadow":     func() error { return flag(d, &a.Shadow) },
+	return caddyfiletext.Block(d, map[string]func() error{
+		"schemes":    func() error { return caddyfiletext.Words(d, &a.Schemes) },
+		"issuers":    func() error { return caddyfiletext.Words(d, &a.Issuers) },
+		"key_header": func() error { return caddyfiletext.Word(d, &a.KeyHeader) },
+		"realm":      func() error { return caddyfiletext.Word(d, &a.Realm) },
+		"optional":   func() error { return caddyfiletext.Flag(d, &a.Optional) },
+		"shadow":     func() error { return caddyfiletext.Flag(d, &a.Shadow) },
 		"failures": func() error {
 			var limit []string
-			if err := words(d, &limit); err != nil {
+			if err := caddyfiletext.Words(d, &limit); err != nil {
 				return err
 			}
 			a.Failures = strings.Join(limit, " ")
 			return nil
 		},
-		"forward_credentials": func() error { return flag(d, &a.ForwardCredentials) },
+		"forward_credentials": func() error { return caddyfiletext.Flag(d, &a.ForwardCredentials) },
 		"identity_token": func() error {
 			if d.NextArg() {
-				return surplus(d, "identity_token takes a block only")
+				return caddyfiletext.Surplus(d, "identity_token takes a block only")
 			}
 			a.IdentityToken = new(IdentityToken)
-			return block(d, map[string]func() error{
-				"secret":      func() error { return secretWord(d, &a.IdentityToken.Secret) },
-				"private_key": func() error { return secretWord(d, &a.IdentityToken.PrivateKey) },
-				"audience":    func() error { return word(d, &a.IdentityToken.Audience) },
-				"lifetime":    func() error { return duration(d, &a.IdentityToken.Lifetime) },
-				"keys_path":   func() error { return word(d, &a.IdentityToken.KeysPath) },
+			return caddyfiletext.Block(d, map[string]func() error{
+				"secret":      func() error { return caddyfiletext.Secret(d, &a.IdentityToken.Secret) },
+				"private_key": func() error { return caddyfiletext.Secret(d, &a.IdentityToken.PrivateKey) },
+				"audience":    func() error { return caddyfiletext.Word(d, &a.IdentityToken.Audience) },
+				"lifetime":    func() error { return caddyfiletext.Duration(d, &a.IdentityToken.Lifetime) },
+				"keys_path":   func() error { return caddyfiletext.Word(d, &a.IdentityToken.KeysPath) },
 			})
 		},
 	})

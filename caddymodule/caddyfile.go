@@ -6,18 +6,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
-)
-
-// How subdirectives are read.
-var (
-	block   = caddyfiletext.Block
-	word    = caddyfiletext.Word
-	words   = caddyfiletext.Words
-	oneOf   = caddyfiletext.OneOf
-	flag    = caddyfiletext.Flag
-	surplus = caddyfiletext.Surplus
 )
 
 // policyHandler is a handler of ours that can be checked against the app before

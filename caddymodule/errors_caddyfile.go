@@ -1,14 +1,13 @@
 package caddymodule
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/dustin/go-humanize"
 )
 
 // UnmarshalCaddyfile reads the directive. Syntax:
@@ -35,15 +34,15 @@ import (
 func (e *Errors) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
 	if d.NextArg() {
-		return surplus(d, "gateway_errors takes a matcher and a block only")
+		return caddyfiletext.Surplus(d, "gateway_errors takes a matcher and a block only")
 	}
-	return block(d, map[string]func() error{
+	return caddyfiletext.Block(d, map[string]func() error{
 		"format":          func() error { return e.formatLine(d) },
-		"max_body":        func() error { return size(d, &e.MaxBody) },
+		"max_body":        func() error { return caddyfiletext.Size(d, &e.MaxBody) },
 		"body_timeout":    func() error { return e.bodyTimeoutLine(d) },
-		"server_messages": func() error { return word(d, &e.ServerMessages) },
-		"server_timing":   func() error { return flag(d, &e.ServerTiming) },
-		"shadow":          func() error { return flag(d, &e.Shadow) },
+		"server_messages": func() error { return caddyfiletext.Word(d, &e.ServerMessages) },
+		"server_timing":   func() error { return caddyfiletext.Flag(d, &e.ServerTiming) },
+		"shadow":          func() error { return caddyfiletext.Flag(d, &e.Shadow) },
 		"text":            func() error { return e.textLine(d) },
 		"rule":            func() error { return e.ruleBlock(d) },
 	}, "text", "rule")
@@ -60,13 +59,13 @@ func (e *Errors) formatLine(d *caddyfile.Dispenser) error {
 	}
 	e.Format = args[0]
 	if len(args) == 1 && e.Format == "custom" {
-		err := block(d, map[string]func() error{"template": func() error { return word(d, &e.Template) }})
+		err := caddyfiletext.Block(d, map[string]func() error{"template": func() error { return caddyfiletext.Word(d, &e.Template) }})
 		if err == nil && e.Template == "" {
 			err = d.Err(formatUsage)
 		}
 		return err
 	}
-	return noBlock(d, "format")
+	return caddyfiletext.NoBlock(d, "format")
 }
 
 const formatUsage = "format: write `format fastapi`, `format problem`, or `format custom TEMPLATE` with the JSON template in backquotes"
@@ -84,7 +83,7 @@ func (e *Errors) bodyTimeoutLine(d *caddyfile.Dispenser) error {
 		}
 		*into = caddy.Duration(wait)
 	}
-	return noBlock(d, "body_timeout")
+	return caddyfiletext.NoBlock(d, "body_timeout")
 }
 
 func (e *Errors) textLine(d *caddyfile.Dispenser) error {
@@ -191,21 +190,6 @@ func secondsOf(d *caddyfile.Dispenser, text string) (int, error) {
 		return 0, d.Errf("retry_after %s: write a number of seconds, or a duration like 5s", text)
 	}
 	return int((wait + time.Second - 1) / time.Second), nil
-}
-
-// size reads a size such as 1MiB.
-func size(d *caddyfile.Dispenser, into *int64) error {
-	name := d.Val()
-	var text string
-	if err := word(d, &text); err != nil {
-		return err
-	}
-	n, err := humanize.ParseBytes(text)
-	if err != nil || n == 0 || n > math.MaxInt32 {
-		return d.Errf("%s %s: write a size like 64KiB or 1MiB, below 2GiB", name, text)
-	}
-	*into = int64(n)
-	return nil
 }
 
 // Interface guard.

@@ -16,54 +16,6 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-func showKey(k plugins.APIKey) keyJSON {
-	return keyJSON{
-		ID: k.ID, Owner: k.Owner, Name: k.Name, Prefix: k.Prefix,
-		Role: orNull(k.Role), Tier: orNull(k.Tier),
-		Scopes: orEmpty(k.Scopes), IPAllow: orEmpty(k.IPAllow), Limits: orEmpty(k.Limits),
-		CreatedAt: timeOrNull(k.CreatedAt), ExpiresAt: timeOrNull(k.ExpiresAt),
-		LastUsedAt: timeOrNull(k.LastUsedAt), RevokedAt: timeOrNull(k.RevokedAt),
-		ReplacedBy: orNull(k.ReplacedBy),
-	}
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func orEmpty(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
-}
-
-func timeOrNull(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	return orNull(t.UTC().Format(time.RFC3339))
-}
-
-// showKeys shows keys, none as an empty list.
-func showKeys(found []plugins.APIKey) []keyJSON {
-	list := make([]keyJSON, 0, len(found))
-	for _, key := range found {
-		list = append(list, showKey(key))
-	}
-	return list
-}
-
-// showMade shows a key that was just made, with the key itself.
-func showMade(k plugins.APIKey, secret plugins.Secret) keyJSON {
-	shown := showKey(k)
-	shown.APIKey = secret.Reveal()
-	return shown
-}
-
 // keyService makes and changes the keys of an open store.
 func (a *App) keyService(o *openRecords) *keys.Service {
 	return keys.New(keys.Config{

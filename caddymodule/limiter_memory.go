@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -31,10 +32,10 @@ func (MemoryLimiter) CaddyModule() caddy.ModuleInfo {
 func (m *MemoryLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // limiter name
 	if d.NextArg() {
-		return surplus(d, "limiter memory takes a block only")
+		return caddyfiletext.Surplus(d, "limiter memory takes a block only")
 	}
-	return block(d, map[string]func() error{
-		"max_keys": func() error { return number(d, &m.MaxKeys) },
+	return caddyfiletext.Block(d, map[string]func() error{
+		"max_keys": func() error { return caddyfiletext.Number(d, &m.MaxKeys) },
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
 )
@@ -141,12 +142,12 @@ func (l *RedisLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if len(l.URLs) == 0 {
 		return d.Err("limiter redis needs a server: write `limiter redis redis://localhost:6379`")
 	}
-	return block(d, map[string]func() error{
+	return caddyfiletext.Block(d, map[string]func() error{
 		"mode": func() error {
-			if err := oneOf(d, &l.Mode, string(redisgcra.ModeExact), string(redisgcra.ModeBounded)); err != nil {
+			if err := caddyfiletext.OneOf(d, &l.Mode, string(redisgcra.ModeExact), string(redisgcra.ModeBounded)); err != nil {
 				return err
 			}
-			err := block(d, map[string]func() error{"error": func() error { return word(d, &l.Error) }})
+			err := caddyfiletext.Block(d, map[string]func() error{"error": func() error { return caddyfiletext.Word(d, &l.Error) }})
 			if err == nil {
 				_, err = l.errorPart()
 			}
@@ -156,16 +157,16 @@ func (l *RedisLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return nil
 		},
 		"engine": func() error {
-			return oneOf(d, &l.Engine, string(redisgcra.EngineRedisRate), string(redisgcra.EngineNative))
+			return caddyfiletext.OneOf(d, &l.Engine, string(redisgcra.EngineRedisRate), string(redisgcra.EngineNative))
 		},
 		"on_failure": func() error {
-			return oneOf(d, &l.OnFailure, string(redisgcra.FailLocal), string(redisgcra.FailOpen), string(redisgcra.FailClosed))
+			return caddyfiletext.OneOf(d, &l.OnFailure, string(redisgcra.FailLocal), string(redisgcra.FailOpen), string(redisgcra.FailClosed))
 		},
-		"timeout": func() error { return duration(d, &l.Timeout) },
-		"nodes":   func() error { return number(d, &l.Nodes) },
+		"timeout": func() error { return caddyfiletext.Duration(d, &l.Timeout) },
+		"nodes":   func() error { return caddyfiletext.Number(d, &l.Nodes) },
 		"share": func() error {
 			var text string
-			if err := word(d, &text); err != nil {
+			if err := caddyfiletext.Word(d, &text); err != nil {
 				return err
 			}
 			share, err := strconv.ParseFloat(text, 64)

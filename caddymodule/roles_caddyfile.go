@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -15,10 +16,10 @@ import (
 func (h *Roles) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
 	h.AnyOf = d.RemainingArgs()
-	return block(d, map[string]func() error{
+	return caddyfiletext.Block(d, map[string]func() error{
 		"scopes": func() error {
 			var all []string
-			if err := words(d, &all); err != nil {
+			if err := caddyfiletext.Words(d, &all); err != nil {
 				return err
 			}
 			if (all[0] != "any" && all[0] != "all") || len(all) == 1 {
@@ -27,9 +28,9 @@ func (h *Roles) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.ScopeMode, h.Scopes = all[0], all[1:]
 			return nil
 		},
-		"owner": func() error { return word(d, &h.Owner) },
+		"owner": func() error { return caddyfiletext.Word(d, &h.Owner) },
 		"bypass": func() error {
-			if err := words(d, &h.Bypass); err != nil {
+			if err := caddyfiletext.Words(d, &h.Bypass); err != nil {
 				return err
 			}
 			if len(h.Bypass) == 1 && h.Bypass[0] == "none" {
@@ -37,7 +38,7 @@ func (h *Roles) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			return nil
 		},
-		"shadow": func() error { return flag(d, &h.Shadow) },
+		"shadow": func() error { return caddyfiletext.Flag(d, &h.Shadow) },
 	})
 }
 

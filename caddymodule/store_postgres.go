@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
 	"github.com/ainative/portcullis/plugins/store/postgres"
@@ -101,16 +102,16 @@ func (s *PostgresStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("store postgres needs a database: write `store postgres {env.DATABASE_URL}`")
 	}
 	s.URL = d.Val()
-	if err := checkSecretWord(d, "store postgres", s.URL); err != nil {
+	if err := caddyfiletext.CheckSecret(d, "store postgres", s.URL); err != nil {
 		return err
 	}
 	if d.NextArg() {
-		return surplus(d, "store postgres takes one URL, with several hosts separated by commas")
+		return caddyfiletext.Surplus(d, "store postgres takes one URL, with several hosts separated by commas")
 	}
-	return block(d, map[string]func() error{
-		"password":          func() error { return secretWord(d, &s.Password) },
-		"max_connections":   func() error { return number(d, &s.MaxConnections) },
-		"statement_timeout": func() error { return duration(d, &s.StatementTimeout) },
+	return caddyfiletext.Block(d, map[string]func() error{
+		"password":          func() error { return caddyfiletext.Secret(d, &s.Password) },
+		"max_connections":   func() error { return caddyfiletext.Number(d, &s.MaxConnections) },
+		"statement_timeout": func() error { return caddyfiletext.Duration(d, &s.StatementTimeout) },
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/store"
@@ -18,13 +19,13 @@ import (
 // configuration that counts by owner or credential, and charges nothing. The
 // limits are those that hold for the principal; without one, those of the owner's
 // API keys, and of the default tier where the owner has none.
-func (a *App) usage(ctx context.Context, owner string, p *plugins.Principal) ([]usageRow, error) {
+func (a *App) usage(ctx context.Context, owner string, p *plugins.Principal) ([]adminapi.Usage, error) {
 	return a.usageIn(ctx, "", owner, p)
 }
 
 // usageIn is usage in one zone; empty is all of them.
-func (a *App) usageIn(ctx context.Context, zone, owner string, p *plugins.Principal) ([]usageRow, error) {
-	list := []usageRow{}
+func (a *App) usageIn(ctx context.Context, zone, owner string, p *plugins.Principal) ([]adminapi.Usage, error) {
+	list := []adminapi.Usage{}
 	err := a.eachCount(ctx, zone, owner, p, func(c count) error {
 		rows, err := c.look(ctx)
 		list = append(list, rows...)
@@ -105,8 +106,8 @@ func (a *App) principalsOf(ctx context.Context, owner string) ([]*plugins.Princi
 }
 
 // look asks the limiter and charges nothing.
-func (c *count) look(ctx context.Context) ([]usageRow, error) {
-	var list []usageRow
+func (c *count) look(ctx context.Context) ([]adminapi.Usage, error) {
+	var list []adminapi.Usage
 	if len(c.policy.Limits) != 0 {
 		d, err := c.charge.zone.limiter.Take(ctx, c.key, c.policy.Limits, 0, nil)
 		if err != nil {
@@ -117,14 +118,14 @@ func (c *count) look(ctx context.Context) ([]usageRow, error) {
 			share = &d.Share
 		}
 		for i, row := range d.Rows {
-			list = append(list, usageRow{
+			list = append(list, adminapi.Usage{
 				Zone: c.zone, Name: c.policy.LimitName(i), By: c.by, Limit: row.Limit.String(),
 				Remaining: row.Remaining, Reset: ratelimit.ResetSeconds(row.ResetAfter), Share: share,
 			})
 		}
 	}
 	if most := c.concurrency; most != 0 {
-		list = append(list, usageRow{
+		list = append(list, adminapi.Usage{
 			Zone: c.zone, Name: c.concurrencySource, By: c.by, Limit: "concurrency " + strconv.Itoa(most),
 			Remaining: int64(max(0, most-c.charge.zone.inFlight.Held(c.inFlightKey))),
 		})
