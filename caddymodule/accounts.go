@@ -102,8 +102,8 @@ func (Accounts) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.gateway_accounts", New: func() caddy.Module { return new(Accounts) }}
 }
 
-// check finds every mistake that can be found without secrets, and sets defaults.
-func (a *Accounts) check(app *App) error {
+// Check finds every mistake that can be found without secrets, and sets defaults.
+func (a *Accounts) Check(app *App) error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	a.prefix = strings.TrimSuffix(a.Prefix, "/")
@@ -116,14 +116,11 @@ func (a *Accounts) check(app *App) error {
 		fail("gateway_accounts needs to know who signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
 	case issuer == nil:
 		fail("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", a.Issuer, a.Issuer)
-	case !issuer.signs():
+	case !issuer.Signs():
 		fail("issuer %s has nothing to sign with: give it `secret` or `private_key` instead of public keys", issuer.Name)
 	default:
 		a.Issuer = issuer.Name
-		longest := time.Duration(issuer.MaxLifetime)
-		if longest == 0 {
-			longest = bearer.DefaultMaxLifetime
-		}
+		longest := issuer.Longest()
 		if a.TokenLifetime == 0 {
 			a.TokenLifetime = caddy.Duration(min(bearer.DefaultMaxLifetime, longest))
 		}
@@ -147,14 +144,14 @@ func (a *Accounts) check(app *App) error {
 	if a.DefaultRole == "" {
 		a.DefaultRole = app.DefaultRole
 	}
-	if !app.hierarchy.Knows(a.DefaultRole) {
-		fail("default_role %q is not defined: add `role NAME` to the global gateway block, or use one of %s", a.DefaultRole, strings.Join(app.hierarchy.Names(), ", "))
+	if !app.Hierarchy().Knows(a.DefaultRole) {
+		fail("default_role %q is not defined: add `role NAME` to the global gateway block, or use one of %s", a.DefaultRole, strings.Join(app.Hierarchy().Names(), ", "))
 	}
 	if a.DefaultTier == "" {
 		a.DefaultTier = app.DefaultTier
 	}
-	if app.tiers[a.DefaultTier] == nil {
-		fail("default_tier %s is not defined: use one of %s", a.DefaultTier, strings.Join(app.tierNames(), ", "))
+	if app.Tier(a.DefaultTier) == nil {
+		fail("default_tier %s is not defined: use one of %s", a.DefaultTier, strings.Join(app.TierNames(), ", "))
 	}
 	if a.LoginLimit == "" {
 		a.LoginLimit = defaultLoginLimit
@@ -177,7 +174,7 @@ func (a *Accounts) check(app *App) error {
 		fail("foreign_key_lifetime %s: write a duration from 1s to 3650d", lifetime)
 	}
 	a.auth = Auth{KeyHeader: a.KeyHeader, Realm: a.Realm, Failures: a.Failures}
-	if err := a.auth.check(app); err != nil {
+	if err := a.auth.Check(app); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -191,7 +188,7 @@ func (a *Accounts) issuer(app *App) *Issuer {
 		switch {
 		case a.Issuer != "" && issuer.Name == a.Issuer:
 			return issuer
-		case a.Issuer == "" && issuer.signs():
+		case a.Issuer == "" && issuer.Signs():
 			if found != nil {
 				return nil
 			}
@@ -207,10 +204,10 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	if a.app, err = gatewayApp(ctx); err != nil {
 		return err
 	}
-	if err := a.check(a.app); err != nil {
+	if err := a.Check(a.app); err != nil {
 		return err
 	}
-	a.judge = judge{policyAccounts, ctx.Logger(), a.app.journal}
+	a.judge = judge{policyAccounts, ctx.Logger(), a.app.Journal()}
 	// Callers of these paths are known by what gateway_auth takes, and counted by
 	// their tier as elsewhere.
 	if err := a.auth.Provision(ctx); err != nil {
@@ -221,28 +218,24 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	}
 	issuer := a.issuer(a.app)
 	if err := a.useIssuer(issuer); err != nil {
-		return issuer.located(err)
+		return issuer.Located(err)
 	}
 	h, release, err := acquireHasher()
 	if err != nil {
 		return err
 	}
 	a.acquired = append(a.acquired, release)
-	throttle, release, err := a.app.limiters.Zone(accountsZone)
+	throttle, release, err := a.app.LimiterZone(accountsZone)
 	if err != nil {
 		return err
 	}
 	a.acquired = append(a.acquired, release)
 
-	longest := time.Duration(issuer.MaxLifetime)
-	if longest == 0 {
-		longest = bearer.DefaultMaxLifetime
-	}
-	cfg := a.app.accountsConfig(h)
+	cfg := ServiceConfig(a.app, h)
 	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{throttle}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
-	cfg.TokenKept = longest + bearer.MaxLeeway
+	cfg.TokenKept = issuer.Longest() + bearer.MaxLeeway
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier
 	a.service = accounts.New(cfg)
@@ -252,14 +245,11 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 // useIssuer makes the signer, and signs a token to see that the issuer's own rules
 // take it: they may ask for claims that no account has.
 func (a *Accounts) useIssuer(issuer *Issuer) error {
-	cfg, err := issuer.config()
-	if err != nil {
+	var err error
+	if a.signer, err = issuer.Signer(); err != nil {
 		return err
 	}
-	if a.signer, err = issuer.signer(cfg); err != nil {
-		return err
-	}
-	if a.scheme, err = a.app.verifier.Scheme(issuer.Name); err != nil {
+	if a.scheme, err = a.app.Verifier().Scheme(issuer.Name); err != nil {
 		return err
 	}
 	now := time.Now()

@@ -74,7 +74,7 @@ func (c *accountCall) writeError(refusal *accounts.Refusal, err error) error {
 	d := refusal.Denial
 	if d.Status == http.StatusUnauthorized && d.Reason == plugins.ReasonLoginFailed {
 		// RFC 9110 wants a challenge. It is the bare one: no credential was refused.
-		d.Challenges = []string{c.auth.headers.Challenge(c.auth.Realm, &plugins.Denial{Reason: plugins.ReasonNoCredential})}
+		d.Challenges = []string{c.auth.Challenge(&plugins.Denial{Reason: plugins.ReasonNoCredential})}
 	}
 	fields := make([]problem.FieldError, 0, len(refusal.Fields))
 	for _, f := range refusal.Fields {
@@ -119,12 +119,12 @@ func (c *accountCall) optionalJSON() (*accounts.Body, *accounts.Refusal) {
 // caller authenticates the caller, as gateway_auth does. p is nil where err is what becomes
 // of the request.
 func (c *accountCall) caller() (p *plugins.Principal, err error) {
-	p, denial, failure := c.auth.identify(c.r, c.x)
+	p, denial, failure := c.auth.Identify(c.r, c.x)
 	switch {
 	case failure != nil:
-		return nil, c.auth.judge.undecided(c.w, c.r, c.x, failure)
+		return nil, c.auth.Undecided(c.w, c.r, c.x, failure)
 	case denial != nil:
-		return nil, c.auth.deny(c.w, c.r, c.x, denial)
+		return nil, c.auth.Deny(c.w, c.r, c.x, denial)
 	}
 	c.setCaller(p)
 	return p, nil
@@ -134,7 +134,7 @@ func (c *accountCall) caller() (p *plugins.Principal, err error) {
 func (c *accountCall) setCaller(p *plugins.Principal) {
 	c.x.principal = p
 	c.x.step(policyAuth, stepPassed, p)
-	setUserPlaceholders(c.r, p, c.app.hierarchy.Primary(p.Roles), c.app.tierOf(p).Name)
+	setUserPlaceholders(c.r, p, c.app.Hierarchy().Primary(p.Roles), c.app.TierOf(p).Name)
 }
 
 // charged authenticates the caller and charges the request to their limits, as
@@ -182,26 +182,22 @@ func (c *accountCall) logIn(parse func(string, []byte) (*accounts.Body, *account
 // presented judges the token that the caller came with, for renewal. ok is
 // false where err is what becomes of the request.
 func (c *accountCall) presented(window time.Duration) (p accounts.Presented, ok bool, err error) {
-	credential, found, denial := c.auth.headers.Find(c.r)
+	credential, found, denial := c.auth.Find(c.r)
 	switch {
 	case denial != nil:
-		return p, false, c.auth.deny(c.w, c.r, c.x, denial)
+		return p, false, c.auth.Deny(c.w, c.r, c.x, denial)
 	case !found:
-		return p, false, c.auth.deny(c.w, c.r, c.x, auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization"))
+		return p, false, c.auth.Deny(c.w, c.r, c.x, auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization"))
 	}
-	o, err := c.app.records.open(c.r.Context())
-	if err == nil {
-		err = o.revocationsStale()
-	}
-	if err != nil {
+	if err := c.app.RevocationsKnown(c.r.Context()); err != nil {
 		return p, false, c.judge.undecided(c.w, c.r, c.x, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err})
 	}
 	token, denial, err := c.scheme.Renewable(c.r.Context(), credential.Value, window)
 	switch {
 	case err != nil:
-		return p, false, c.auth.judge.undecided(c.w, c.r, c.x, err)
+		return p, false, c.auth.Undecided(c.w, c.r, c.x, err)
 	case denial != nil:
-		return p, false, c.auth.deny(c.w, c.r, c.x, denial)
+		return p, false, c.auth.Deny(c.w, c.r, c.x, denial)
 	}
 	return accounts.Presented{Principal: token.Principal, Family: token.Family, Revoked: token.Revoked}, true, nil
 }
@@ -214,7 +210,7 @@ func (c *accountCall) refresh() error {
 	grant, refusal, err := c.service.Refresh(c.r.Context(), c.origin(), p)
 	if refusal != nil && refusal.Denial.Status == http.StatusUnauthorized {
 		// A bad token is a failed attempt, here as everywhere.
-		return c.auth.deny(c.w, c.r, c.x, refusal.Denial)
+		return c.auth.Deny(c.w, c.r, c.x, refusal.Denial)
 	}
 	if grant != nil {
 		c.setCaller(p.Principal)
@@ -228,7 +224,7 @@ func (c *accountCall) logOut() error {
 		return err
 	}
 	p := accounts.Presented{Principal: caller}
-	if credential, found, _ := c.auth.headers.Find(c.r); found && caller.Scheme == plugins.SchemeBearer && caller.Issuer == c.Issuer {
+	if credential, found, _ := c.auth.Find(c.r); found && caller.Scheme == plugins.SchemeBearer && caller.Issuer == c.Issuer {
 		// It is good: only its family is of interest.
 		if token, _, _ := c.scheme.Renewable(c.r.Context(), credential.Value, 0); token != nil {
 			p.Family = token.Family
@@ -248,7 +244,7 @@ func (c *accountCall) me() error {
 			return c.writeError(refusal, err)
 		}
 		shown := callerJSON{
-			ID: p.Subject, Role: c.app.hierarchy.Primary(p.Roles), Roles: adminapi.OrEmpty(p.Roles), Tier: c.app.tierOf(p).Name, Scopes: adminapi.OrEmpty(p.Scopes), Scheme: p.Scheme,
+			ID: p.Subject, Role: c.app.Hierarchy().Primary(p.Roles), Roles: adminapi.OrEmpty(p.Roles), Tier: c.app.TierOf(p).Name, Scopes: adminapi.OrEmpty(p.Scopes), Scheme: p.Scheme,
 		}
 		if u := owner.User; u.ID != "" {
 			shown.Email, shown.FullName, shown.CreatedAt = &u.Address, &u.FullName, adminapi.Time(u.CreatedAt)
@@ -273,7 +269,7 @@ func (c *accountCall) usage() error {
 	if p == nil {
 		return err
 	}
-	rows, err := c.app.usage(c.r.Context(), p.Owner, p)
+	rows, err := Usage(c.r.Context(), c.app, "", p.Owner, p)
 	if err != nil {
 		return c.judge.undecided(c.w, c.r, c.x, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err})
 	}

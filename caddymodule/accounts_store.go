@@ -11,16 +11,16 @@ import (
 )
 
 // accountStore is the store as package accounts knows it.
-type accountStore struct{ records *records }
+type accountStore struct{ app *App }
 
 // inStore opens the store and asks it.
 func inStore[T any](ctx context.Context, s accountStore, ask func(store.Store) (T, error)) (T, error) {
-	o, err := s.records.open(ctx)
+	opened, err := s.app.Store(ctx)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	return ask(o.store)
+	return ask(opened)
 }
 
 func (s accountStore) CreateUser(ctx context.Context, u plugins.User) error {
@@ -99,22 +99,16 @@ func acquireHasher() (*accounts.Hasher, releaser, error) {
 	return h.Hasher, release, err
 }
 
-// accountsConfig is what every service of accounts needs of the app.
-func (a *App) accountsConfig(h *accounts.Hasher) accounts.Config {
+// ServiceConfig is what every service of accounts needs of the app.
+func ServiceConfig(app *App, h *accounts.Hasher) accounts.Config {
 	return accounts.Config{
-		Store: accountStore{a.records}, Hasher: h, Rights: a.hierarchy,
-		OpenKeys: func(ctx context.Context) (accounts.Keys, error) {
-			o, err := a.records.open(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return a.keyService(o), nil
+		Store: accountStore{app}, Hasher: h, Rights: app.Hierarchy(),
+		OpenKeys: func(ctx context.Context) (accounts.Keys, error) { return app.KeyService(ctx) },
+		Check:    app.CheckRight, WithinLimits: app.WithinLimits,
+		Revoked: app.Revocations().Add, KeysChanged: app.RecheckKeys,
+		Audit: func(ctx context.Context, e accounts.Entry) {
+			app.audit(ctx, store.AuditEntry{Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result})
 		},
-		Check: a.checkRight, WithinLimits: a.withinLimits,
-		Revoked: a.records.revoked.Add, KeysChanged: a.records.recheck, Audit: func(ctx context.Context, e accounts.Entry) {
-			a.audit(ctx, store.AuditEntry{Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result})
-		},
-
-		AllKept: a.revocationsKept(), DefaultRole: a.DefaultRole, DefaultTier: a.DefaultTier, DefaultKeyRole: a.DefaultRole,
+		AllKept: app.RevocationsKept(), DefaultRole: app.DefaultRole, DefaultTier: app.DefaultTier, DefaultKeyRole: app.DefaultRole,
 	}
 }

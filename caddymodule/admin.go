@@ -92,9 +92,9 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 // adminRequest is one request and the app of the running configuration.
 type adminRequest struct {
 	*http.Request
-	app     *App
-	records *openRecords
-	keys    *keys.Service
+	app   *App
+	store store.Store
+	keys  *keys.Service
 }
 
 // adminHandler answers with a value to show as JSON, or an error.
@@ -111,7 +111,7 @@ func (h adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type appHandler adminHandler
 
 func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	app, err := runningApp()
+	app, err := Running()
 	if err != nil {
 		writeAdmin(w, 0, nil, err)
 		return
@@ -127,7 +127,7 @@ type journalHandler func(j *decision.Journal, r *http.Request) (status int, body
 func (h journalHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kept, ok := pooled[journal](journalKey)
 	if !ok {
-		writeAdmin(w, 0, nil, errNotRunning)
+		writeAdmin(w, 0, nil, ErrNotRunning)
 		return
 	}
 	status, body, err := h(kept.Journal, r)
@@ -148,28 +148,19 @@ func writeAdmin(w http.ResponseWriter, status int, body any, err error) {
 }
 
 func (h adminHandler) answer(r *http.Request) (int, any, error) {
-	app, err := runningApp()
+	app, err := Running()
 	if err != nil {
 		return 0, nil, err
 	}
-	records, err := app.records.open(r.Context())
+	opened, err := app.Store(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
-	return h(&adminRequest{r, app, records, app.keyService(records)})
-}
-
-// runningApp is the gateway app of the running configuration.
-func runningApp() (*App, error) {
-	loaded, err := caddy.ActiveContext().AppIfConfigured("gateway")
+	service, err := app.KeyService(r.Context())
 	if err != nil {
-		return nil, errNotRunning
+		return 0, nil, err
 	}
-	app, ok := loaded.(*App)
-	if !ok {
-		return nil, errNotRunning
-	}
-	return app, nil
+	return h(&adminRequest{r, app, opened, service})
 }
 
 // adminError says an error in the format of the project.
@@ -191,9 +182,9 @@ func adminError(err error) (int, any) {
 		status = http.StatusConflict
 	case errors.Is(err, store.ErrInvalid):
 		status = http.StatusUnprocessableEntity
-	case errors.Is(err, errNoRecord), errors.Is(err, errNoZone):
+	case errors.Is(err, errNoRecord), errors.Is(err, ErrNoZone):
 		status = http.StatusNotFound
-	case errors.Is(err, errNotRunning), errors.Is(err, errTooManyFollowers):
+	case errors.Is(err, ErrNotRunning), errors.Is(err, errTooManyFollowers):
 		status = http.StatusServiceUnavailable
 	default:
 		poolLog("admin").Error("answering an admin request", zap.Error(err))

@@ -91,7 +91,7 @@ func showHealth(r *adminRequest) (int, any, error) {
 	answer := healthJSON{
 		Status:   healthOK,
 		Problems: []healthProblem{},
-		Store:    storeHealth{Name: r.app.store.Name(), Revocations: r.app.records.revoked.Len()},
+		Store:    storeHealth{Name: r.app.store.Name(), Revocations: r.app.Revocations().Len()},
 		Issuers:  []issuerJSON{},
 	}
 	// At the same time: each may take all of the patience.

@@ -17,11 +17,11 @@ func importKeys(r *adminRequest) (int, any, error) {
 	if !r.app.ForeignKeys {
 		return 0, nil, plugins.Invalid("(config)", "imported keys are not accepted: add `foreign_keys` to the global gateway block and reload")
 	}
-	made, err := r.app.keys.open(r.Context())
+	peppers, err := r.app.Peppers(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
-	keys, err := apikey.ParseImport(r.Body, made.peppers, time.Now())
+	keys, err := apikey.ParseImport(r.Body, peppers, time.Now())
 	if err != nil {
 		return 0, nil, plugins.Invalid("(file)", err.Error())
 	}
@@ -30,16 +30,16 @@ func importKeys(r *adminRequest) (int, any, error) {
 			if value == "" {
 				continue
 			}
-			if wrong := r.app.checkRight(field, value); wrong != "" {
+			if wrong := r.app.CheckRight(field, value); wrong != "" {
 				return 0, nil, plugins.Invalid(field, "key "+strconv.Itoa(i+1)+": "+wrong)
 			}
 		}
 	}
-	err = r.records.store.CreateKeys(r.Context(), keys)
+	err = r.store.CreateKeys(r.Context(), keys)
 	r.audit("key.import", strconv.Itoa(len(keys))+" keys", err)
 	if errors.Is(err, store.ErrExists) {
 		return 0, nil, err
 	}
-	r.app.records.recheck()
+	r.app.RecheckKeys()
 	return http.StatusCreated, adminapi.Imported{Imported: len(keys)}, err
 }

@@ -16,7 +16,7 @@ func listKeys(r *adminRequest) (int, any, error) {
 	if filter.Limit, err = pageLimit(query.Get("limit")); err != nil {
 		return 0, nil, err
 	}
-	found, err := r.records.store.Keys(r.Context(), filter)
+	found, err := r.store.Keys(r.Context(), filter)
 	return http.StatusOK, adminapi.NewKeys(found), err
 }
 

@@ -13,7 +13,7 @@ import (
 
 // listOwners lists the owners that have something of their own.
 func listOwners(r *adminRequest) (int, any, error) {
-	kept, err := r.records.store.Owners(r.Context())
+	kept, err := r.store.Owners(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
@@ -49,10 +49,10 @@ func setOwner(r *adminRequest) (int, any, error) {
 		Owner: owner, Tier: in.Tier, Limits: in.Limits, Concurrency: in.Concurrency,
 		UpdatedAt: time.Now().UTC().Truncate(time.Second),
 	}
-	err := r.records.store.SetOwner(r.Context(), set)
+	err := r.store.SetOwner(r.Context(), set)
 	r.audit("limit.set", owner, err)
 	if err == nil {
-		err = r.app.records.loadOwners(r.Context(), r.records.store)
+		err = r.app.ReloadOwners(r.Context())
 	}
 	return http.StatusOK, adminapi.NewOwner(set), err
 }
@@ -60,14 +60,14 @@ func setOwner(r *adminRequest) (int, any, error) {
 // unsetOwner takes an owner's limits back; those of the configuration hold again.
 func unsetOwner(r *adminRequest) (int, any, error) {
 	owner := r.PathValue("owner")
-	kept, err := r.records.store.Owners(r.Context())
+	kept, err := r.store.Owners(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
-	err = r.records.store.DeleteOwner(r.Context(), owner)
+	err = r.store.DeleteOwner(r.Context(), owner)
 	r.audit("limit.unset", owner, err)
 	if err == nil {
-		err = r.app.records.loadOwners(r.Context(), r.records.store)
+		err = r.app.ReloadOwners(r.Context())
 	}
 	if err != nil {
 		return 0, nil, err

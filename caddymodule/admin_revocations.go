@@ -52,7 +52,7 @@ func newRevocation(in adminapi.RevocationInput, app *App, now time.Time) (plugin
 	}
 	if rev.Kind != plugins.RevokeSigningKey {
 		// A key that got out signs new tokens for ever.
-		rev.ExpiresAt = last.Add(app.revocationsKept())
+		rev.ExpiresAt = last.Add(app.RevocationsKept())
 	}
 	var err error
 	rev.ID, err = apikey.NewID()
@@ -60,7 +60,7 @@ func newRevocation(in adminapi.RevocationInput, app *App, now time.Time) (plugin
 }
 
 func listRevocations(r *adminRequest) (int, any, error) {
-	all, err := r.records.store.Revocations(r.Context(), time.Now())
+	all, err := r.store.Revocations(r.Context(), time.Now())
 	if err != nil {
 		return 0, nil, err
 	}
@@ -80,20 +80,20 @@ func addRevocation(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := r.records.store.Revoke(r.Context(), rev); err != nil {
+	if err := r.store.Revoke(r.Context(), rev); err != nil {
 		return 0, nil, err
 	}
 	// In force on this node when the answer is sent; other processes follow.
-	r.app.records.revoked.Add(rev)
+	r.app.Revocations().Add(rev)
 	r.audit("token.revoke", rev.ID, nil)
 	return http.StatusCreated, adminapi.NewRevocation(rev), nil
 }
 
 func deleteRevocation(r *adminRequest) (int, any, error) {
 	id := r.PathValue("id")
-	err := r.records.store.DeleteRevocation(r.Context(), id)
+	err := r.store.DeleteRevocation(r.Context(), id)
 	if err == nil {
-		r.app.records.revoked.Remove(id)
+		r.app.Revocations().Remove(id)
 	}
 	r.audit("token.unrevoke", id, err)
 	return http.StatusOK, map[string]string{"id": id}, err

@@ -17,8 +17,8 @@ func inspectToken(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	inspect := bearer.Inspect
-	if r.app.verifier != nil {
-		inspect = func(token string) (*bearer.Inspection, error) { return r.app.verifier.Inspect(r.Context(), token) }
+	if verifier := r.app.Verifier(); verifier != nil {
+		inspect = func(token string) (*bearer.Inspection, error) { return verifier.Inspect(r.Context(), token) }
 	}
 	found, err := inspect(in.Token)
 	if errors.Is(err, bearer.ErrNoToken) {

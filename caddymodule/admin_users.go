@@ -40,7 +40,7 @@ func (r *adminRequest) accounts() (*accounts.Service, releaser, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return accounts.New(r.app.accountsConfig(h)), release, nil
+	return accounts.New(ServiceConfig(r.app, h)), release, nil
 }
 
 func (r *adminRequest) origin() accounts.Origin {
@@ -60,9 +60,9 @@ func (r *adminRequest) accountBody() (*accounts.Body, error) {
 func (r *adminRequest) user() (plugins.User, error) {
 	id := r.PathValue("id")
 	if email, ok := accounts.ParseEmail(id); ok {
-		return r.records.store.UserByEmail(r.Context(), email.Canonical)
+		return r.store.UserByEmail(r.Context(), email.Canonical)
 	}
-	return r.records.store.User(r.Context(), id)
+	return r.store.User(r.Context(), id)
 }
 
 func listUsers(r *adminRequest) (int, any, error) {
@@ -72,7 +72,7 @@ func listUsers(r *adminRequest) (int, any, error) {
 	if filter.Limit, err = pageLimit(query.Get("limit")); err != nil {
 		return 0, nil, err
 	}
-	users, err := r.records.store.Users(r.Context(), filter)
+	users, err := r.store.Users(r.Context(), filter)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -198,7 +198,7 @@ func listAudit(r *adminRequest) (int, any, error) {
 			return 0, nil, plugins.Invalid("before", "write the id of an entry")
 		}
 	}
-	entries, err := r.records.store.Audit(r.Context(), filter)
+	entries, err := r.store.Audit(r.Context(), filter)
 	if err != nil {
 		return 0, nil, err
 	}

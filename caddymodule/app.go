@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/ainative/portcullis/plugins"
@@ -92,10 +92,8 @@ type App struct {
 	// ownerPolicies are those of the configuration, merged those of the store too.
 	ownerPolicies map[string]*ownerPolicy
 	merged        atomic.Pointer[mergedOwners]
-	// limits are the gateway_limit handlers of the configuration, complete once all
-	// of it is provisioned.
-	limits   []*RateLimit
-	acquired []releaser
+	handlers      []caddyhttp.MiddlewareHandler
+	acquired      []releaser
 }
 
 // Role is a role and what it includes.
@@ -265,7 +263,7 @@ func (a *App) definePolicies() error {
 	}
 	if a.tiers[a.DefaultTier] == nil {
 		return fmt.Errorf("default_tier %s is not defined: add `tier %s 60/1m`, or use one of %s",
-			a.DefaultTier, a.DefaultTier, strings.Join(a.tierNames(), ", "))
+			a.DefaultTier, a.DefaultTier, strings.Join(a.TierNames(), ", "))
 	}
 	return a.defineOwners()
 }
@@ -304,9 +302,6 @@ func (a *App) Cleanup() error {
 	a.acquired = nil
 	return nil
 }
-
-// tierNames lists the tiers, sorted.
-func (a *App) tierNames() []string { return slices.Sorted(maps.Keys(a.tiers)) }
 
 // errNoIssuers says why tokens can't be taken.
 var errNoIssuers = errors.New("no issuer is configured: add `issuer NAME { secret {env.JWT_SECRET} }` to the global gateway block, or write `schemes api_key`")

@@ -84,19 +84,19 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 	if a.app, err = gatewayApp(ctx); err != nil {
 		return err
 	}
-	a.judge = judge{policyAuth, ctx.Logger(), a.app.journal}
-	if err := a.check(a.app); err != nil {
+	a.judge = judge{policyAuth, ctx.Logger(), a.app.Journal()}
+	if err := a.Check(a.app); err != nil {
 		return err
 	}
 	for _, scheme := range a.schemes(a.app) {
-		made, err := a.app.scheme(scheme, a.Issuers)
+		made, err := a.app.Scheme(scheme, a.Issuers)
 		if err != nil {
 			return err
 		}
 		a.chain = append(a.chain, made)
 	}
 	if a.Realm == "" {
-		a.Realm = defaultRealm
+		a.Realm = auth.DefaultRealm
 	}
 	if slices.Contains(a.schemes(a.app), plugins.SchemeAPIKey) {
 		a.headers.Key = textproto.CanonicalMIMEHeaderKey(a.keyHeader())
@@ -119,16 +119,13 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// defaultRealm is the realm of challenges unless configured otherwise.
-const defaultRealm = "api"
-
 // failuresZone counts failed attempts, apart from every limit of the config: a
 // flood of bad credentials must not push out a caller's count.
 const failuresZone = "\x00failures"
 
-// check finds every mistake that can be found without secrets and sets the
+// Check finds every mistake that can be found without secrets and sets the
 // parsed form of Failures.
-func (a *Auth) check(app *App) error {
+func (a *Auth) Check(app *App) error {
 	var errs []error
 	for i, scheme := range a.Schemes {
 		if scheme != plugins.SchemeBearer && scheme != plugins.SchemeAPIKey {
@@ -213,7 +210,7 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return next.ServeHTTP(w, r)
 	}
 	begun := meters[policyAuth].begin()
-	principal, denial, failure := a.identify(r, x)
+	principal, denial, failure := a.Identify(r, x)
 	meters[policyAuth].end(begun)
 	if denial != nil && denial.Reason == plugins.ReasonNoCredential && a.Optional {
 		x.step(policyAuth, stepAnonymous, nil)
@@ -234,11 +231,11 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	case failure != nil:
 		return a.judge.undecided(w, r, x, failure)
 	}
-	return a.deny(w, r, x, denial)
+	return a.Deny(w, r, x, denial)
 }
 
-// identify finds the caller: exactly one of a principal, a denial and a failure.
-func (a *Auth) identify(r *http.Request, x *exchange) (*plugins.Principal, *plugins.Denial, error) {
+// Identify finds the caller: exactly one of a principal, a denial and a failure.
+func (a *Auth) Identify(r *http.Request, x *exchange) (*plugins.Principal, *plugins.Denial, error) {
 	if p := x.described(); p != nil {
 		return p, nil, nil
 	}
@@ -257,11 +254,25 @@ func (a *Auth) identify(r *http.Request, x *exchange) (*plugins.Principal, *plug
 	return nil, auth.DenyToken(plugins.ReasonNoCredential, "no credential", "Authorization or "+a.keyHeader()), nil
 }
 
+// Find finds the credential of a request. The denial is of one that is given twice or
+// in the wrong place.
+func (a *Auth) Find(r *http.Request) (c auth.Credential, found bool, denial *plugins.Denial) {
+	return a.headers.Find(r)
+}
+
+// Challenge is the value of WWW-Authenticate for a denial.
+func (a *Auth) Challenge(d *plugins.Denial) string { return a.headers.Challenge(a.Realm, d) }
+
+// Undecided answers for a credential that could not be checked.
+func (a *Auth) Undecided(w http.ResponseWriter, r *http.Request, x *exchange, err error) error {
+	return a.judge.undecided(w, r, x, err)
+}
+
 // admit tells everybody further on who calls.
 func (a *Auth) admit(r *http.Request, x *exchange, p *plugins.Principal) error {
 	x.principal = p
 	x.step(policyAuth, stepPassed, p)
-	role, tier := a.app.hierarchy.Primary(p.Roles), a.app.tierOf(p).Name
+	role, tier := a.app.Hierarchy().Primary(p.Roles), a.app.TierOf(p).Name
 	auth.SetIdentity(r.Header, p, role, tier)
 	setUserPlaceholders(r, p, role, tier)
 	if a.minter == nil {
@@ -287,17 +298,17 @@ func (a *Auth) accepts(p *plugins.Principal) bool {
 		(p.Scheme != plugins.SchemeBearer || len(a.Issuers) == 0 || slices.Contains(a.Issuers, p.Issuer))
 }
 
-// deny answers a bad or missing credential with its challenge, or with 429 for
+// Deny answers a bad or missing credential with its challenge, or with 429 for
 // an address that has failed too often. Only failures are counted and asked
 // about, so that a good credential from the same address always passes.
-func (a *Auth) deny(w http.ResponseWriter, r *http.Request, x *exchange, d *plugins.Denial) error {
+func (a *Auth) Deny(w http.ResponseWriter, r *http.Request, x *exchange, d *plugins.Denial) error {
 	if d.Reason != plugins.ReasonNoCredential {
 		if slowed := a.countFailure(r, x); slowed != nil {
 			slowed.Value, slowed.Of = string(d.Reason)+", "+slowed.Value, d.Of
 			return a.judge.refuse(w, r, x, slowed)
 		}
 	}
-	d.Challenges = []string{a.headers.Challenge(a.Realm, d)}
+	d.Challenges = []string{a.Challenge(d)}
 	return a.judge.refuse(w, r, x, d)
 }
 

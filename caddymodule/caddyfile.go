@@ -14,7 +14,7 @@ type policyHandler[T any] interface {
 	*T
 	caddyhttp.MiddlewareHandler
 	caddyfile.Unmarshaler
-	check(app *App) error
+	Check(app *App) error
 }
 
 // parseHandler reads a directive and checks it against the global gateway block,
@@ -37,7 +37,7 @@ func parseHandler[T any, P policyHandler[T]](h httpcaddyfile.Helper) (caddyhttp.
 		err = json.Unmarshal(encoded, probe)
 	}
 	if err == nil {
-		err = probe.check(app)
+		err = probe.Check(app)
 	}
 	if err != nil {
 		return nil, h.WrapErr(err)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -20,31 +21,27 @@ import (
 	"github.com/ainative/portcullis/plugins/decision"
 )
 
-// checkRequest is the admin API's dry run.
-func checkRequest(r *adminRequest) (int, any, error) {
-	var in adminapi.CheckInput
-	if err := r.decode(&in); err != nil {
-		return 0, nil, err
-	}
+// dryRunCheck says what would become of the request that the input describes, by the
+// running configuration.
+func dryRunCheck(ctx context.Context, app *App, in *adminapi.CheckInput) (*adminapi.CheckResult, error) {
 	loaded, err := caddy.ActiveContext().AppIfConfigured("http")
 	if err != nil {
-		return 0, nil, errNotRunning
+		return nil, ErrNotRunning
 	}
-	app, ok := loaded.(*caddyhttp.App)
+	served, ok := loaded.(*caddyhttp.App)
 	if !ok {
-		return 0, nil, errNotRunning
+		return nil, ErrNotRunning
 	}
-	made, dry, err := describedRequest(&in, r, app)
+	made, dry, err := describedRequest(ctx, in, app, served)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	answer, err := dry.check(made)
-	return http.StatusOK, answer, err
+	return dry.check(made)
 }
 
 // describedRequest makes the request that the input describes, and the dry run of the
 // server that it leads to.
-func describedRequest(in *adminapi.CheckInput, admin *adminRequest, app *caddyhttp.App) (*http.Request, *dryRun, error) {
+func describedRequest(ctx context.Context, in *adminapi.CheckInput, gateway *App, app *caddyhttp.App) (*http.Request, *dryRun, error) {
 	method := in.Method
 	if method == "" {
 		method = http.MethodGet
@@ -70,7 +67,7 @@ func describedRequest(in *adminapi.CheckInput, admin *adminRequest, app *caddyht
 		return nil, nil, err
 	}
 	if in.As != nil {
-		if dry.As, err = describedCaller(in.As, admin.app); err != nil {
+		if dry.As, err = describedCaller(in.As, gateway); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -93,7 +90,7 @@ func describedRequest(in *adminapi.CheckInput, admin *adminRequest, app *caddyht
 	if parsed.Scheme == "https" {
 		made.TLS = &tls.ConnectionState{HandshakeComplete: true, Version: tls.VersionTLS13, ServerName: parsed.Hostname()}
 	}
-	return made.WithContext(admin.Context()), dry, nil
+	return made.WithContext(ctx), dry, nil
 }
 
 func defaultPort(app *caddyhttp.App, scheme string) string {
@@ -158,12 +155,12 @@ func describedCaller(d *adminapi.DescribedUser, app *App) (*plugins.Principal, e
 		p.Roles = []string{app.DefaultRole}
 	}
 	for _, role := range p.Roles {
-		if !app.hierarchy.Knows(role) {
-			return nil, plugins.Invalid("as", app.checkRight("role", role))
+		if !app.Hierarchy().Knows(role) {
+			return nil, plugins.Invalid("as", app.CheckRight("role", role))
 		}
 	}
-	if p.Tier != "" && app.tiers[p.Tier] == nil {
-		return nil, plugins.Invalid("as", app.checkRight("tier", p.Tier))
+	if p.Tier != "" && app.Tier(p.Tier) == nil {
+		return nil, plugins.Invalid("as", app.CheckRight("tier", p.Tier))
 	}
 	switch p.Scheme {
 	case "":

@@ -32,14 +32,6 @@ func (s countStore) DeleteCounts(ctx context.Context, zone string, key ratelimit
 	return s.store.DeleteCounts(ctx, zone, key)
 }
 
-// resetCount forgets the counts of a key in a zone, wherever they are.
-func (r *records) resetCount(ctx context.Context, zone string, limiter ratelimit.Limiter, key ratelimit.Key, limits []ratelimit.Limit) error {
-	if _, err := r.open(ctx); err != nil {
-		return err
-	}
-	return r.counts.Reset(ctx, zone, limiter, key, limits)
-}
-
 // keepCounts writes counts every few seconds until ctx ends.
 func (r *records) keepCounts(ctx context.Context) {
 	r.counts.Run(ctx, func(err error) {

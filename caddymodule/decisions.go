@@ -31,7 +31,7 @@ const (
 func listDecisions(w http.ResponseWriter, r *http.Request) {
 	kept, ok := pooled[journal](journalKey)
 	if !ok {
-		writeAdmin(w, 0, nil, errNotRunning)
+		writeAdmin(w, 0, nil, ErrNotRunning)
 		return
 	}
 	query := r.URL.Query()

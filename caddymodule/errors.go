@@ -97,7 +97,7 @@ func (Errors) CaddyModule() caddy.ModuleInfo {
 // Provision makes the translator.
 func (e *Errors) Provision(ctx caddy.Context) error {
 	e.logger = ctx.Logger()
-	if err := e.check(nil); err != nil {
+	if err := e.Check(nil); err != nil {
 		return err
 	}
 	var err error
@@ -120,8 +120,8 @@ func (e *Errors) Cleanup() error {
 	return nil
 }
 
-// check makes the translator and finds every mistake.
-func (e *Errors) check(*App) error {
+// Check makes the translator and finds every mistake.
+func (e *Errors) Check(*App) error {
 	cfg := problem.Config{Template: e.Template, Texts: e.Texts, MaxBody: e.MaxBody}
 	var errs []error
 	if e.Format != "" {

@@ -194,8 +194,25 @@ func (i *Issuer) signer(c bearer.IssuerConfig) (*mint.Signer, error) {
 	return signer, nil
 }
 
-// signs reports whether there is a key to sign with.
-func (i *Issuer) signs() bool { return i.Secret != "" || i.PrivateKey != "" }
+// Signer makes tokens that the issuer's own rules take.
+func (i *Issuer) Signer() (*mint.Signer, error) {
+	cfg, err := i.config()
+	if err != nil {
+		return nil, err
+	}
+	return i.signer(cfg)
+}
+
+// Longest is how long a token may be good at most.
+func (i *Issuer) Longest() time.Duration {
+	if i.MaxLifetime == 0 {
+		return bearer.DefaultMaxLifetime
+	}
+	return time.Duration(i.MaxLifetime)
+}
+
+// Signs reports whether there is a key to sign with.
+func (i *Issuer) Signs() bool { return i.Secret != "" || i.PrivateKey != "" }
 
 // verifierRef is a pooled verifier: configurations whose issuers are the same
 // share its keys and its cache of verified tokens.
@@ -229,14 +246,14 @@ func (a *App) acquireVerifier(ctx caddy.Context) error {
 		issuer := &a.Issuers[i]
 		c, err := issuer.config()
 		if err != nil {
-			errs = append(errs, issuer.located(err))
+			errs = append(errs, issuer.Located(err))
 			continue
 		}
 		issuer.warn()
 		cfg.Issuers = append(cfg.Issuers, c)
 		// Each issuer alone, so that its mistakes are told with its place.
 		if _, err := bearer.New(bearer.Config{Issuers: []bearer.IssuerConfig{c}, CacheEntries: -1}); err != nil {
-			errs = append(errs, issuer.located(err))
+			errs = append(errs, issuer.Located(err))
 		}
 		unlocated := *issuer
 		unlocated.At = ""
@@ -259,8 +276,8 @@ func (a *App) acquireVerifier(ctx caddy.Context) error {
 	return nil
 }
 
-// located adds the place in the Caddyfile to a mistake.
-func (i *Issuer) located(err error) error {
+// Located adds the place in the Caddyfile to a mistake.
+func (i *Issuer) Located(err error) error {
 	if i.At == "" {
 		return err
 	}
@@ -271,8 +288,8 @@ func (i *Issuer) located(err error) error {
 // that it ends can live, even if max_lifetime is raised meanwhile.
 const revocationKept = 31 * 24 * time.Hour
 
-// revocationsKept is how long a revocation of many tokens is kept.
-func (a *App) revocationsKept() time.Duration {
+// RevocationsKept is how long a revocation of many tokens is kept.
+func (a *App) RevocationsKept() time.Duration {
 	longest := revocationKept
 	for _, issuer := range a.Issuers {
 		longest = max(longest, time.Duration(issuer.MaxLifetime)+bearer.MaxLeeway)
@@ -280,8 +297,8 @@ func (a *App) revocationsKept() time.Duration {
 	return longest
 }
 
-// scheme returns the scheme of this name, for the issuers named or for all.
-func (a *App) scheme(name string, issuers []string) (auth.Scheme, error) {
+// Scheme returns the scheme of this name, for the issuers named or for all.
+func (a *App) Scheme(name string, issuers []string) (auth.Scheme, error) {
 	switch {
 	case name == plugins.SchemeAPIKey:
 		a.keys.used.Store(true)

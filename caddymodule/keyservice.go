@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,29 +9,26 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/ainative/portcullis/plugins"
-	"github.com/ainative/portcullis/plugins/auth/apikey"
 	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// keyService makes and changes the keys of an open store.
-func (a *App) keyService(o *openRecords) *keys.Service {
+// KeyService makes and changes the keys of the store, which it opens.
+func (a *App) KeyService(ctx context.Context) (*keys.Service, error) {
+	opened, err := a.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return keys.New(keys.Config{
-		Store: o.store,
-		Peppers: func(ctx context.Context) (*apikey.Peppers, error) {
-			made, err := a.keys.open(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return made.peppers, nil
-		},
-		Check:         a.checkRight,
+		Store:         opened,
+		Peppers:       a.Peppers,
+		Check:         a.CheckRight,
 		CheckLimits:   func(limits []string) error { _, err := ratelimit.ParsePolicy("key", limits, 0); return err },
 		ParseDuration: caddy.ParseDuration,
 		Invalidate:    a.records.invalidate,
 		Notify:        a.keyChanged,
-	})
+	}), nil
 }
 
 // keyChanged tells of a key that was made or changed.
@@ -47,11 +43,11 @@ func (a *App) keyChanged(e keys.Event) {
 	}
 }
 
-// checkRight says what is wrong with a role or a tier that somebody is to have.
-func (a *App) checkRight(field, value string) string {
+// CheckRight says what is wrong with a role or a tier that somebody is to have.
+func (a *App) CheckRight(field, value string) string {
 	known, names := a.hierarchy.Knows(value), a.hierarchy.Names
 	if field == "tier" {
-		known, names = a.tiers[value] != nil, a.tierNames
+		known, names = a.tiers[value] != nil, a.TierNames
 	}
 	if known {
 		return ""
@@ -59,11 +55,11 @@ func (a *App) checkRight(field, value string) string {
 	return fmt.Sprintf("unknown %s %s: use one of %s", field, decision.Clip(value, 40), strings.Join(names(), ", "))
 }
 
-// withinLimits reports whether a key of an owner in this tier lets them do no more than
+// WithinLimits reports whether a key of an owner in this tier lets them do no more than
 // they may without it, by rate and at once.
-func (a *App) withinLimits(owner, tier string, key plugins.APIKey) bool {
-	has := a.tierOf(&plugins.Principal{Owner: owner, Tier: tier})
-	grants := a.tierOf(&plugins.Principal{Owner: owner, Tier: key.Tier})
+func (a *App) WithinLimits(owner, tier string, key plugins.APIKey) bool {
+	has := a.TierOf(&plugins.Principal{Owner: owner, Tier: tier})
+	grants := a.TierOf(&plugins.Principal{Owner: owner, Tier: key.Tier})
 	own := a.ownerOf(owner)
 	if (own == nil || own.concurrency == 0) && has.Concurrency != 0 && (grants.Concurrency == 0 || grants.Concurrency > has.Concurrency) {
 		return false
@@ -79,6 +75,3 @@ func (a *App) withinLimits(owner, tier string, key plugins.APIKey) bool {
 	}
 	return ratelimit.Within(grantsLimits, hasLimits)
 }
-
-// errNotRunning is the answer where the gateway app is not configured.
-var errNotRunning = errors.New("the running configuration has no gateway: add a gateway directive to a site, or the global gateway block")

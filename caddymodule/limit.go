@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -103,17 +102,15 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	if l.app, err = gatewayApp(ctx); err != nil {
 		return err
 	}
-	l.judge = judge{policyLimit, ctx.Logger(), l.app.journal}
-	if err := l.check(l.app); err != nil {
+	l.judge = judge{policyLimit, ctx.Logger(), l.app.Journal()}
+	if err := l.Check(l.app); err != nil {
 		return err
 	}
 	if err := sitehandler.Join(ctx, l.judge.member("gateway_limit")); err != nil {
 		return err
 	}
 	if l.route != nil {
-		l.app.routes.Add(l.Zone, l.route)
-		// Asked when every handler of the configuration has been provisioned.
-		l.source = sync.OnceValue(func() *ratelimit.Source { return l.app.routes.Source(l.Zone, l.route) })
+		l.source = l.app.AddRoute(l.Zone, l.route)
 	}
 	// Anonymous callers have a zone of their own, so that a flood of addresses can't
 	// push out the counts of known callers.
@@ -124,7 +121,7 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 		}
 		l.acquired = append(l.acquired, release)
 	}
-	l.app.limits = append(l.app.limits, l)
+	l.app.AddHandler(l)
 	return nil
 }
 

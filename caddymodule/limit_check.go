@@ -12,8 +12,8 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// check makes the policies and finds every mistake in the configuration.
-func (l *RateLimit) check(app *App) error {
+// Check makes the policies and finds every mistake in the configuration.
+func (l *RateLimit) Check(app *App) error {
 	if l.Zone == "" {
 		l.Zone = defaultZone
 	}
@@ -80,8 +80,8 @@ func (l *RateLimit) checkCost(app *App) error {
 	if l.route != nil && len(l.route.Limits) != 0 {
 		return l.route.FitsBursts(cost)
 	}
-	for _, tier := range app.tiers {
-		if err := tier.FitsBursts(cost); err != nil {
+	for tier := range app.TierSources() {
+		if err := tier.Policy.FitsBursts(cost); err != nil {
 			return err
 		}
 	}

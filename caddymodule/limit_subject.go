@@ -64,26 +64,13 @@ func (l *RateLimit) limitsOf(p *plugins.Principal, kind, subject string) charge 
 // precedence is what each level says of a principal in this handler; nil is an
 // anonymous caller.
 func (l *RateLimit) precedence(p *plugins.Principal) ratelimit.Precedence {
-	levels := ratelimit.NewPrecedence()
-	policy := l.app.tierOf(p)
-	tier := levels.Tier()
-	tier.Limits, tier.Concurrency, tier.ConcurrencyName = l.app.tierSources[policy], policy.Concurrency, policy.Name
+	levels := l.app.Precedence(p)
 	if l.route != nil {
 		route := levels.Route()
 		if len(l.route.Limits) != 0 {
 			route.Limits = l.source()
 		}
 		route.Concurrency, route.ConcurrencyName = l.route.Concurrency, l.route.Name
-	}
-	if p == nil {
-		return levels
-	}
-	if o := l.app.ownerOf(p.Owner); o != nil {
-		owner := levels.Owner()
-		owner.Limits, owner.Concurrency, owner.ConcurrencyName = o.source, o.concurrency, string(ratelimit.LevelOwner)
-	}
-	if len(p.Limits) != 0 {
-		levels.Key().Limits = l.app.override(p.Limits)
 	}
 	return levels
 }

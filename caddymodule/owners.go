@@ -50,7 +50,7 @@ func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
 	}
 	if o.Tier != "" {
 		if p.tier = a.tiers[o.Tier]; p.tier == nil {
-			return nil, plugins.Invalid("tier", a.checkRight("tier", o.Tier))
+			return nil, plugins.Invalid("tier", a.CheckRight("tier", o.Tier))
 		}
 	}
 	if len(o.Limits) != 0 {
@@ -144,10 +144,10 @@ func sameOwner(a, b store.OwnerLimits) bool {
 	return a.Owner == b.Owner && a.Tier == b.Tier && a.Concurrency == b.Concurrency && a.UpdatedAt.Equal(b.UpdatedAt) && slices.Equal(a.Limits, b.Limits)
 }
 
-// tierOf is the tier whose limits hold for a principal: that of the owner, the
+// TierOf is the tier whose limits hold for a principal: that of the owner, the
 // credential's own, or the default where it names none or one that is not
 // defined, or nobody calls.
-func (a *App) tierOf(p *plugins.Principal) *ratelimit.Policy {
+func (a *App) TierOf(p *plugins.Principal) *ratelimit.Policy {
 	if p == nil {
 		return a.tiers[a.DefaultTier]
 	}

@@ -43,7 +43,7 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 		return caddyauth.User{}, false, nil
 	}
 	begun := meters[policyAuth].begin()
-	principal, denial, failure := p.identify(r, x)
+	principal, denial, failure := p.Identify(r, x)
 	meters[policyAuth].end(begun)
 	if failure != nil {
 		x.step(policyAuth, stepUndecided, failure)
@@ -51,7 +51,7 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 	}
 	if denial != nil {
 		x.step(policyAuth, stepRefused, denial)
-		w.Header().Add("WWW-Authenticate", p.headers.Challenge(p.Realm, denial))
+		w.Header().Add("WWW-Authenticate", p.Challenge(denial))
 		return caddyauth.User{}, false, nil
 	}
 	if !p.ForwardCredentials {
@@ -60,7 +60,7 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 	if err := p.admit(r, x, principal); err != nil {
 		return caddyauth.User{}, false, err
 	}
-	return caddyauth.User{ID: principal.Subject, Metadata: userMetadata(principal, p.app.hierarchy.Primary(principal.Roles), p.app.tierOf(principal).Name)}, true, nil
+	return caddyauth.User{ID: principal.Subject, Metadata: userMetadata(principal, p.app.Hierarchy().Primary(principal.Roles), p.app.TierOf(principal).Name)}, true, nil
 }
 
 // Interface guards.

@@ -54,7 +54,7 @@ func (m *MatchRole) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	m.hierarchy = app.hierarchy
+	m.hierarchy = app.Hierarchy()
 	policy := roles.Policy{AnyOf: m.AnyOf}
 	if err := policy.Validate(m.hierarchy); err != nil {
 		return fmt.Errorf("gateway_role: %w", err)

@@ -58,16 +58,16 @@ func (h *Roles) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.judge = judge{policyRoles, ctx.Logger(), app.journal}
+	h.judge = judge{policyRoles, ctx.Logger(), app.Journal()}
 	if err := sitehandler.Join(ctx, h.judge.member("gateway_roles")); err != nil {
 		return err
 	}
-	return h.check(app)
+	return h.Check(app)
 }
 
-// check works the policy out and finds every mistake in it.
-func (h *Roles) check(app *App) error {
-	h.hierarchy = app.hierarchy
+// Check works the policy out and finds every mistake in it.
+func (h *Roles) Check(app *App) error {
+	h.hierarchy = app.Hierarchy()
 	h.policy = roles.Policy{
 		AnyOf:  h.AnyOf,
 		Scopes: h.Scopes,
@@ -106,9 +106,9 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	switch d.Reason {
 	case plugins.ReasonNotAuthenticated:
-		d.Challenges = []string{auth.Headers{}.Challenge(defaultRealm, d)}
+		d.Challenges = []string{auth.Headers{}.Challenge(auth.DefaultRealm, d)}
 	case plugins.ReasonScopeMissing:
-		d.Challenges = []string{auth.InsufficientScope(defaultRealm, h.Scopes)}
+		d.Challenges = []string{auth.InsufficientScope(auth.DefaultRealm, h.Scopes)}
 	}
 	return h.judge.refuse(w, r, x, d)
 }

@@ -15,18 +15,13 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// usage lists what is left to an owner of every limit of the running
-// configuration that counts by owner or credential, and charges nothing. The
-// limits are those that hold for the principal; without one, those of the owner's
-// API keys, and of the default tier where the owner has none.
-func (a *App) usage(ctx context.Context, owner string, p *plugins.Principal) ([]adminapi.Usage, error) {
-	return a.usageIn(ctx, "", owner, p)
-}
-
-// usageIn is usage in one zone; empty is all of them.
-func (a *App) usageIn(ctx context.Context, zone, owner string, p *plugins.Principal) ([]adminapi.Usage, error) {
+// Usage lists what is left to an owner of every limit of a zone, empty for all zones,
+// that counts by owner or credential, and charges nothing. The limits are those that
+// hold for the principal; without one, those of the owner's API keys, and of the default
+// tier where the owner has none.
+func Usage(ctx context.Context, app *App, zone, owner string, p *plugins.Principal) ([]adminapi.Usage, error) {
 	list := []adminapi.Usage{}
-	err := a.eachCount(ctx, zone, owner, p, func(c count) error {
+	err := eachCount(ctx, app, zone, owner, p, func(c count) error {
 		rows, err := c.look(ctx)
 		list = append(list, rows...)
 		return err
@@ -42,11 +37,11 @@ type count struct {
 }
 
 // eachCount calls f for every count of an owner, each once, zone by zone.
-func (a *App) eachCount(ctx context.Context, zone, owner string, p *plugins.Principal, f func(count) error) error {
+func eachCount(ctx context.Context, app *App, zone, owner string, p *plugins.Principal, f func(count) error) error {
 	principals := []*plugins.Principal{p}
 	if p == nil {
 		var err error
-		if principals, err = a.principalsOf(ctx, owner); err != nil {
+		if principals, err = principalsOf(ctx, app, owner); err != nil {
 			return err
 		}
 	}
@@ -55,7 +50,7 @@ func (a *App) eachCount(ctx context.Context, zone, owner string, p *plugins.Prin
 		limits string
 	}
 	seen := map[counted]bool{}
-	for _, l := range a.limitsByZone() {
+	for _, l := range limitsByZone(app) {
 		if zone != "" && l.Zone != zone {
 			continue
 		}
@@ -83,12 +78,12 @@ func (a *App) eachCount(ctx context.Context, zone, owner string, p *plugins.Prin
 }
 
 // principalsOf is an owner as each of their API keys would make them known.
-func (a *App) principalsOf(ctx context.Context, owner string) ([]*plugins.Principal, error) {
-	o, err := a.records.open(ctx)
+func principalsOf(ctx context.Context, app *App, owner string) ([]*plugins.Principal, error) {
+	opened, err := app.Store(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := o.store.Keys(ctx, store.KeyFilter{Owner: owner})
+	keys, err := opened.Keys(ctx, store.KeyFilter{Owner: owner})
 	if err != nil {
 		return nil, err
 	}
@@ -134,27 +129,34 @@ func (c *count) look(ctx context.Context) ([]adminapi.Usage, error) {
 }
 
 // limitsByZone are the handlers, sorted by zone.
-func (a *App) limitsByZone() []*RateLimit {
-	return slices.SortedStableFunc(slices.Values(a.limits), func(x, y *RateLimit) int { return strings.Compare(x.Zone, y.Zone) })
+func limitsByZone(app *App) []*RateLimit {
+	return slices.SortedStableFunc(slices.Values(Handlers[*RateLimit](app)), func(x, y *RateLimit) int { return strings.Compare(x.Zone, y.Zone) })
 }
 
-// zoneNames are the zones of the configuration, sorted.
-func (a *App) zoneNames() []string {
+// ErrNoZone is the answer for a zone that no handler has.
+var ErrNoZone = errors.New("no zone")
+
+// KnowsZone is an ErrNoZone, with what there is, where no gateway_limit has the zone.
+func KnowsZone(app *App, zone string) error {
 	var names []string
-	for _, l := range a.limitsByZone() {
+	for _, l := range limitsByZone(app) {
 		names = append(names, l.Zone)
 	}
-	return slices.Compact(names)
+	names = slices.Compact(names)
+	switch {
+	case slices.Contains(names, zone):
+		return nil
+	case len(names) == 0:
+		return fmt.Errorf("%w %s: no gateway_limit is configured", ErrNoZone, zone)
+	}
+	return fmt.Errorf("%w %s: use one of %s", ErrNoZone, zone, strings.Join(names, ", "))
 }
 
-// errNoZone is the answer for a zone that no handler has.
-var errNoZone = errors.New("no zone")
-
-// resetCounts forgets what an owner has used in a zone of every limit that may
+// ResetCounts forgets what an owner has used in a zone of every limit that may
 // hold for them, now or by another of their credentials. What is under way stays
 // counted.
-func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
-	principals, err := a.principalsOf(ctx, owner)
+func ResetCounts(ctx context.Context, app *App, zone, owner string) error {
+	principals, err := principalsOf(ctx, app, owner)
 	if err != nil {
 		return err
 	}
@@ -171,7 +173,7 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 			}
 		}
 	}
-	for _, l := range a.limits {
+	for _, l := range Handlers[*RateLimit](app) {
 		if l.Zone != zone {
 			continue
 		}
@@ -189,7 +191,7 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 					add(l, kind, subject, level.Limits)
 				}
 			}
-			for _, tier := range a.tierSources {
+			for tier := range app.TierSources() {
 				add(l, kind, subject, tier)
 			}
 		}
@@ -197,7 +199,7 @@ func (a *App) resetCounts(ctx context.Context, zone, owner string) error {
 	for at, limits := range limits {
 		// A limiter takes a bounded number of limits at once, as in a decision.
 		for part := range slices.Chunk(limits, ratelimit.MaxLimits) {
-			if err := a.records.resetCount(ctx, zone, at.limiter, at.key, part); err != nil {
+			if err := app.ResetCount(ctx, zone, at.limiter, at.key, part); err != nil {
 				return err
 			}
 		}

@@ -52,3 +52,6 @@ func quotedText(s string) string {
 	}
 	return b.String()
 }
+
+// DefaultRealm is the realm of challenges unless configured otherwise.
+const DefaultRealm = "api"
