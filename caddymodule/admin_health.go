@@ -11,7 +11,6 @@ import (
 
 	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
-	"github.com/ainative/portcullis/plugins/store"
 )
 
 // The states of the gateway, or of what is wrong with a part of it.
@@ -26,51 +25,13 @@ const (
 // healthJSON is what GET /gateway/health answers: 503 if the gateway is failing,
 // else 200.
 type healthJSON struct {
-	// Status is ok, degraded or failing: the worst of the problems'.
-	Status string `json:"status"`
-	// Detail is the problems in words, in the format of every other error; null where
-	// the gateway is not failing.
-	Detail *string `json:"detail,omitempty"`
-	// Problems are what is wrong, the worst first.
-	Problems []healthProblem `json:"problems"`
-	Store    storeHealth     `json:"store"`
-	Limiter  LimiterHealth   `json:"limiter"`
-	Issuers  []issuerJSON    `json:"issuers"`
+	adminapi.Health
+	// Limiter has more than adminapi.Health tells of Redis.
+	Limiter LimiterHealth `json:"limiter"`
 }
 
-// healthProblem is something that is wrong with a part.
-type healthProblem struct {
-	// Part is store, limiter, or issuer and its name.
-	Part string `json:"part"`
-	// Status is degraded or failing.
-	Status string `json:"status"`
-	// Why names the cause and what it means for requests.
-	Why string `json:"why"`
-	// Since is when it began, null where that is not known.
-	Since *string `json:"since"`
-}
-
-type storeHealth struct {
-	Name  string  `json:"name"`
-	Error *string `json:"error"`
-	// Revocations is how many revocations are in force.
-	Revocations int `json:"revocations"`
-}
-
-type issuerJSON struct {
-	Name      string  `json:"name"`
-	Source    string  `json:"source"`
-	Usable    bool    `json:"usable"`
-	Keys      int     `json:"keys"`
-	Skipped   int     `json:"skipped"`
-	FetchedAt *string `json:"fetched_at"`
-	// AgeSeconds is how old the key set is; null for keys in the configuration.
-	AgeSeconds *int64  `json:"age_seconds"`
-	Error      *string `json:"error"`
-}
-
-func showIssuer(h bearer.IssuerHealth) issuerJSON {
-	shown := issuerJSON{
+func newIssuerHealth(h bearer.IssuerHealth) adminapi.IssuerHealth {
+	shown := adminapi.IssuerHealth{
 		Name: h.Name, Source: h.Source, Usable: h.Usable, Keys: h.Keys, Skipped: h.Skipped,
 		FetchedAt: adminapi.Time(h.FetchedAt), Error: adminapi.OrNull(h.LastError),
 	}
@@ -81,6 +42,14 @@ func showIssuer(h bearer.IssuerHealth) issuerJSON {
 	return shown
 }
 
+func newHealthProblem(part string, p *Problem) adminapi.HealthProblem {
+	status := healthDegraded
+	if p.Undecided {
+		status = healthFailing
+	}
+	return adminapi.HealthProblem{Part: part, Status: status, Why: p.Why, Since: adminapi.Time(p.Since)}
+}
+
 // healthPatience bounds how long the parts are asked.
 const healthPatience = 2 * time.Second
 
@@ -88,34 +57,34 @@ const healthPatience = 2 * time.Second
 func showHealth(r *adminRequest) (int, any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), healthPatience)
 	defer cancel()
-	answer := healthJSON{
+	answer := healthJSON{Health: adminapi.Health{
 		Status:   healthOK,
-		Problems: []healthProblem{},
-		Store:    storeHealth{Name: r.app.store.Name(), Revocations: r.app.Revocations().Len()},
-		Issuers:  []issuerJSON{},
-	}
-	// At the same time: each may take all of the patience.
-	var limiter LimiterHealth
-	var asking sync.WaitGroup
-	asking.Go(func() { limiter = r.app.limiters.Health(ctx) })
-	if p := r.app.storeProblem(ctx); p != nil {
-		answer.Store.Error = &p.Why
-		answer.Problems = append(answer.Problems, *p)
-	}
-	asking.Wait()
-	answer.Limiter = limiter
-	if p := limiter.Problem; p != nil {
-		answer.Problems = append(answer.Problems, healthProblem{"limiter", healthStatus(p.Undecided), p.Why, adminapi.Time(p.Since)})
-	}
-	if r.app.verifier != nil {
-		for _, h := range r.app.verifier.Health() {
-			answer.Issuers = append(answer.Issuers, showIssuer(h))
-			if p := issuerProblem(h); p != nil {
-				answer.Problems = append(answer.Problems, *p)
-			}
+		Problems: []adminapi.HealthProblem{},
+		Store:    adminapi.StoreHealth{Name: r.app.StoreName(), Revocations: r.app.Revocations().Len()},
+		Issuers:  []adminapi.IssuerHealth{},
+	}}
+	wrong := func(part string, p *Problem) {
+		if p != nil {
+			answer.Problems = append(answer.Problems, newHealthProblem(part, p))
 		}
 	}
-	slices.SortStableFunc(answer.Problems, func(x, y healthProblem) int { return cmp.Compare(y.Status, x.Status) })
+	// At the same time: each may take all of the patience.
+	var asking sync.WaitGroup
+	asking.Go(func() { answer.Limiter = r.app.LimiterHealth(ctx) })
+	broken := r.app.StoreProblem(ctx)
+	asking.Wait()
+	if broken != nil {
+		answer.Store.Error = &broken.Why
+	}
+	wrong("store", broken)
+	wrong("limiter", answer.Limiter.Problem)
+	if verifier := r.app.Verifier(); verifier != nil {
+		for _, h := range verifier.Health() {
+			answer.Issuers = append(answer.Issuers, newIssuerHealth(h))
+			wrong("issuer "+h.Name, issuerProblem(h))
+		}
+	}
+	slices.SortStableFunc(answer.Problems, func(x, y adminapi.HealthProblem) int { return cmp.Compare(y.Status, x.Status) })
 	if len(answer.Problems) == 0 {
 		return http.StatusOK, answer, nil
 	}
@@ -124,69 +93,15 @@ func showHealth(r *adminRequest) (int, any, error) {
 	}
 	var texts []string
 	for _, p := range answer.Problems {
-		texts = append(texts, p.text())
+		texts = append(texts, p.Text())
 	}
 	detail := strings.Join(texts, "\n")
 	answer.Detail = &detail
 	return http.StatusServiceUnavailable, answer, nil
 }
 
-func healthStatus(failing bool) string {
-	if failing {
-		return healthFailing
-	}
-	return healthDegraded
-}
-
-// text is the problem in one line.
-func (p *healthProblem) text() string {
-	text := p.Part + " " + p.Status
-	if p.Since != nil {
-		text += " since " + *p.Since
-	}
-	return text + ": " + p.Why
-}
-
-// storeProblem asks the store and says what is wrong with it.
-func (a *App) storeProblem(ctx context.Context) *healthProblem {
-	r := a.records
-	o, err := r.open(ctx)
-	if err != nil {
-		return &healthProblem{"store", healthFailing, err.Error() + "; what the store must be asked gets 503", nil}
-	}
-	failed := store.Check(ctx, o.store)
-	stale := o.revocationsStale()
-	if failed == nil && stale == nil {
-		return nil
-	}
-	p := &healthProblem{Part: "store", Status: healthDegraded}
-	if age, ok := o.poller.Stale(); ok {
-		// The poller asks several times a second: what it heard last was the end.
-		p.Since = adminapi.Time(time.Now().Add(-age))
-	}
-	if failed == nil {
-		p.Status, p.Why = healthFailing, stale.Error()+"; tokens get 503"
-		return p
-	}
-	p.Why = failed.Error()
-	switch {
-	case stale != nil:
-		p.Status = healthFailing
-		p.Why += "; " + stale.Error() + ", so that tokens get 503, and so do API keys that were not used in the last five minutes"
-	case a.keys.used.Load() && !a.keys.answers():
-		p.Status = healthFailing
-		p.Why += "; every API key gets 503, since none was used in the last five minutes"
-	case r.undecided.Load():
-		p.Status = healthFailing
-		p.Why += "; API keys that were not used in the last five minutes get 503"
-	default:
-		p.Why += "; tokens are taken for a minute, and API keys that were used in the last five minutes"
-	}
-	return p
-}
-
-// issuerProblem says what is wrong with the keys of an issuer.
-func issuerProblem(h bearer.IssuerHealth) *healthProblem {
+// issuerProblem says what is wrong with the keys of an issuer; nil is nothing.
+func issuerProblem(h bearer.IssuerHealth) *Problem {
 	why := h.LastError
 	switch {
 	case !h.Usable && why == "":
@@ -199,5 +114,5 @@ func issuerProblem(h bearer.IssuerHealth) *healthProblem {
 	} else {
 		why += "; its tokens get 503"
 	}
-	return &healthProblem{"issuer " + h.Name, healthStatus(!h.Usable), why, adminapi.Time(h.FetchedAt)}
+	return &Problem{Undecided: !h.Usable, Why: why, Since: h.FetchedAt}
 }

@@ -31,7 +31,7 @@ var others struct {
 	zones    map[string]ratelimit.Limiter
 	held     int
 	starts   int
-	problem  *caddymodule.LimiterProblem
+	problem  *caddymodule.Problem
 	undecide atomic.Int64
 }
 
@@ -160,7 +160,7 @@ func TestLimiterOfSomebodyElse(t *testing.T) {
 	since := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	for _, undecided := range []bool{false, true} {
 		others.mu.Lock()
-		others.problem = &caddymodule.LimiterProblem{Undecided: undecided, Why: "it has a cold", Since: since}
+		others.problem = &caddymodule.Problem{Undecided: undecided, Why: "it has a cold", Since: since}
 		others.mu.Unlock()
 		want, code := `"status":"degraded"`, 200
 		if undecided {

@@ -257,7 +257,7 @@ func (l *RedisLimiter) Health(ctx context.Context) LimiterHealth {
 	if err != nil {
 		why = redisgcra.Explain(err)
 	}
-	h.Problem = &LimiterProblem{Undecided: state.OnFailure == redisgcra.FailClosed, Why: "redis at " + state.Target + " can't be asked: " + why + "; " + outageText(&state)}
+	h.Problem = &Problem{Undecided: state.OnFailure == redisgcra.FailClosed, Why: "redis at " + state.Target + " can't be asked: " + why + "; " + outageText(&state)}
 	switch {
 	case state.OpenSince != nil:
 		h.Problem.Since = *state.OpenSince

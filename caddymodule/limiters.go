@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -54,18 +53,7 @@ type LimiterHealth struct {
 	// Redis is null for other limiters, and while no zone uses it.
 	Redis *redisgcra.Health `json:"redis"`
 	// Problem is what is wrong, null where nothing is.
-	Problem *LimiterProblem `json:"-"`
-}
-
-// LimiterProblem is what is wrong with a limiter.
-type LimiterProblem struct {
-	// Undecided says that the limiter can't decide; else it decides worse than it
-	// should.
-	Undecided bool
-	// Why names the cause and what it means for requests.
-	Why string
-	// Since is when it began, zero where that is not known.
-	Since time.Time
+	Problem *Problem `json:"-"`
 }
 
 // zone is where the requests of one zone are counted.

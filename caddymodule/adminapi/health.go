@@ -10,18 +10,24 @@ type Health struct {
 	Detail *string `json:"detail,omitempty"`
 	// Problems are what is wrong, the worst first.
 	Problems []HealthProblem `json:"problems"`
-	Store    struct {
-		Name string `json:"name"`
-		// Revocations is how many revocations are in force.
-		Revocations int     `json:"revocations"`
-		Error       *string `json:"error"`
-	} `json:"store"`
-	Limiter struct {
-		Name string `json:"name"`
-		// Redis is null for other limiters, and while no zone uses it.
-		Redis *RedisHealth `json:"redis"`
-	} `json:"limiter"`
-	Issuers []IssuerHealth `json:"issuers"`
+	Store    StoreHealth     `json:"store"`
+	Limiter  LimiterHealth   `json:"limiter"`
+	Issuers  []IssuerHealth  `json:"issuers"`
+}
+
+// StoreHealth is how the store does.
+type StoreHealth struct {
+	Name  string  `json:"name"`
+	Error *string `json:"error"`
+	// Revocations is how many revocations are in force.
+	Revocations int `json:"revocations"`
+}
+
+// LimiterHealth is how the limiter does.
+type LimiterHealth struct {
+	Name string `json:"name"`
+	// Redis is null for other limiters, and while no zone uses it.
+	Redis *RedisHealth `json:"redis"`
 }
 
 // RedisHealth is how the Redis limiter does.
@@ -35,11 +41,16 @@ type RedisHealth struct {
 
 // IssuerHealth is how the key set of an issuer does.
 type IssuerHealth struct {
-	Name   string  `json:"name"`
-	Source string  `json:"source"`
-	Usable bool    `json:"usable"`
-	Keys   int     `json:"keys"`
-	Error  *string `json:"error"`
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	Usable bool   `json:"usable"`
+	Keys   int    `json:"keys"`
+	// Skipped is how many of its keys can't be used.
+	Skipped   int     `json:"skipped"`
+	FetchedAt *string `json:"fetched_at"`
+	// AgeSeconds is how old the key set is; null for keys in the configuration.
+	AgeSeconds *int64  `json:"age_seconds"`
+	Error      *string `json:"error"`
 }
 
 // HealthProblem is something that is wrong with a part of the gateway.
@@ -52,4 +63,13 @@ type HealthProblem struct {
 	Why string `json:"why"`
 	// Since is when it began, null where that is not known.
 	Since *string `json:"since"`
+}
+
+// Text is the problem in one line.
+func (p *HealthProblem) Text() string {
+	text := p.Part + " " + p.Status
+	if p.Since != nil {
+		text += " since " + *p.Since
+	}
+	return text + ": " + p.Why
 }
