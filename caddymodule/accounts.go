@@ -207,7 +207,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	if err := a.Check(a.app); err != nil {
 		return err
 	}
-	a.judge = judge{policyAccounts, ctx.Logger(), a.app.Journal()}
+	a.judge = newJudge(policyAccounts, ctx.Logger(), a.app.Journal())
 	// Callers of these paths are known by what gateway_auth takes, and counted by
 	// their tier as elsewhere.
 	if err := a.auth.Provision(ctx); err != nil {
@@ -231,7 +231,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	}
 	a.acquired = append(a.acquired, release)
 
-	cfg := ServiceConfig(a.app, h)
+	cfg := serviceConfig(a.app, h)
 	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{throttle}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
@@ -301,8 +301,8 @@ func (a *Accounts) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	return serve(c)
 }
 
-// serves reports whether a request is for one of the paths of accounts.
-func (a *Accounts) serves(r *http.Request) bool {
+// Serves reports whether a request is for one of the paths of accounts.
+func (a *Accounts) Serves(r *http.Request) bool {
 	_, _, ok := a.find(r)
 	return ok
 }

@@ -99,8 +99,8 @@ func acquireHasher() (*accounts.Hasher, releaser, error) {
 	return h.Hasher, release, err
 }
 
-// ServiceConfig is what every service of accounts needs of the app.
-func ServiceConfig(app *App, h *accounts.Hasher) accounts.Config {
+// serviceConfig is what every service of accounts needs of the app.
+func serviceConfig(app *App, h *accounts.Hasher) accounts.Config {
 	return accounts.Config{
 		Store: accountStore{app}, Hasher: h, Rights: app.Hierarchy(),
 		OpenKeys: func(ctx context.Context) (accounts.Keys, error) { return app.KeyService(ctx) },
@@ -111,4 +111,13 @@ func ServiceConfig(app *App, h *accounts.Hasher) accounts.Config {
 		},
 		AllKept: app.RevocationsKept(), DefaultRole: app.DefaultRole, DefaultTier: app.DefaultTier, DefaultKeyRole: app.DefaultRole,
 	}
+}
+
+// NewService makes the service for an operator, and what gives back what it holds.
+func NewService(app *App) (*accounts.Service, func(), error) {
+	h, release, err := acquireHasher()
+	if err != nil {
+		return nil, nil, err
+	}
+	return accounts.New(serviceConfig(app, h)), release, nil
 }

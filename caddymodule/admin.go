@@ -125,12 +125,12 @@ func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type journalHandler func(j *decision.Journal, r *http.Request) (status int, body any, err error)
 
 func (h journalHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	kept, ok := pooled[journal](journalKey)
+	kept, ok := RunningJournal()
 	if !ok {
 		writeAdmin(w, 0, nil, ErrNotRunning)
 		return
 	}
-	status, body, err := h(kept.Journal, r)
+	status, body, err := h(kept, r)
 	writeAdmin(w, status, body, err)
 }
 

@@ -42,7 +42,7 @@ func setOwner(r *adminRequest) (int, any, error) {
 	if err := plugins.CheckText("owner", owner, 1, 256); err != nil {
 		return 0, nil, err
 	}
-	if _, err := r.app.ownerPolicy(Owner{owner, in.Tier, in.Limits, in.Concurrency}); err != nil {
+	if err := r.app.CheckOwner(Owner{ID: owner, Tier: in.Tier, Limits: in.Limits, Concurrency: in.Concurrency}); err != nil {
 		return 0, nil, err
 	}
 	set := store.OwnerLimits{

@@ -34,15 +34,6 @@ func (e *accountRefusal) detail() any {
 	return list
 }
 
-// accounts makes the service for one request of an operator.
-func (r *adminRequest) accounts() (*accounts.Service, releaser, error) {
-	h, release, err := acquireHasher()
-	if err != nil {
-		return nil, nil, err
-	}
-	return accounts.New(ServiceConfig(r.app, h)), release, nil
-}
-
 func (r *adminRequest) origin() accounts.Origin {
 	return accounts.Origin{Actor: "admin", Address: r.from()}
 }
@@ -100,7 +91,7 @@ func createUser(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	service, release, err := r.accounts()
+	service, release, err := NewService(r.app)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -133,7 +124,7 @@ func onUser(r *adminRequest, do func(s *accounts.Service, id string) (plugins.Us
 	if err != nil {
 		return 0, nil, err
 	}
-	service, release, err := r.accounts()
+	service, release, err := NewService(r.app)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -84,7 +84,7 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 	if a.app, err = gatewayApp(ctx); err != nil {
 		return err
 	}
-	a.judge = judge{policyAuth, ctx.Logger(), a.app.Journal()}
+	a.judge = newJudge(policyAuth, ctx.Logger(), a.app.Journal())
 	if err := a.Check(a.app); err != nil {
 		return err
 	}
@@ -209,9 +209,9 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		// An earlier gateway_auth of this route took the credential.
 		return next.ServeHTTP(w, r)
 	}
-	begun := meters[policyAuth].begin()
+	begun := policyAuth.begin()
 	principal, denial, failure := a.Identify(r, x)
-	meters[policyAuth].end(begun)
+	policyAuth.end(begun)
 	if denial != nil && denial.Reason == plugins.ReasonNoCredential && a.Optional {
 		x.step(policyAuth, stepAnonymous, nil)
 		return next.ServeHTTP(w, r)

@@ -29,7 +29,7 @@ const (
 
 // listDecisions answers with the newest records, or follows them.
 func listDecisions(w http.ResponseWriter, r *http.Request) {
-	kept, ok := pooled[journal](journalKey)
+	kept, ok := RunningJournal()
 	if !ok {
 		writeAdmin(w, 0, nil, ErrNotRunning)
 		return
@@ -67,7 +67,7 @@ func listDecisions(w http.ResponseWriter, r *http.Request) {
 	case "", "0":
 		writeAdmin(w, http.StatusOK, kept.Recent(filter, int(limit)), nil)
 	case "1":
-		followDecisions(w, r, kept.Journal, filter, after)
+		followDecisions(w, r, kept, filter, after)
 	default:
 		writeAdmin(w, 0, nil, plugins.Invalid("follow", "write follow=1"))
 	}

@@ -198,7 +198,7 @@ func (d *dryRun) handler(handler caddyhttp.MiddlewareHandler, next caddyhttp.Han
 		case *caddyhttp.StaticResponse:
 			return d.respond(h, w, r, next)
 		case *Accounts:
-			if !h.serves(r) {
+			if !h.Serves(r) {
 				return next.ServeHTTP(w, r)
 			}
 		case *caddyauth.Authentication:

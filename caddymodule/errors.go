@@ -104,7 +104,8 @@ func (e *Errors) Provision(ctx caddy.Context) error {
 	if e.journal, e.acquired, err = acquireJournal(); err != nil {
 		return err
 	}
-	member := (&judge{policySite, e.logger, e.journal}).member("gateway_errors")
+	site := newJudge(policySite, e.logger, e.journal)
+	member := site.member("gateway_errors")
 	member.Errors = e
 	if err := sitehandler.Join(ctx, member); err != nil {
 		return err
@@ -162,9 +163,6 @@ func (e *Errors) Check(*App) error {
 // ServeHTTP calls the next handler and answers for the errors that come of it.
 func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := identified(r)
-	if x.span != nil {
-		x.span.SetAttributes(attrRequestID.String(x.requestID))
-	}
 	if e.ServerTiming {
 		x.time(r)
 	}
@@ -255,8 +253,8 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 	var p problem.Problem
 	source := sourceGateway
 	if refused, ok := errors.AsType[*refusal](err); ok {
-		p = e.translator.FromDenial(refused.denial)
-		p.Fields = refused.fields
+		p = e.translator.FromDenial(refused.Denial())
+		p.Fields = refused.Fields()
 	} else if unavailable, ok := errors.AsType[*plugins.Unavailable](err); ok {
 		p = e.translator.FromUnavailable(unavailable)
 	} else {

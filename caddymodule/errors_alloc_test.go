@@ -28,7 +28,7 @@ func TestErrorsAllocateNothing(t *testing.T) {
 	r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars))
 	w := &idleWriter{http.Header{}}
 	got := testing.AllocsPerRun(1000, func() {
-		delete(vars, exchangeVar)
+		delete(vars, "gateway.exchange")
 		if err := handler.ServeHTTP(w, r, next); err != nil {
 			t.Fatal(err)
 		}

@@ -44,7 +44,7 @@ func (e *Errors) finishShadow(rw *responseWriter, r *http.Request, err error) er
 		rw.x.answered = true
 		p := e.translator.FromStatus(errorStatus(err))
 		if refused, ok := errors.AsType[*refusal](err); ok {
-			p = e.translator.FromDenial(refused.denial)
+			p = e.translator.FromDenial(refused.Denial())
 		}
 		e.noteShadow(rw.x, r, &wouldBecome{"error_answered", "an error of status " + strconv.Itoa(errorStatus(err)), p})
 		e.recordError(rw.x, r, p, err)
@@ -84,7 +84,7 @@ func (e *Errors) noteShadow(x *exchange, r *http.Request, would *wouldBecome) {
 	if x.isDryRun() {
 		return
 	}
-	j := judge{policy: policyErrors, logger: e.logger, journal: e.journal}
+	j := newJudge(policyErrors, e.logger, e.journal)
 	j.countShadow(r, x, would.what, would.p.Status)
 	e.logger.Info("shadow mode let an error pass that would be answered in another way", zap.String("request_id", x.requestID),
 		zap.String("what", would.what), zap.String("found", would.found), zap.Int("status", would.p.Status),

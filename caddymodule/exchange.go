@@ -131,6 +131,9 @@ func leastRemaining(rows []ratelimit.Row) (least int64, found bool) {
 	return least, found
 }
 
+// rowRoom is room for the decision of most policies.
+func (x *exchange) rowRoom() []ratelimit.Row { return x.rows[:0] }
+
 // shadowed reports whether shadow mode let the request pass.
 func (x *exchange) shadowed() bool {
 	for i := range x.stepCount {
@@ -181,6 +184,9 @@ func identified(r *http.Request) *exchange {
 	if !ok && vars != nil {
 		vars[exchangeVar] = x
 		x.attach(r.Context())
+	}
+	if x.span != nil {
+		x.span.SetAttributes(attrRequestID.String(x.requestID))
 	}
 	return x
 }

@@ -24,7 +24,7 @@ func (x *exchange) finalHeader(h http.Header) {
 		x.settleCosts(h)
 	}
 	x.limitHeaders(h)
-	x.timing.header(h)
+	x.timingHeader(h)
 	oneOrigin(h)
 }
 

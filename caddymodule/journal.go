@@ -16,3 +16,9 @@ func acquireJournal() (*decision.Journal, releaser, error) {
 	})
 	return j.Journal, release, err
 }
+
+// RunningJournal is the journal of decisions; false where no configuration has one.
+func RunningJournal() (*decision.Journal, bool) {
+	j, ok := pooled[journal](journalKey)
+	return j.Journal, ok
+}

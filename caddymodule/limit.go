@@ -102,7 +102,7 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	if l.app, err = gatewayApp(ctx); err != nil {
 		return err
 	}
-	l.judge = judge{policyLimit, ctx.Logger(), l.app.Journal()}
+	l.judge = newJudge(policyLimit, ctx.Logger(), l.app.Journal())
 	if err := l.Check(l.app); err != nil {
 		return err
 	}
@@ -140,9 +140,9 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if d := sitehandler.CheckRewritten(r); d != nil && !l.Shadow {
 		return l.judge.refuse(w, r, x, d)
 	}
-	begun := meters[policyLimit].begin()
+	begun := policyLimit.begin()
 	c, denial, failure := l.decide(r, x)
-	meters[policyLimit].end(begun)
+	policyLimit.end(begun)
 	switch {
 	case denial == nil && failure == nil:
 		return l.pass(w, r, x, &c, next)

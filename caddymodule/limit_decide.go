@@ -57,7 +57,7 @@ func (l *RateLimit) take(r *http.Request, x *exchange, c *charge) (*plugins.Deni
 		return nil, err
 	}
 	var err error
-	c.Decision, err = x.take(r.Context(), c.zone.limiter, c.key, c.policy.Limits, c.cost, x.rows[:0])
+	c.Decision, err = x.take(r.Context(), c.zone.limiter, c.key, c.policy.Limits, c.cost, x.rowRoom())
 	switch {
 	case err != nil:
 		return nil, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}

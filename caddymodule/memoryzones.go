@@ -28,12 +28,9 @@ func acquireMemory(name string, maxKeys int) (ratelimit.Limiter, releaser, error
 
 // memoryStats adds up the counts of all zones in memory.
 func memoryStats() (sum gcra.Stats) {
-	pool.Range(func(_, value any) bool {
-		if z, ok := value.(*memoryZone); ok {
-			stats := z.limiter.Stats()
-			sum.Keys, sum.Evicted, sum.EvictedOverLimit = sum.Keys+stats.Keys, sum.Evicted+stats.Evicted, sum.EvictedOverLimit+stats.EvictedOverLimit
-		}
-		return true
+	each(func(z *memoryZone) {
+		stats := z.limiter.Stats()
+		sum.Keys, sum.Evicted, sum.EvictedOverLimit = sum.Keys+stats.Keys, sum.Evicted+stats.Evicted, sum.EvictedOverLimit+stats.EvictedOverLimit
 	})
 	return sum
 }

@@ -7,9 +7,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	x := new(exchange)
 	allocated := testing.AllocsPerRun(1000, func() {
 		x.stepCount = 0
-		m := &meters[policyAuth]
-		begun := m.begin()
-		m.end(begun)
+		begun := policyAuth.begin()
+		policyAuth.end(begun)
 		x.step(policyAuth, stepPassed, x.principal)
 		x.step(policyRoles, stepPassed, nil)
 		x.step(policyLimit, stepPassed, x.policy)
@@ -25,9 +24,8 @@ func BenchmarkCounting(b *testing.B) {
 	count := func(x *exchange) {
 		x.stepCount = 0
 		for _, policy := range [...]policyName{policyAuth, policyRoles, policyLimit} {
-			m := &meters[policy]
-			begun := m.begin()
-			m.end(begun)
+			begun := policy.begin()
+			policy.end(begun)
 			x.step(policy, stepPassed, nil)
 		}
 	}

@@ -94,7 +94,3 @@ const (
 	resultFailed  = "failed"
 	resultShadow  = "shadow"
 )
-
-// reasonAnonymous is the reason of a request that was let pass without a
-// credential.
-const reasonAnonymous = "anonymous"

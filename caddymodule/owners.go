@@ -63,6 +63,12 @@ func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
 	return p, nil
 }
 
+// CheckOwner finds every mistake in what an owner is given.
+func (a *App) CheckOwner(o Owner) error {
+	_, err := a.ownerPolicy(o)
+	return err
+}
+
 // defineOwners makes the policies of the owners that the configuration names.
 func (a *App) defineOwners() error {
 	a.ownerPolicies = map[string]*ownerPolicy{}

@@ -56,6 +56,16 @@ func pooled[T any](key poolKey) (found T, ok bool) {
 	return found, ok
 }
 
+// each calls f for every pooled value of one type.
+func each[T any](f func(T)) {
+	pool.Range(func(_, v any) bool {
+		if value, ok := v.(T); ok {
+			f(value)
+		}
+		return true
+	})
+}
+
 // closeLater closes something that requests of an old configuration may still
 // use: at once if the process ends, after a while else.
 func closeLater(c io.Closer) {

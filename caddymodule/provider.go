@@ -42,9 +42,9 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 		x.step(policyAuth, stepRefused, denial)
 		return caddyauth.User{}, false, nil
 	}
-	begun := meters[policyAuth].begin()
+	begun := policyAuth.begin()
 	principal, denial, failure := p.Identify(r, x)
-	meters[policyAuth].end(begun)
+	policyAuth.end(begun)
 	if failure != nil {
 		x.step(policyAuth, stepUndecided, failure)
 		return caddyauth.User{}, false, failure

@@ -22,6 +22,12 @@ type refusal struct {
 	fields []problem.FieldError
 }
 
+// Denial is what the refusal carries.
+func (e *refusal) Denial() *plugins.Denial { return e.denial }
+
+// Fields are what is wrong with the body, where that is why.
+func (e *refusal) Fields() []problem.FieldError { return e.fields }
+
 // Error is what clients may read: {err.message} of handle_errors shows it.
 func (e *refusal) Error() string {
 	d := e.denial
@@ -73,6 +79,11 @@ type judge struct {
 	journal *decision.Journal
 }
 
+// newJudge makes the judge of a handler.
+func newJudge(policy policyName, logger *zap.Logger, journal *decision.Journal) judge {
+	return judge{policy, logger, journal}
+}
+
 // policyName is the name of the directive that decided, in a byte.
 type policyName uint8
 
@@ -102,9 +113,6 @@ func (j *judge) member(name string) sitehandler.Member {
 		},
 	}
 }
-
-// Denial is what the refusal carries.
-func (e *refusal) Denial() *plugins.Denial { return e.denial }
 
 // refuse says no: it sets the headers that belong to the denial and returns the
 // error that ends the chain. The headers reach the client by whichever way the

@@ -58,7 +58,7 @@ func (h *Roles) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.judge = judge{policyRoles, ctx.Logger(), app.Journal()}
+	h.judge = newJudge(policyRoles, ctx.Logger(), app.Journal())
 	if err := sitehandler.Join(ctx, h.judge.member("gateway_roles")); err != nil {
 		return err
 	}
@@ -93,9 +93,9 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 			owner = repl.ReplaceAll(h.Owner, "")
 		}
 	}
-	begun := meters[policyRoles].begin()
+	begun := policyRoles.begin()
 	d := h.policy.Check(h.hierarchy, x.principal, owner)
-	meters[policyRoles].end(begun)
+	policyRoles.end(begun)
 	if d == nil {
 		x.step(policyRoles, stepPassed, h)
 		return next.ServeHTTP(w, r)

@@ -28,8 +28,9 @@ func (x *exchange) time(r *http.Request) {
 	}
 }
 
-// header adds the header to a final response. The upstream's own value stays.
-func (t *timing) header(h http.Header) {
+// timingHeader adds the header to a final response, once. The upstream's own value stays.
+func (x *exchange) timingHeader(h http.Header) {
+	t := x.timing
 	if t == nil || t.told {
 		return
 	}

@@ -149,7 +149,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	// The final header is set with the answer: what the upstream says of its limits is
 	// read before.
 	w.mode = holding
-	w.x.timing.header(h)
+	w.x.timingHeader(h)
 	w.watch.start(w.ResponseWriter)
 }
 
