@@ -291,7 +291,7 @@ func TestDocsAreComplete(t *testing.T) {
 	}{
 		{"reason", "reference.md", reference, "\n| `%s` | ", stringsOf(t, "../plugins/reason.go", "Reason"), 40},
 		{"header", "reference.md", reference, "`%s`", stringsOf(t, "../plugins/auth/identity.go", "Header"), 8},
-		{"placeholder", "reference.md", reference, "`{http.auth.user.%s}`", casesOf(t, "user.go", "userValue"), 9},
+		{"placeholder", "reference.md", reference, "`{http.auth.user.%s}`", casesOf(t, "request/user.go", "userValue"), 9},
 		{"placeholder", "gateway_errors.md", read(t, "docs/gateway_errors.md"), "`{%s}`", templateNames(t), 8},
 		{"route", "admin-api.md", api, "`%s`", adminRoutes(t), 13},
 		{"field of a key", "admin-api.md", api, "%s", quoted(fieldsOf(t, "adminapi/key.go", "Key")), 15},
@@ -302,9 +302,9 @@ func TestDocsAreComplete(t *testing.T) {
 		{"field of a decision", "admin-api.md", api, "%s", quoted(fieldsOf(t, "../plugins/decision/decision.go", "Record")), 20},
 		{"field of an account", "admin-api.md", api, "%s", quoted(fieldsOf(t, "adminapi/user.go", "User")), 10},
 		{"field of the audit trail", "admin-api.md", api, "%s", quoted(fieldsOf(t, "adminapi/user.go", "AuditEntry")), 7},
-		{"field of health", "admin-api.md", api, "%s", quoted(fieldsOf(t, "admin_health.go", "healthJSON", "storeHealth", "issuerJSON")), 12},
+		{"field of health", "admin-api.md", api, "%s", quoted(fieldsOf(t, "adminapi/health.go", "Health", "StoreHealth", "IssuerHealth")), 12},
 		{"metric", "observability.md", observability, "| `%s` |", metricNames(t), 28},
-		{"event", "observability.md", observability, "| `%s` |", literals(t, `"(gateway\.[a-z_]+)"`, "events.go"), 8},
+		{"event", "observability.md", observability, "| `%s` |", literals(t, `"(gateway\.[a-z_]+)"`, "gateway/events.go"), 8},
 		{"attribute", "observability.md", observability, "`%s`", attributes(t), 10},
 		{"field of the access log", "observability.md", observability, "`%s`", logFields(t), 11},
 	} {
@@ -424,19 +424,19 @@ func templateNames(t *testing.T) []string {
 // metricNames are the metrics of the code.
 func metricNames(t *testing.T) []string {
 	t.Helper()
-	return literals(t, `"(caddy_gateway_[a-z_]+)"`, "metrics.go", "metrics_state.go")
+	return literals(t, `"(caddy_gateway_[a-z_]+)"`, "metrics/metrics.go", "gateway/metrics.go")
 }
 
 // attributes are those of a span.
 func attributes(t *testing.T) []string {
 	t.Helper()
-	return literals(t, `attribute\.Key\("([a-z_.]+)"\)`, "trace.go")
+	return literals(t, `attribute\.Key\("([a-z_.]+)"\)`, "request/trace.go")
 }
 
 // logFields are the names in the access log's object.
 func logFields(t *testing.T) []string {
 	t.Helper()
-	return literals(t, `(?:text|AddString|AddInt64|AddArray)\("([a-z_]+)"`, "accesslog.go")
+	return literals(t, `(?:text|AddString|AddInt64|AddArray)\("([a-z_]+)"`, "request/accesslog.go")
 }
 
 func literals(t *testing.T, pattern string, files ...string) []string {
@@ -456,7 +456,7 @@ func literals(t *testing.T, pattern string, files ...string) []string {
 func adminRoutes(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, m := range regexp.MustCompile(`"((?:GET|POST|PUT|PATCH|DELETE) /gateway/[^"]*)"`).FindAllStringSubmatch(read(t, "admin.go"), -1) {
+	for _, m := range regexp.MustCompile(`"((?:GET|POST|PUT|PATCH|DELETE) /gateway/[^"]*)"`).FindAllStringSubmatch(read(t, "admin/admin.go"), -1) {
 		out = append(out, m[1])
 	}
 	return out

@@ -16,7 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/ainative/portcullis/caddymodule"
+	"github.com/ainative/portcullis/caddymodule/errorhandler"
 	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
 )
 
@@ -31,7 +31,7 @@ func (d *discard) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Disca
 // BenchmarkErrors measures what gateway_errors adds to a response: the same
 // handler with it and without.
 func BenchmarkErrors(b *testing.B) {
-	handler := new(caddymodule.Errors)
+	handler := new(errorhandler.Errors)
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	defer cancel()
 	if err := handler.Provision(ctx); err != nil {

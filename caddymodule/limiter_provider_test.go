@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/ainative/portcullis/caddymodule"
+	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/gcra"
@@ -31,14 +31,14 @@ var others struct {
 	zones    map[string]ratelimit.Limiter
 	held     int
 	starts   int
-	problem  *caddymodule.Problem
+	problem  *gateway.Problem
 	undecide atomic.Int64
 }
 
 // Interface guards: all that a limiter of somebody else needs is exported.
 var (
-	_ caddymodule.LimiterProvider = (*otherLimiter)(nil)
-	_ caddymodule.LimiterStarter  = (*otherLimiter)(nil)
+	_ gateway.LimiterProvider = (*otherLimiter)(nil)
+	_ gateway.LimiterStarter  = (*otherLimiter)(nil)
 )
 
 func (*otherLimiter) CaddyModule() caddy.ModuleInfo {
@@ -80,10 +80,10 @@ func (*otherLimiter) StartLimiter() error {
 	return nil
 }
 
-func (*otherLimiter) Health(context.Context) caddymodule.LimiterHealth {
+func (*otherLimiter) Health(context.Context) gateway.LimiterHealth {
 	others.mu.Lock()
 	defer others.mu.Unlock()
-	return caddymodule.LimiterHealth{Name: "other", Problem: others.problem}
+	return gateway.LimiterHealth{Name: "other", Problem: others.problem}
 }
 
 // plain has the methods of a limiter and no others.
@@ -160,7 +160,7 @@ func TestLimiterOfSomebodyElse(t *testing.T) {
 	since := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	for _, undecided := range []bool{false, true} {
 		others.mu.Lock()
-		others.problem = &caddymodule.Problem{Undecided: undecided, Why: "it has a cold", Since: since}
+		others.problem = &gateway.Problem{Undecided: undecided, Why: "it has a cold", Since: since}
 		others.mu.Unlock()
 		want, code := `"status":"degraded"`, 200
 		if undecided {

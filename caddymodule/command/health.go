@@ -44,7 +44,11 @@ func isHealth(body json.RawMessage) bool {
 func (c *client) tellHealth(h adminapi.Health) {
 	c.out.linef("%s: %s, %d revocations", h.Status, h.Store.Name, h.Store.Revocations)
 	for _, p := range h.Problems {
-		c.out.linef("%s", p.Text())
+		if p.Since == nil {
+			c.out.linef("%s %s: %s", p.Part, p.Status, p.Why)
+		} else {
+			c.out.linef("%s %s since %s: %s", p.Part, p.Status, *p.Since, p.Why)
+		}
 	}
 	if redis := h.Limiter.Redis; redis != nil {
 		c.out.linef("limiter redis at %s: breaker %s, %s, %d gateways", redis.Target, redis.Breaker, redis.Bound, redis.Gateways)

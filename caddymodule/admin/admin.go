@@ -1,0 +1,272 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/ainative/portcullis/caddymodule/adminapi"
+	"github.com/ainative/portcullis/caddymodule/gateway"
+	"github.com/ainative/portcullis/caddymodule/internal/pool"
+	"github.com/ainative/portcullis/caddymodule/limithandler"
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth/keys"
+	"github.com/ainative/portcullis/plugins/decision"
+	"github.com/ainative/portcullis/plugins/store"
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() { caddy.RegisterModule(Admin{}) }
+
+// Admin serves the gateway's part of Caddy's admin API, under /gateway/. Who may
+// use it is Caddy's decision: the admin endpoint's address, origins and remote
+// access rules.
+type Admin struct {
+	routes *http.ServeMux
+}
+
+// CaddyModule returns the Caddy module information.
+func (Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.gateway", New: func() caddy.Module { return new(Admin) }}
+}
+
+// maxImportBody bounds the body of an import of keys, in bytes.
+const maxImportBody = 64 << 20
+
+// adminRoutes are all routes. docs/admin-api.md and openapi.json have each of them.
+var adminRoutes = []struct {
+	pattern string
+	handler http.Handler
+}{
+	{"GET /gateway/keys", adminHandler(listKeys)},
+	{"POST /gateway/keys", adminHandler(createKey)},
+	{"GET /gateway/keys/{id}", adminHandler(getKey)},
+	{"PATCH /gateway/keys/{id}", adminHandler(patchKey)},
+	{"DELETE /gateway/keys/{id}", adminHandler(deleteKey)},
+	{"POST /gateway/keys/{id}/rotate", adminHandler(rotateKey)},
+	{"POST /gateway/keys/import", adminHandler(importKeys)},
+	{"POST /gateway/tokens/inspect", adminHandler(inspectToken)},
+	{"GET /gateway/revocations", adminHandler(listRevocations)},
+	{"POST /gateway/revocations", adminHandler(addRevocation)},
+	{"DELETE /gateway/revocations/{id}", adminHandler(deleteRevocation)},
+	{"GET /gateway/decisions", http.HandlerFunc(listDecisions)},
+	{"GET /gateway/shadow", journalHandler(showShadow)},
+	{"DELETE /gateway/shadow", journalHandler(resetShadow)},
+	{"GET /gateway/decisions/{id}", journalHandler(showDecision)},
+	{"GET /gateway/owners", adminHandler(listOwners)},
+	{"PUT /gateway/owners/{owner}", adminHandler(setOwner)},
+	{"DELETE /gateway/owners/{owner}", adminHandler(unsetOwner)},
+	{"GET /gateway/usage/{owner}", adminHandler(showUsage)},
+	{"GET /gateway/limits/{zone}/{owner}", adminHandler(showLimits)},
+	{"DELETE /gateway/limits/{zone}/{owner}", adminHandler(resetLimits)},
+	{"GET /gateway/users", adminHandler(listUsers)},
+	{"POST /gateway/users", adminHandler(createUser)},
+	{"GET /gateway/users/{id}", adminHandler(getUser)},
+	{"PATCH /gateway/users/{id}", adminHandler(patchUser)},
+	{"POST /gateway/users/{id}/disable", adminHandler(disableUser)},
+	{"POST /gateway/users/{id}/enable", adminHandler(enableUser)},
+	{"POST /gateway/users/{id}/password", adminHandler(resetPassword)},
+	{"GET /gateway/audit", adminHandler(listAudit)},
+	{"POST /gateway/check", appHandler(checkRequest)},
+	{"GET /gateway/health", appHandler(showHealth)},
+	{"GET /gateway/openapi.json", http.HandlerFunc(serveOpenAPI)},
+}
+
+// Routes returns the one route that leads to all of ours.
+func (a *Admin) Routes() []caddy.AdminRoute {
+	a.routes = http.NewServeMux()
+	for _, route := range adminRoutes {
+		a.routes.Handle(route.pattern, route.handler)
+	}
+	return []caddy.AdminRoute{{Pattern: "/gateway/", Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		most := int64(adminapi.MaxBody)
+		if r.URL.Path == "/gateway/keys/import" {
+			most = maxImportBody
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+		a.routes.ServeHTTP(&adminWriter{ResponseWriter: w}, r)
+		return nil
+	})}}
+}
+
+// adminRequest is one request and the app of the running configuration.
+type adminRequest struct {
+	*http.Request
+	app   *gateway.App
+	store store.Store
+	keys  *keys.Service
+}
+
+// adminHandler answers with a value to show as JSON, or an error.
+type adminHandler func(r *adminRequest) (status int, body any, err error)
+
+// ServeHTTP resolves the running app at each request: admin routes are made
+// before the apps of a configuration.
+func (h adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status, body, err := h.answer(r)
+	writeAdmin(w, status, body, err)
+}
+
+// appHandler is an adminHandler that works while the store does not.
+type appHandler adminHandler
+
+func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	app, err := gateway.Running()
+	if err != nil {
+		writeAdmin(w, 0, nil, err)
+		return
+	}
+	status, body, err := h(&adminRequest{Request: r, app: app})
+	writeAdmin(w, status, body, err)
+}
+
+// journalHandler answers from the journal of decisions, which needs neither the
+// store nor a gateway app: a configuration may have gateway_errors alone.
+type journalHandler func(j *decision.Journal, r *http.Request) (status int, body any, err error)
+
+func (h journalHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kept, ok := gateway.RunningJournal()
+	if !ok {
+		writeAdmin(w, 0, nil, gateway.ErrNotRunning)
+		return
+	}
+	status, body, err := h(kept, r)
+	writeAdmin(w, status, body, err)
+}
+
+// writeAdmin writes an answer, or the error in its place.
+func writeAdmin(w http.ResponseWriter, status int, body any, err error) {
+	if err != nil {
+		status, body = adminError(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		pool.Log("admin").Debug("writing an answer", zap.Error(err))
+	}
+}
+
+func (h adminHandler) answer(r *http.Request) (int, any, error) {
+	app, err := gateway.Running()
+	if err != nil {
+		return 0, nil, err
+	}
+	opened, err := app.Store(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	service, err := app.KeyService(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	return h(&adminRequest{r, app, opened, service})
+}
+
+// adminError says an error in the format of the project.
+func adminError(err error) (int, any) {
+	type detail struct {
+		Detail any `json:"detail"`
+	}
+	if refused, ok := errors.AsType[*accountRefusal](err); ok {
+		return refused.status(), detail{refused.detail()}
+	}
+	if bad, ok := errors.AsType[*plugins.InputError](err); ok {
+		return http.StatusUnprocessableEntity, detail{[]map[string]any{{"loc": []string{"body", bad.Field}, "msg": bad.Text, "type": "value_error"}}}
+	}
+	var status int
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return http.StatusNotFound, detail{"Not found"}
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
+		status = http.StatusConflict
+	case errors.Is(err, store.ErrInvalid):
+		status = http.StatusUnprocessableEntity
+	case errors.Is(err, errNoRecord), errors.Is(err, limithandler.ErrNoZone):
+		status = http.StatusNotFound
+	case errors.Is(err, gateway.ErrNotRunning), errors.Is(err, errTooManyFollowers):
+		status = http.StatusServiceUnavailable
+	default:
+		pool.Log("admin").Error("answering an admin request", zap.Error(err))
+		return http.StatusServiceUnavailable, detail{"Service unavailable"}
+	}
+	return status, detail{err.Error()}
+}
+
+// adminWriter gives the mux's own refusals, 404 and 405, the project's format.
+type adminWriter struct {
+	http.ResponseWriter
+	replaced bool
+}
+
+// WriteHeader replaces the plain text of http.Error.
+func (w *adminWriter) WriteHeader(status int) {
+	if status >= 400 && w.Header().Get("Content-Type") != "application/json" {
+		w.replaced = true
+		body := `{"detail":"` + http.StatusText(status) + `"}` + "\n"
+		if status == http.StatusNotFound {
+			body = `{"detail":"Not found"}` + "\n"
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.ResponseWriter.WriteHeader(status)
+		_, _ = io.WriteString(w.ResponseWriter, body)
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w *adminWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *adminWriter) Write(p []byte) (int, error) {
+	if w.replaced {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// decode reads a JSON body strictly: a misspelt field must not be passed over.
+func (r *adminRequest) decode(into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil && d.More() {
+		err = errors.New("more than one JSON value")
+	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("field required")
+	}
+	if err != nil {
+		return plugins.Invalid("(body)", err.Error())
+	}
+	return nil
+}
+
+// audit writes what was done to the audit trail.
+func (r *adminRequest) audit(action, target string, err error) {
+	result := "ok"
+	if err != nil {
+		result = err.Error()
+	}
+	r.app.Audit(r.Context(), store.AuditEntry{Actor: "admin", Action: action, Target: target, From: r.from(), Result: result})
+}
+
+// from is the address that asks.
+func (r *adminRequest) from() string {
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return from
+}
+
+// Interface guards.
+var (
+	_ caddy.AdminRouter = (*Admin)(nil)
+	_ http.Handler      = adminHandler(nil)
+)

@@ -1,0 +1,18 @@
+package admin
+
+import (
+	"net/http"
+
+	"github.com/ainative/portcullis/caddymodule/admin/dryrun"
+	"github.com/ainative/portcullis/caddymodule/adminapi"
+)
+
+// checkRequest is the admin API's dry run.
+func checkRequest(r *adminRequest) (int, any, error) {
+	var in adminapi.CheckInput
+	if err := r.decode(&in); err != nil {
+		return 0, nil, err
+	}
+	answer, err := dryrun.Check(r.Context(), r.app, &in)
+	return http.StatusOK, answer, err
+}

@@ -1,0 +1,164 @@
+package gateway
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/ainative/portcullis/caddymodule/internal/pool"
+	"github.com/ainative/portcullis/caddymodule/metrics"
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+)
+
+// Names of the events on Caddy's event bus. Each tells of a change, once; none is
+// emitted for each request. They are for the operator: they name owners and keys
+// by their ids, and never hold a credential.
+const (
+	eventKeyCreated    = "gateway.key_created"
+	eventKeyRevoked    = "gateway.key_revoked"
+	eventKeyRotated    = "gateway.key_rotated"
+	eventLimitExceeded = "gateway.limit_exceeded"
+	EventBreakerOpened = "gateway.breaker_opened"
+	EventBreakerClosed = "gateway.breaker_closed"
+	eventJWKSStale     = "gateway.jwks_stale"
+	eventJWKSRecovered = "gateway.jwks_recovered"
+)
+
+// What becomes of an event, as the label has it.
+const (
+	eventEmitted = "emitted"
+	eventUnheard = "unheard"
+	eventDropped = "dropped"
+)
+
+// event is one that waits to be emitted.
+type event struct {
+	name string
+	data map[string]any
+}
+
+// maxEvents bounds the events that wait. Handlers may be slow, since they may run
+// commands; what does not fit is dropped and counted.
+const maxEvents = 1024
+
+// events emits on Caddy's event bus, off the requests' way. It is pooled: what
+// emits outlives a configuration, and so does what is known of who has been told
+// of what.
+type events struct {
+	queue   chan event
+	stop    chan struct{}
+	stopped sync.WaitGroup
+
+	// exceeded are the callers of whom it was told that they went over a limit.
+	exceeded decision.Once[ratelimit.Key]
+	// stale are the issuers whose key sets can't be read any more.
+	stale decision.Turns[string]
+}
+
+var eventsKey = pool.Key{Kind: "events", Name: ""}
+
+func acquireEvents() (*events, pool.Release, error) {
+	return pool.Acquire(eventsKey, func() (*events, error) {
+		e := &events{
+			queue: make(chan event, maxEvents), stop: make(chan struct{}),
+		}
+		e.stopped.Go(e.run)
+		return e, nil
+	})
+}
+
+// Destruct stops emitting.
+func (e *events) Destruct() error {
+	close(e.stop)
+	e.stopped.Wait()
+	return nil
+}
+
+// emit tells of something. It never waits.
+func (e *events) emit(name string, data map[string]any) {
+	select {
+	case e.queue <- event{name, data}:
+	default:
+		metrics.EventsTotal.WithLabelValues(name, eventDropped).Inc()
+		pool.Log("events").Warn("too many events wait for their handlers, one is dropped", zap.String("event", name))
+	}
+}
+
+func (e *events) run() {
+	for {
+		select {
+		case <-e.stop:
+			return
+		case next := <-e.queue:
+			metrics.EventsTotal.WithLabelValues(next.name, deliver(next)).Inc()
+		}
+	}
+}
+
+// deliver gives an event to the handlers of the configuration that is in force.
+// One that is still being started is not asked: its subscriptions may not be
+// there yet.
+func deliver(next event) (outcome string) {
+	loaded, err := caddy.ActiveContext().AppIfConfigured("gateway")
+	if err != nil {
+		return eventUnheard
+	}
+	app, ok := loaded.(*App)
+	if !ok || app.bus == nil || !app.bus.ShouldEmit(next.name) {
+		return eventUnheard
+	}
+	defer func() {
+		// A handler of somebody else must not end the gateway.
+		if v := recover(); v != nil {
+			pool.Log("events").Error("a handler of an event panicked", zap.String("event", next.name), zap.Any("panic", v))
+			outcome = eventDropped
+		}
+	}()
+	app.bus.Emit(app.ctx, next.name, next.data)
+	return eventEmitted
+}
+
+// openBus finds the event bus of a configuration.
+func (a *App) openBus(ctx caddy.Context) error {
+	a.ctx = ctx
+	loaded, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	a.bus, _ = loaded.(*caddyevents.App)
+	var release pool.Release
+	if a.events, release, err = acquireEvents(); err != nil {
+		return err
+	}
+	a.acquired = append(a.acquired, release)
+	return nil
+}
+
+// keyEvent tells of a key that was made or changed.
+func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
+	data := map[string]any{
+		"id": key.ID, "owner": key.Owner, "name": key.Name, "prefix": key.Prefix, "role": key.Role, "tier": key.Tier,
+	}
+	maps.Copy(data, more)
+	a.events.emit(name, data)
+}
+
+// LimitExceeded emits an event for a caller that went over a limit: once in a window,
+// the period of that limit, however often the caller comes.
+func (a *App) LimitExceeded(key ratelimit.Key, limit ratelimit.Limit, data map[string]any) {
+	if a.events.exceeded.First(key, limit.Period, time.Now()) {
+		a.events.emit(eventLimitExceeded, data)
+	}
+}
+
+// Emit emits an event of something that outlives configurations, such as a client.
+func Emit(name string, data map[string]any) {
+	if e, ok := pool.Find[*events](eventsKey); ok {
+		e.emit(name, data)
+	}
+}

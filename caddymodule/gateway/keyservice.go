@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/auth/keys"
+	"github.com/ainative/portcullis/plugins/decision"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// KeyService makes and changes the keys of the store, which it opens.
+func (a *App) KeyService(ctx context.Context) (*keys.Service, error) {
+	opened, err := a.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return keys.New(keys.Config{
+		Store:         opened,
+		Peppers:       a.Peppers,
+		Check:         a.CheckRight,
+		CheckLimits:   func(limits []string) error { _, err := ratelimit.ParsePolicy("key", limits, 0); return err },
+		ParseDuration: caddy.ParseDuration,
+		Invalidate:    a.records.invalidate,
+		Notify:        a.keyChanged,
+	}), nil
+}
+
+// keyChanged tells of a key that was made or changed.
+func (a *App) keyChanged(e keys.Event) {
+	switch e.Kind {
+	case keys.Created:
+		a.keyEvent(eventKeyCreated, e.Key, nil)
+	case keys.Revoked:
+		a.keyEvent(eventKeyRevoked, e.Key, nil)
+	case keys.Rotated:
+		a.keyEvent(eventKeyRotated, e.Key, map[string]any{"replaces": e.Replaces, "grace_seconds": int64(e.Grace / time.Second)})
+	}
+}
+
+// CheckRight says what is wrong with a role or a tier that somebody is to have.
+func (a *App) CheckRight(field, value string) string {
+	known, names := a.hierarchy.Knows(value), a.hierarchy.Names
+	if field == "tier" {
+		known, names = a.tiers[value] != nil, a.TierNames
+	}
+	if known {
+		return ""
+	}
+	return fmt.Sprintf("unknown %s %s: use one of %s", field, decision.Clip(value, 40), strings.Join(names(), ", "))
+}
+
+// WithinLimits reports whether a key of an owner in this tier lets them do no more than
+// they may without it, by rate and at once.
+func (a *App) WithinLimits(owner, tier string, key plugins.APIKey) bool {
+	has := a.TierOf(&plugins.Principal{Owner: owner, Tier: tier})
+	grants := a.TierOf(&plugins.Principal{Owner: owner, Tier: key.Tier})
+	own := a.ownerOf(owner)
+	if (own == nil || own.concurrency == 0) && has.Concurrency != 0 && (grants.Concurrency == 0 || grants.Concurrency > has.Concurrency) {
+		return false
+	}
+	hasLimits, grantsLimits := has.Limits, grants.Limits
+	if own != nil && own.source != nil {
+		hasLimits, grantsLimits = own.source.Policy.Limits, own.source.Policy.Limits
+	}
+	if len(key.Limits) != 0 {
+		if source := a.override(key.Limits); source != nil {
+			grantsLimits = source.Policy.Limits
+		}
+	}
+	return ratelimit.Within(grantsLimits, hasLimits)
+}

@@ -1,0 +1,51 @@
+package limithandler
+
+import (
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// UnmarshalCaddyfile reads the directive. Syntax:
+//
+//	gateway_limit [<matcher>] {
+//	    zone        <name>
+//	    limit       <count>/<duration> [burst <count>] [window strict]
+//	    concurrency <count>
+//	    by          owner|credential|ip|<placeholder>
+//	    missing     deny|anonymous
+//	    anonymous   <count>/<duration> [burst <count>]
+//	    cost        <number>|<placeholder>
+//	    cost_header <name>
+//	    headers     all|retry_after|none
+//	    shadow
+//	}
+//
+// limit may be given several times.
+func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	if d.NextArg() {
+		return caddyfiletext.Surplus(d, "gateway_limit takes a matcher and a block only")
+	}
+	return caddyfiletext.Block(d, map[string]func() error{
+		"zone":        func() error { return caddyfiletext.Word(d, &l.Zone) },
+		"limit":       func() error { return caddyfiletext.Limit(d, &l.Limits) },
+		"concurrency": func() error { return caddyfiletext.Number(d, &l.Concurrency) },
+		"by":          func() error { return caddyfiletext.Word(d, &l.By) },
+		"missing":     func() error { return caddyfiletext.Word(d, &l.Missing) },
+		"anonymous": func() error {
+			var lines []string
+			if err := caddyfiletext.Limit(d, &lines); err != nil {
+				return err
+			}
+			l.Anonymous = lines[0]
+			return nil
+		},
+		"cost":        func() error { return caddyfiletext.Word(d, &l.Cost) },
+		"cost_header": func() error { return caddyfiletext.Word(d, &l.CostHeader) },
+		"headers":     func() error { return caddyfiletext.Word(d, &l.Headers) },
+		"shadow":      func() error { return caddyfiletext.Flag(d, &l.Shadow) },
+	}, "limit")
+}
+
+// Interface guard.
+var _ caddyfile.Unmarshaler = (*RateLimit)(nil)

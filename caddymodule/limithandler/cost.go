@@ -1,0 +1,37 @@
+package limithandler
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/caddyserver/caddy/v2"
+)
+
+// costOf reads the request's cost. A placeholder may hold what a client sent: it
+// must be a whole number of 0 or more, else a client could pay with a refund.
+func (l *RateLimit) costOf(r *http.Request, p *ratelimit.Policy) (int64, *plugins.Denial) {
+	cost := l.cost
+	if cost < 0 {
+		text := ""
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			text = repl.ReplaceAll(l.Cost, "")
+		}
+		if text == "" {
+			text = "1"
+		}
+		var err error
+		if cost, err = ratelimit.ParseCost(text); err != nil {
+			return 0, &plugins.Denial{
+				Status: http.StatusBadRequest, Reason: plugins.ReasonCostInvalid,
+				Value: l.Cost + " is " + strconv.Quote(decision.Clip(text, 40)), Bound: "a whole number of 0 or more",
+			}
+		}
+	}
+	if highest := p.MaxCost(); cost > highest {
+		return 0, ratelimit.CostTooHigh(cost, highest)
+	}
+	return cost, nil
+}

@@ -1,0 +1,224 @@
+package limithandler
+
+import (
+	"net/http"
+
+	"github.com/ainative/portcullis/caddymodule/gateway"
+	"github.com/ainative/portcullis/caddymodule/internal/pool"
+	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(RateLimit{})
+	httpcaddyfile.RegisterHandlerDirective("gateway_limit", gateway.ParseHandler[RateLimit])
+}
+
+// RateLimit asks how often the caller may come. Without further configuration
+// the limits of the caller's tier hold, counted per owner over all of the
+// owner's keys and tokens, and anonymous callers are counted by address. Over
+// the limit the request is refused with 429 and Retry-After, and costs nothing:
+// earlier handlers of this directive in the request's way give back what they have
+// charged.
+//
+// Which limits hold, first to last: those of the API key, those of the owner,
+// those of this handler, those of the tier.
+type RateLimit struct {
+	// Zone names the counts, so that they survive a reload and are shared by
+	// handlers of the same zone. Default: `default`.
+	Zone string `json:"zone,omitempty"`
+
+	// Limits instead of the tier's, such as `10/1s burst 20`. A request that one of
+	// them refuses is charged to none.
+	Limits []string `json:"limits,omitempty"`
+
+	// Concurrency is how many requests of one caller may be under way at once,
+	// beside Limits. Default: no limit.
+	Concurrency int `json:"concurrency,omitempty"`
+
+	// What requests are counted by: `owner`, `credential`, `ip`, or a placeholder
+	// such as {http.request.header.X-Tenant}. Default: `owner`.
+	By string `json:"by,omitempty"`
+
+	// What happens to a request for which the placeholder of By is empty: `deny` or
+	// `anonymous`. Default: `deny`.
+	Missing string `json:"missing,omitempty"`
+
+	// The limit of anonymous callers, per client IP, IPv6 by /64. Default: `20/1m`.
+	Anonymous string `json:"anonymous,omitempty"`
+
+	// What one request costs: a whole number, or a placeholder that gives one.
+	// Default: 1.
+	Cost string `json:"cost,omitempty"`
+
+	// The response header in which the upstream reports what the request really cost,
+	// a whole number. The rest is charged or given back, and the header removed.
+	// Default: none.
+	CostHeader string `json:"cost_header,omitempty"`
+
+	// Which headers clients get: `all`, `retry_after` or `none`. A refusal has its
+	// Retry-After in any case. Default: `all`.
+	Headers string `json:"headers,omitempty"`
+
+	// Log what would be refused and refuse nothing.
+	Shadow bool `json:"shadow,omitempty"`
+
+	app       *gateway.App
+	judge     request.Judge
+	route     *ratelimit.Policy
+	source    func() *ratelimit.Source
+	anonymous *ratelimit.Policy
+	cost      int64
+	mode      ratelimit.HeaderMode
+	zone      gateway.Zone
+	// anonymousZone counts anonymous callers.
+	anonymousZone gateway.Zone
+	acquired      []pool.Release
+}
+
+// What requests can be counted by, beside placeholders.
+const (
+	byOwner      = "owner"
+	byCredential = "credential"
+	byIP         = "ip"
+)
+
+// What can happen where a placeholder is empty.
+const (
+	missingDeny      = "deny"
+	missingAnonymous = "anonymous"
+)
+
+const (
+	defaultZone      = "default"
+	defaultAnonymous = "20/1m"
+)
+
+// CaddyModule returns the Caddy module information.
+func (RateLimit) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.gateway_limit", New: func() caddy.Module { return new(RateLimit) }}
+}
+
+// Provision takes the zone's counts from the pool.
+func (l *RateLimit) Provision(ctx caddy.Context) error {
+	var err error
+	if l.app, err = gateway.FromContext(ctx); err != nil {
+		return err
+	}
+	l.judge = request.NewJudge(request.PolicyLimit, ctx.Logger(), l.app.Journal())
+	if err := l.Check(l.app); err != nil {
+		return err
+	}
+	if err := sitehandler.Join(ctx, l.judge.Member("gateway_limit")); err != nil {
+		return err
+	}
+	if l.route != nil {
+		l.source = l.app.AddRoute(l.Zone, l.route)
+	}
+	// Anonymous callers have a zone of their own, so that a flood of addresses can't
+	// push out the counts of known callers.
+	for name, into := range map[string]*gateway.Zone{l.Zone: &l.zone, l.Zone + "\x00anonymous": &l.anonymousZone} {
+		var release pool.Release
+		if *into, release, err = l.app.AcquireZone(ctx, name); err != nil {
+			return err
+		}
+		l.acquired = append(l.acquired, release)
+	}
+	l.app.AddHandler(l)
+	return nil
+}
+
+// Cleanup gives the zone's counts back.
+func (l *RateLimit) Cleanup() error {
+	for _, release := range l.acquired {
+		release()
+	}
+	l.acquired = nil
+	return nil
+}
+
+// ServeHTTP calls the next handler for callers who have not come too often.
+func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := request.Of(r)
+	if d := sitehandler.CheckRewritten(r); d != nil && !l.Shadow {
+		return l.judge.Refuse(w, r, x, d)
+	}
+	begun := request.PolicyLimit.Begin()
+	c, denial, failure := l.decide(r, x)
+	request.PolicyLimit.End(begun)
+	switch {
+	case denial == nil && failure == nil:
+		return l.pass(w, r, x, &c, next)
+	case l.Shadow:
+		l.judge.Shadow(r, x, denial, failure)
+		return next.ServeHTTP(w, r)
+	}
+	// A refused request costs nothing, whichever of its limits refuses it.
+	x.Refund(r)
+	if failure != nil {
+		return l.judge.Undecided(w, r, x, failure)
+	}
+	l.show(x, &c)
+	if denial.Reason == plugins.ReasonRateLimited && !x.IsDryRun() {
+		l.exceeded(&c, x.Principal)
+	}
+	err := l.judge.Refuse(w, r, x, denial)
+	if !x.Wrapped {
+		x.LimitHeaders(w.Header())
+	}
+	return err
+}
+
+// pass serves a request that has been charged.
+func (l *RateLimit) pass(w http.ResponseWriter, r *http.Request, x *request.Exchange, c *charge, next caddyhttp.Handler) error {
+	if c.inFlight {
+		defer c.zone.InFlight.Release(c.inFlightKey)
+	}
+	x.Limited(c.policy, c.Rows)
+	if !l.Shadow {
+		l.show(x, c)
+	}
+	charge := request.Charge{Zone: l.Zone, Limiter: c.zone.Limiter, Policy: c.policy, Key: c.key, Cost: c.cost, Logger: l.judge.Logger}
+	if l.CostHeader != "" {
+		x.ExpectCost(r, l.CostHeader, &charge, !l.Shadow)
+	}
+	if !l.Shadow || l.CostHeader != "" {
+		w = x.FinishHeader(w)
+	}
+	before := x.Paid(&charge)
+	err := next.ServeHTTP(w, r)
+	x.Settled(before)
+	return err
+}
+
+// exceeded tells of a known caller that went over a limit. Anonymous callers cause no
+// event, since anybody can be as many of them as they like.
+func (l *RateLimit) exceeded(c *charge, p *plugins.Principal) {
+	if p == nil {
+		return
+	}
+	limit := c.Rows[c.Blocking].Limit
+	l.app.LimitExceeded(c.key, limit, map[string]any{
+		"owner": p.Owner, "zone": l.Zone, "policy": c.policy.Name, "limit": limit.String(),
+		"scheme": p.Scheme, "key_id": p.KeyID,
+	})
+}
+
+// show makes the decision the one that the client is told of.
+func (l *RateLimit) show(x *request.Exchange, c *charge) {
+	if c.policy != nil {
+		x.Show(c.policy, &c.Decision, l.mode)
+	}
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*RateLimit)(nil)
+	_ caddy.CleanerUpper          = (*RateLimit)(nil)
+	_ caddyhttp.MiddlewareHandler = (*RateLimit)(nil)
+)

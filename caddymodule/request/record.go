@@ -1,0 +1,141 @@
+package request
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/decision"
+	"github.com/ainative/portcullis/plugins/problem"
+	"github.com/ainative/portcullis/plugins/ratelimit"
+)
+
+// Record keeps what is known of the request. finish, which may be nil, adds how
+// it ended. A later record of the same request takes the place of an earlier one.
+func (x *Exchange) Record(j *decision.Journal, r *http.Request, status int, finish func(*decision.Record)) {
+	rec := &decision.Record{
+		RequestID: x.RequestID, Time: time.Now().UTC(), Method: decision.Clip(r.Method, 16), Host: decision.Text(r.Host),
+		Path: decision.Text(originalPath(r)), Outcome: decision.Shadow, Status: status, CredentialIn: x.CredentialIn,
+	}
+	if path := decision.Text(r.URL.Path); path != rec.Path {
+		rec.RewrittenPath = path
+	}
+	if addr := ClientIP(r); addr.IsValid() {
+		rec.ClientIP = addr.String()
+	}
+	if x.Principal != nil {
+		rec.SetCaller(x.Principal)
+	} else {
+		x.recordCredential(rec)
+	}
+	if x.policy != nil {
+		rec.Limits = limitRows(x.policy, &x.decision)
+	}
+	rec.Steps = make([]decision.Step, 0, x.stepCount)
+	for i := range x.stepCount {
+		rec.Steps = append(rec.Steps, x.describe(&x.steps[i]))
+	}
+	if finish != nil {
+		finish(rec)
+	}
+	switch {
+	case x.dry != nil:
+	case x.Recorded != nil:
+		j.Replace(x.Recorded, rec)
+	default:
+		j.Add(rec)
+	}
+	x.Recorded = rec
+}
+
+// recordCredential says whose credential was refused, where one was and the request did not
+// get another caller.
+func (x *Exchange) recordCredential(rec *decision.Record) {
+	for i := range x.stepCount {
+		if d, ok := x.steps[i].of.(*plugins.Denial); ok && x.steps[i].policy == PolicyAuth {
+			rec.SetRefusedCredential(d.Of)
+		}
+	}
+}
+
+// Describer is what a check tells of itself, where that is neither a denial nor one of
+// the values that every policy shares.
+type Describer interface {
+	// Describe says the check in words. p is the caller, nil where none is known.
+	Describe(p *plugins.Principal, into *decision.Step)
+}
+
+// describe says a check in words.
+func (x *Exchange) describe(s *step) decision.Step {
+	told := decision.Step{Policy: s.policy.String(), Result: stepResults[s.result]}
+	switch of := s.of.(type) {
+	case *plugins.Denial:
+		told.SetDenial(of)
+	case Describer:
+		of.Describe(x.Principal, &told)
+	case error:
+		told.SetFailure(of, problem.Redact)
+	case *plugins.Principal:
+		told.SetFound("a described caller", "")
+		if x.Described() != of {
+			told.SetFound(decision.CredentialText(of), "")
+		}
+	case *ratelimit.Policy:
+		left := ""
+		if s.remaining >= 0 {
+			left = strconv.FormatInt(s.remaining, 10) + " left"
+		}
+		told.SetFound(left, of.Name+" "+of.Text())
+	}
+	return told
+}
+
+// RecordCause says why a request did not reach its upstream.
+func (x *Exchange) RecordCause(rec *decision.Record, err error) {
+	ending := decision.Ending{Err: err, Unrouted: errors.Is(err, sitehandler.ErrUnrouted)}
+	var last *step
+	if x.stepCount != 0 {
+		last = &x.steps[x.stepCount-1]
+		ending.LastStep, ending.Policy = stepResults[last.result], last.policy.String()
+	}
+	if refused, ok := errors.AsType[*Refusal](err); ok {
+		ending.Denial = refused.denial
+	} else if last != nil && last.result == Refused {
+		// Caddy's own authentication asked the gateway, and says no in its own words.
+		ending.Denial, _ = last.of.(*plugins.Denial)
+	}
+	if ending.Denial != nil && ending.Denial.RetryAfter > 0 {
+		ending.RetryAfter = plugins.RetrySeconds(ending.Denial.RetryAfter)
+	}
+	rec.SetEnding(ending, problem.Redact)
+}
+
+func limitRows(p *ratelimit.Policy, d *ratelimit.Decision) []decision.LimitRow {
+	out := make([]decision.LimitRow, 0, len(d.Rows))
+	for i, row := range d.Rows {
+		shown := decision.LimitRow{
+			Name: p.LimitName(i), Limit: row.Limit.String(), Remaining: row.Remaining, Blocking: !d.Allowed && i == d.Blocking,
+		}
+		if row.RetryAfter > 0 {
+			shown.RetryAfter = row.RetryAfter.Truncate(time.Millisecond).String()
+		}
+		out = append(out, shown)
+	}
+	return out
+}
+
+// originalPath is the path as the client sent it, before any rewrite.
+func originalPath(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL.Path
+	}
+	return r.URL.Path
+}
+
+// ShownPath is the path of a request as a log line may hold it.
+func ShownPath(r *http.Request) string { return decision.Text(r.URL.Path) }
