@@ -1,3 +1,5 @@
+// Package accounthandler is the directive gateway_accounts: log-in, tokens and API keys in
+// front of an API that has none of it.
 package accounthandler
 
 import (

@@ -1,3 +1,4 @@
+// Package admin is the part of Caddy's admin API under /gateway/.
 package admin
 
 import (

@@ -1,3 +1,5 @@
+// Package authhandler is the directive gateway_auth, which asks who is calling, and the
+// same for the authentication of Caddy.
 package authhandler
 
 import (

@@ -14,8 +14,10 @@ import (
 func TestCommandKnowsTheAdminAPIAlone(t *testing.T) {
 	const ours, allowed = "github.com/ainative/portcullis", "github.com/ainative/portcullis/caddymodule/adminapi"
 	for dir, may := range map[string]func(string) bool{
-		".":           func(path string) bool { return path == allowed },
-		"../adminapi": func(path string) bool { return path == ours+"/plugins" || path == ours+"/plugins/decision" || path == ours+"/plugins/store" },
+		".": func(path string) bool { return path == allowed },
+		"../adminapi": func(path string) bool {
+			return path == ours+"/plugins" || path == ours+"/plugins/decision" || path == ours+"/plugins/store"
+		},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) == 0 {

@@ -1,3 +1,5 @@
+// Package errorhandler is the directive gateway_errors: every error leaves in one format.
+// It stands outermost, and sees how each request ends.
 package errorhandler
 
 import (

@@ -1,3 +1,6 @@
+// Package gateway is the app `gateway`: what the handlers of a configuration share. It
+// reads the global block, opens the store, keeps caches and counts, and answers what the
+// handlers and the admin API ask of it (ask.go). It knows no handler.
 package gateway
 
 import (

@@ -1,3 +1,4 @@
+// Package limiters has the modules of the namespace gateway.limiters.
 package limiters
 
 import (

@@ -1,3 +1,5 @@
+// Package limithandler is the directive gateway_limit, which asks how often the caller may
+// come. Usage tells what is left of the limits of a configuration.
 package limithandler
 
 import (

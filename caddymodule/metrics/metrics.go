@@ -1,3 +1,5 @@
+// Package metrics has the counters that the rooms add to. They live as long as the
+// process; what is read only when somebody asks is in package gateway.
 package metrics
 
 import (

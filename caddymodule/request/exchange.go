@@ -1,3 +1,7 @@
+// Package request is what the handlers of one request tell each other: who calls, which
+// checks have passed, what was charged, and which decision the client is told of. Metrics,
+// traces, the access log and the record of the decision are told from it, here and nowhere
+// else. It knows no handler.
 package request
 
 import (

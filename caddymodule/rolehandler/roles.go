@@ -1,3 +1,5 @@
+// Package rolehandler is the directive gateway_roles, which asks whether the caller may,
+// and the matcher gateway_role.
 package rolehandler
 
 import (

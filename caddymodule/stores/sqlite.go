@@ -1,3 +1,4 @@
+// Package stores has the modules of the namespace gateway.stores.
 package stores
 
 import (

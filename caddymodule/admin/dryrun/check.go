@@ -1,3 +1,5 @@
+// Package dryrun says what would become of a request, by the real routes, matchers and
+// handlers of the running configuration, and does none of it.
 package dryrun
 
 import (

@@ -1,3 +1,6 @@
+// Package pool holds what outlives a configuration: open stores, counts, verified keys.
+// A reload provisions the new configuration before it cleans the old one up, so that what
+// both use is never let go of.
 package pool
 
 import (

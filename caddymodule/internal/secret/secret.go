@@ -1,3 +1,5 @@
+// Package secret reads secrets as a configuration gives them, when it is provisioned and
+// not before.
 package secret
 
 import (
