@@ -74,7 +74,7 @@ type Entry struct {
 	Action, Target string
 	// From is the address that the request came from.
 	From string
-	// Result is `ok`, or why not.
+	// Result is `ok`, with what is special about it, or why not.
 	Result string
 }
 
@@ -112,6 +112,9 @@ type Config struct {
 	// TokenLifetime is how long a token is good, RefreshWindow how much longer it can
 	// be renewed.
 	TokenLifetime, RefreshWindow time.Duration
+	// ReuseInterval is how long a token that was refreshed gets the same new token
+	// again. With 0 it is a replay at once.
+	ReuseInterval time.Duration
 	// TokenKept is how long the revocation of one token is kept, AllKept that of all
 	// of a subject's: longer than any token that it can be about.
 	TokenKept, AllKept time.Duration
@@ -168,6 +171,8 @@ type Grant struct {
 	ExpiresIn time.Duration
 	Role      string
 	User      string
+	// Again says that it was given before, for the same refresh.
+	Again bool
 }
 
 // audit writes a line of the trail.
@@ -252,9 +257,9 @@ func (s *Service) begin(ctx context.Context, u plugins.User) (*Grant, error) {
 		return nil, err
 	}
 	token := s.tokenOf(u, family, now)
-	signed, err := s.Signer.Sign(token)
+	grant, err := s.grant(u, token, now)
 	if err != nil {
-		return nil, fmt.Errorf("signing a token: %w", err)
+		return nil, err
 	}
 	err = s.Store.StartFamily(ctx, plugins.TokenFamily{
 		ID: family, User: u.ID, Issuer: s.Issuer, Current: token.ID, CreatedAt: now, ExpiresAt: token.ExpiresAt.Add(s.RefreshWindow),
@@ -262,7 +267,7 @@ func (s *Service) begin(ctx context.Context, u plugins.User) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Grant{Token: plugins.NewSecret(signed), ExpiresIn: s.TokenLifetime, Role: u.Role, User: u.ID}, nil
+	return grant, nil
 }
 
 func (s *Service) tokenOf(u plugins.User, family string, now time.Time) Token {

@@ -172,6 +172,8 @@ func (m *memory) RenewFamily(_ context.Context, r plugins.Renewal) (plugins.Toke
 	switch {
 	case !f.RevokedAt.IsZero():
 		return f, ErrConflict
+	case r.Reuse > 0 && f.Previous == r.Used && r.At.Sub(f.RenewedAt).Abs() <= r.Reuse:
+		return f, m.inEpoch(f.User, r.Epoch)
 	case f.Current != r.Used:
 		f.RevokedAt = r.Ends.CreatedAt
 		m.families[f.ID] = f
@@ -180,7 +182,7 @@ func (m *memory) RenewFamily(_ context.Context, r plugins.Renewal) (plugins.Toke
 	if err := m.inEpoch(f.User, r.Epoch); err != nil {
 		return f, err
 	}
-	f.Current, f.ExpiresAt = r.Next, r.ExpiresAt
+	f.Previous, f.Current, f.RenewedAt, f.ExpiresAt = f.Current, r.Next, r.At, r.ExpiresAt
 	m.families[f.ID] = f
 	return f, nil
 }
@@ -550,103 +552,6 @@ func TestPasswordIsWhole(t *testing.T) {
 	}
 	if grant, _, _ := b.try(t, "user@example.com", long); grant == nil {
 		t.Error("the password was not taken")
-	}
-}
-
-func TestRefresh(t *testing.T) {
-	b := newBench()
-	u := b.register(t, "user@example.com")
-	_, first := b.logIn(t, "user@example.com")
-	grant, refusal, err := b.Refresh(t.Context(), here, first)
-	if refusal != nil || err != nil {
-		t.Fatalf("%+v, %v", refusal, err)
-	}
-	second := b.present(grant)
-	if second.Principal.TokenID == first.Principal.TokenID || second.Family != first.Family || second.Principal.Subject != u.ID {
-		t.Errorf("got %+v after %+v", second, first)
-	}
-	if !slices.Contains(b.revoked, first.Principal.TokenID) || second.Revoked {
-		t.Errorf("revoked are %v", b.revoked)
-	}
-
-	// The rights are those of the account now.
-	if _, err := b.store.UpdateUser(t.Context(), u.ID, plugins.UserChange{User: func(u *plugins.User) error { u.Role, u.Tier = "DEVELOPER", "pro"; return nil }}); err != nil {
-		t.Fatal(err)
-	}
-	grant, refusal, err = b.Refresh(t.Context(), here, second)
-	if refusal != nil || err != nil {
-		t.Fatalf("%+v, %v", refusal, err)
-	}
-	if token := b.signed[grant.Token.Reveal()]; token.Role != "DEVELOPER" || token.Tier != "pro" {
-		t.Errorf("got %+v", token)
-	}
-
-	// The second again: its family ends, with the third.
-	third := b.present(grant)
-	_, refusal, err = b.Refresh(t.Context(), here, second)
-	wantNo(t, "replay", refusal, err, http.StatusUnauthorized, plugins.ReasonTokenReplayed)
-	if !slices.Contains(b.revoked, third.Principal.TokenID) {
-		t.Errorf("after a replay the family goes on: revoked are %v", b.revoked)
-	}
-	_, refusal, err = b.Refresh(t.Context(), here, b.present(grant))
-	wantNo(t, "of an ended family", refusal, err, http.StatusUnauthorized, plugins.ReasonTokenRevoked)
-}
-
-func TestRefreshRefuses(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		spoil  func(b *bench, p *Presented)
-		reason plugins.Reason
-	}{
-		{"no family", func(_ *bench, p *Presented) { p.Family = "" }, plugins.ReasonTokenClaimMissing},
-		{"no jti", func(_ *bench, p *Presented) { p.Principal.TokenID = "" }, plugins.ReasonTokenClaimMissing},
-		{"unknown family", func(_ *bench, p *Presented) { p.Family = "x" }, plugins.ReasonTokenRevoked},
-		{"somebody else's family", func(_ *bench, p *Presented) { p.Principal.Subject = "x" }, plugins.ReasonTokenRevoked},
-		{"revoked", func(_ *bench, p *Presented) { p.Revoked = true }, plugins.ReasonTokenRevoked},
-		{"of another issuer's log-in", func(b *bench, _ *Presented) { b.Issuer = "other" }, plugins.ReasonTokenRevoked},
-		{"account gone", func(b *bench, p *Presented) { delete(b.store.users, p.Principal.Subject) }, plugins.ReasonAccountUnknown},
-		{"account disabled", func(b *bench, p *Presented) {
-			u := b.store.users[p.Principal.Subject]
-			u.DisabledAt = b.clock
-			b.store.users[u.ID] = u
-		}, plugins.ReasonAccountDisabled},
-	} {
-		b := newBench()
-		b.register(t, "user@example.com")
-		_, p := b.logIn(t, "user@example.com")
-		tc.spoil(b, &p)
-		grant, refusal, err := b.Refresh(t.Context(), here, p)
-		wantNo(t, tc.name, refusal, err, http.StatusUnauthorized, tc.reason)
-		if grant != nil || refusal.Denial.Detail != DetailCredentials {
-			t.Errorf("%s: got %+v, %+v", tc.name, grant, refusal.Denial)
-		}
-	}
-}
-
-// Of many who renew one token at once one wins, and the others end its family.
-func TestRefreshInParallel(t *testing.T) {
-	b := newBench()
-	b.register(t, "user@example.com")
-	_, p := b.logIn(t, "user@example.com")
-	var group sync.WaitGroup
-	var won atomic.Int64
-	for range 8 {
-		group.Go(func() {
-			grant, refusal, err := b.Refresh(context.Background(), here, p)
-			if err != nil {
-				t.Error(err)
-			}
-			if grant != nil && refusal == nil {
-				won.Add(1)
-			}
-		})
-	}
-	group.Wait()
-	if won.Load() != 1 {
-		t.Errorf("%d won, want 1", won.Load())
-	}
-	if f := b.store.families[p.Family]; f.RevokedAt.IsZero() || !slices.Contains(b.revoked, f.Current) {
-		t.Errorf("the family goes on: %+v", f)
 	}
 }
 

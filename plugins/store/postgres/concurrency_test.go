@@ -199,6 +199,22 @@ func TestNoDeadlocks(t *testing.T) {
 	}
 }
 
+// Of many refreshes of one token, at two gateways, all get the same new one.
+func TestRefreshesOfTwoGateways(t *testing.T) {
+	srv := server(t)
+	url := srv.URL(srv.NewDatabase(t))
+	a, b := mustOpen(t, options(url)), mustOpen(t, options(url))
+	u := storetest.NewUser(t)
+	if err := a.CreateUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	f := storetest.NewFamily(t, u.ID)
+	if err := a.StartFamily(t.Context(), f, u.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	storetest.RenewAtOnce(t, f, a, b)
+}
+
 // Counts of two processes are merged under a lock, a strict one too that neither
 // has written before.
 func TestCountsOfTwoProcesses(t *testing.T) {

@@ -27,6 +27,7 @@ var released = []string{
 	"30ef72d5200ac4eecb77695b3f78c01751edd10fb926759900a3bfb2be30d9ee",
 	"3936922dfdcfa9b4e1d7a30c5162dd8d934be0586fe4c84f9ee0ee3b078ed3b5",
 	"55b70609a66fc68b1283d2b04c22aee464627610c1e611f873d57829ce882ee5",
+	"5da74c74c37710e391629a20c689cc75e7163737f3e0c000f952c025f45a409a",
 }
 
 func mustLoad(t testing.TB) []sqlstore.Migration {

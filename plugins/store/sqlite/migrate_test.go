@@ -23,6 +23,7 @@ var released = []string{
 	"23fc59d0fe1fbc4f32fc251a733e6053f08d57674895145a4d80d717e81ad8f3",
 	"04c08fdcd912a69535e1451c5d3efbdedb33faf2fbcde4884c7f28b36cbf7373",
 	"7b0bdca42697c700c73eaff2e6240c7adc470d25d28b8d2a475272668ab8d4fe",
+	"36bfb5fddec756e6926ee96bd73e3cf95f891b0ef03cd21bfb5b302c9ccceed0",
 }
 
 func mustLoad(t testing.TB) []sqlstore.Migration {
@@ -76,7 +77,7 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			if version >= 4 {
 				execute(t, path, `INSERT INTO users VALUES ('u1', 'u1@example.com', 'U1@example.com', 'U One', '$argon2id$', 'USER', 'pro',
 					'["a"]', 1770112800, 1770112800, NULL, 1, NULL)`)
-				execute(t, path, `INSERT INTO token_families VALUES ('f', 'u1', 'main', 'j', 1770112800, 1770112801, NULL)`)
+				execute(t, path, `INSERT INTO token_families (id, user_id, issuer, current_token, created_at, expires_at) VALUES ('f', 'u1', 'main', 'j', 1770112800, 1770112801)`)
 			}
 			if version >= 3 {
 				execute(t, path, `INSERT INTO audit (at, actor, action, target, origin, result) VALUES (1770112800, 'cli', 'key.create', 'k', '', 'ok')`)

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"changing own keys", testChangingOwnKeys},
 		{"start families", testStartFamilies},
 		{"renew families", testRenewFamilies},
+		{"reuse of renewed tokens", testReuseFamilies},
 		{"end families", testEndFamilies},
 		{"counts", testCounts},
 		{"owners", testOwners},
