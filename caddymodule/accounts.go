@@ -42,6 +42,11 @@ type Accounts struct {
 	// How long past its end a token can still be refreshed. Default: 24h.
 	RefreshWindow *caddy.Duration `json:"refresh_window,omitempty"`
 
+	// How long a token that was refreshed still gets the same new token, so that two
+	// tabs, or a client that lost the answer, do not end their log-in: up to `1m`. With 0
+	// every second refresh of a token ends its log-in. Default: 10s.
+	RefreshReuseInterval *caddy.Duration `json:"refresh_reuse_interval,omitempty"`
+
 	// Role given to newly registered users. Default: the app's default role.
 	DefaultRole string `json:"default_role,omitempty"`
 
@@ -77,6 +82,7 @@ type Accounts struct {
 	scheme  *bearer.Scheme
 	login   accounts.Rate
 	window  time.Duration
+	reuse   time.Duration
 	prefix  string
 
 	acquired []releaser
@@ -91,6 +97,8 @@ const (
 const (
 	defaultRefreshWindow = 24 * time.Hour
 	maxRefreshWindow     = 30 * 24 * time.Hour
+	defaultReuseInterval = 10 * time.Second
+	maxReuseInterval     = time.Minute
 	defaultLoginLimit    = "5/1m"
 	defaultKeysPerOwner  = 20
 
@@ -137,6 +145,13 @@ func (a *Accounts) check(app *App) error {
 	}
 	if a.window < 0 || a.window > maxRefreshWindow {
 		fail("refresh_window %s: write a duration up to 30d", a.window)
+	}
+	a.reuse = defaultReuseInterval
+	if a.RefreshReuseInterval != nil {
+		a.reuse = time.Duration(*a.RefreshReuseInterval)
+	}
+	if a.reuse < 0 || a.reuse > maxReuseInterval || a.reuse%time.Second != 0 {
+		fail("refresh_reuse_interval %s: write whole seconds up to 1m, or 0", a.reuse)
 	}
 	if a.Registration == "" {
 		a.Registration = registrationClosed
@@ -242,6 +257,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{throttle}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
+	cfg.ReuseInterval = a.reuse
 	cfg.TokenKept = longest + bearer.MaxLeeway
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier

@@ -36,6 +36,7 @@ func parseAccounts(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 //	    registration   open|closed
 //	    token_lifetime <duration>
 //	    refresh_window <duration>
+//	    refresh_reuse_interval <duration>
 //	    default_role   <name>
 //	    default_tier   <name>
 //	    login_limit    <limit>|off
@@ -67,10 +68,14 @@ func (a *Accounts) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return block(d, map[string]func() error{
-		"issuer":               func() error { return word(d, &a.Issuer) },
-		"registration":         func() error { return oneOf(d, &a.Registration, registrationOpen, registrationClosed) },
-		"token_lifetime":       func() error { return duration(d, &a.TokenLifetime) },
-		"refresh_window":       func() error { a.RefreshWindow = new(caddy.Duration); return duration(d, a.RefreshWindow) },
+		"issuer":         func() error { return word(d, &a.Issuer) },
+		"registration":   func() error { return oneOf(d, &a.Registration, registrationOpen, registrationClosed) },
+		"token_lifetime": func() error { return duration(d, &a.TokenLifetime) },
+		"refresh_window": func() error { a.RefreshWindow = new(caddy.Duration); return duration(d, a.RefreshWindow) },
+		"refresh_reuse_interval": func() error {
+			a.RefreshReuseInterval = new(caddy.Duration)
+			return duration(d, a.RefreshReuseInterval)
+		},
 		"default_role":         func() error { return word(d, &a.DefaultRole) },
 		"default_tier":         func() error { return word(d, &a.DefaultTier) },
 		"login_limit":          limit(&a.LoginLimit),
