@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,8 @@ const (
 	// maxAbsent how many such kids are remembered.
 	absentFor = 60 * time.Second
 	maxAbsent = 256
+	// clockDifference is how far the provider's clock may be from ours.
+	clockDifference = DefaultLeeway
 	// firstRetry and maxRetry bound the growing pause after failed fetches.
 	firstRetry = time.Second
 	maxRetry   = 30 * time.Second
@@ -33,6 +36,9 @@ const (
 	// at which it was confirmed.
 	saveInterval = time.Hour
 )
+
+// errNotAsked is about a kid that the set lacks, of a token that may be newer than it.
+var errNotAsked = errors.New("the key set lacks the kid, and the provider can't be asked for it yet")
 
 // jwks is a key set behind a URL, given or discovered. It is fetched in the
 // background; requests read what is there. The last good set stays in use until
@@ -63,11 +69,15 @@ type jwks struct {
 	demanded   time.Time
 	attempted  time.Time
 	lastError  error
-	absent     map[string]time.Time
+	// absent are kids that the provider doesn't have, and when it was asked for them.
+	absent map[string]time.Time
 }
 
 // flight is a fetch under way. Done is closed when its result is in place.
 type flight struct {
+	began time.Time
+	// kids are those that requests wait for.
+	kids []string
 	done chan struct{}
 	err  error
 }
@@ -106,12 +116,14 @@ func (s *jwks) current(now time.Time) *keySet {
 
 // consult fetches for a kid that the set lacks, at most once per demandInterval
 // whatever callers send, and waits at most demandWait. Callers that come
-// meanwhile share the fetch.
-func (s *jwks) consult(ctx context.Context, kid string) (*keySet, error) {
+// meanwhile share the fetch. Within the interval nobody can tell a stranger's kid
+// from that of a key which the provider has just begun to use: it is an error,
+// unless the provider was asked after the token was issued.
+func (s *jwks) consult(ctx context.Context, kid string, issued time.Time) (*keySet, error) {
 	now := s.env.clock()
 	s.mu.Lock()
 	set := s.current(now)
-	if set != nil && s.settled(set, kid, now) {
+	if set != nil && s.settled(set, kid, issued, now) {
 		s.mu.Unlock()
 		return set, nil
 	}
@@ -121,13 +133,20 @@ func (s *jwks) consult(ctx context.Context, kid string) (*keySet, error) {
 		if wait > 0 || s.closed {
 			err := s.lastError
 			s.mu.Unlock()
-			if set != nil && err == nil {
+			switch {
+			case set == nil || err != nil:
+				return nil, s.unavailable(err, min(wait, 5*time.Second))
+			case issued.Add(clockDifference).Before(set.fetched):
 				return set, nil
 			}
-			return nil, s.unavailable(err, min(wait, 5*time.Second))
+			return nil, s.unavailable(errNotAsked, wait)
 		}
 		s.demanded = now
 		f = s.launch(now)
+	}
+	if kid != "" && len(f.kids) < maxAbsent && !slices.Contains(f.kids, kid) {
+		// A copy: the kid is part of the token.
+		f.kids = append(f.kids, strings.Clone(kid))
 	}
 	s.mu.Unlock()
 
@@ -152,32 +171,40 @@ func (s *jwks) consult(ctx context.Context, kid string) (*keySet, error) {
 	if set == nil {
 		return nil, s.unavailable(errors.New("the key set is too old"), firstRetry)
 	}
-	if len(set.candidates(kid)) == 0 {
-		s.remember(kid, now)
+	if len(set.candidates(kid)) == 0 && issued.After(f.began) {
+		return nil, s.unavailable(errNotAsked, firstRetry)
 	}
 	return set, nil
 }
 
 // settled reports whether asking the provider about the kid would tell nothing
-// new: the set has it, it was absent a moment ago, or there is none to ask for.
-func (s *jwks) settled(set *keySet, kid string, now time.Time) bool {
-	return kid == "" || len(set.candidates(kid)) > 0 || now.Before(s.absent[kid])
+// new: the set has it, it was absent a moment ago and after the token was issued, or
+// there is none to ask for.
+func (s *jwks) settled(set *keySet, kid string, issued, now time.Time) bool {
+	if kid == "" || len(set.candidates(kid)) > 0 {
+		return true
+	}
+	asked, absent := s.absent[kid]
+	return absent && now.Before(asked.Add(absentFor)) && !issued.After(asked)
 }
 
-// remember notes a kid that the provider doesn't have. The memory is bounded;
-// when it is full, any entry makes room: losing one costs a fetch that
-// demandInterval bounds anyway.
-func (s *jwks) remember(kid string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.absent) >= maxAbsent {
-		for k := range s.absent {
-			delete(s.absent, k)
-			break
+// remember notes the kids that a fetch was waited for and did not bring. The memory
+// is bounded; when it is full, any entry makes room: losing one costs a fetch that
+// demandInterval bounds anyway. The caller holds mu.
+func (s *jwks) remember(f *flight) {
+	set := s.set.Load()
+	for _, kid := range f.kids {
+		if len(set.candidates(kid)) > 0 {
+			continue
 		}
+		if _, there := s.absent[kid]; !there && len(s.absent) >= maxAbsent {
+			for k := range s.absent {
+				delete(s.absent, k)
+				break
+			}
+		}
+		s.absent[kid] = f.began
 	}
-	// A copy: the kid is part of the token.
-	s.absent[strings.Clone(kid)] = now.Add(absentFor)
 }
 
 func (s *jwks) unavailable(cause error, retry time.Duration) error {
@@ -193,7 +220,7 @@ func (s *jwks) unavailable(cause error, retry time.Duration) error {
 
 // launch starts a fetch. The caller holds mu, and there is no flight.
 func (s *jwks) launch(now time.Time) *flight {
-	f := &flight{done: make(chan struct{})}
+	f := &flight{began: now, done: make(chan struct{})}
 	s.flight, s.attempted = f, now
 	ctx := s.base
 	go func() {
@@ -234,6 +261,7 @@ func (s *jwks) land(f *flight, read *readKeys, err error) {
 	isNew := false
 	if err == nil {
 		isNew = s.install(read, s.env.clock())
+		s.remember(f)
 		s.unsaved = s.unsaved || isNew || s.env.clock().Sub(s.saved) >= saveInterval
 	}
 	s.flight = nil

@@ -25,6 +25,8 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/ainative/portcullis/plugins"
 )
 
 const providerURL = "https://idp.example/keys"
@@ -424,14 +426,21 @@ func TestJWKSUnknownKidFlood(t *testing.T) {
 		good := es256(t, k.p256, "a")
 		forged := es256(t, k.p256b, "b")
 		payload := forged[strings.IndexByte(forged, '.'):]
-		before, start := p.calls(), time.Now()
+		before, start, outcomes := p.calls(), time.Now(), map[string]int{}
 		for i := range 4000 {
 			header := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"alg":"ES256","kid":"k%d"}`, i))
-			expect(t, s, header+payload, "token_key_unknown")
+			got := outcome(t, s, header+payload)
+			outcomes[got]++
+			if got == "503 issuer_keys_unavailable" && p.calls() == before {
+				t.Fatal("refused without having asked")
+			}
 			if i%100 == 0 {
 				expect(t, s, good, "ok")
 				time.Sleep(time.Second)
 			}
+		}
+		if len(outcomes) != 2 || outcomes["token_key_unknown"] == 0 {
+			t.Errorf("got %v, want 401 for what was asked and 503 for the others", outcomes)
 		}
 		// 40 s: one fetch at once and one after 30 s.
 		if n := p.calls() - before; n > 2 {
@@ -444,9 +453,9 @@ func TestJWKSUnknownKidFlood(t *testing.T) {
 	})
 	t.Run("one kid again and again", func(t *testing.T) {
 		bubble(t, servesKeys(jwkOf(t, "a", k.p256), jwkOf(t, "c", k.p384)), nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
-			before := p.calls()
+			before, token := p.calls(), es256(t, k.p256b, "b")
 			for range 59 {
-				expect(t, s, es256(t, k.p256b, "b"), "token_key_unknown")
+				expect(t, s, token, "token_key_unknown")
 				expect(t, s, es256(t, k.p256b, ""), "token_key_unknown")
 				time.Sleep(time.Second)
 			}
@@ -495,11 +504,101 @@ func TestJWKSUnknownKidFlood(t *testing.T) {
 			expect(t, s, es256(t, k.p256b, "x1"), "token_key_unknown")
 			p.does(servesKeys(jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)))
 			fresh := es256(t, k.p256b, "b")
-			expect(t, s, fresh, "token_key_unknown") // asked a moment ago
+			expect(t, s, fresh, "503 issuer_keys_unavailable") // asked a moment ago, for another
 			time.Sleep(demandInterval)
 			expect(t, s, fresh, "ok")
 		})
 	})
+}
+
+// Issue 18: a stranger's kid spent the budget of the key set, and a good token under a
+// key that the provider had just begun to use was 401 for 30 seconds.
+func TestJWKSUnknownKidThatCouldNotBeAsked(t *testing.T) {
+	k := testKeys()
+	const unavailable, unknown = "503 issuer_keys_unavailable", "token_key_unknown"
+	stranger := func(t *testing.T, s *Scheme, kid string) {
+		t.Helper()
+		expect(t, s, es256(t, k.p256b, kid), unknown)
+	}
+	for _, tc := range []struct {
+		name string
+		test func(t *testing.T, s *Scheme, p *provider)
+	}{
+		{"says when to come again, and then it is good", func(t *testing.T, s *Scheme, p *provider) {
+			stranger(t, s, "x")
+			p.does(servesKeys(jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)))
+			time.Sleep(12 * time.Second)
+			fresh := es256(t, k.p256b, "b")
+			_, denial, err := s.Authenticate(t.Context(), bearerOf(fresh))
+			u, _ := errors.AsType[*plugins.Unavailable](err)
+			if denial != nil || u == nil || u.RetryAfter != demandInterval-12*time.Second {
+				t.Fatalf("got %v, %v, want to wait for the rest of %s", denial, err, demandInterval)
+			}
+			time.Sleep(u.RetryAfter)
+			expect(t, s, fresh, "ok")
+		}},
+		{"the stranger's next kid brings the new key", func(t *testing.T, s *Scheme, p *provider) {
+			stranger(t, s, "x")
+			p.does(servesKeys(jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)))
+			time.Sleep(demandInterval)
+			stranger(t, s, "y")
+			expect(t, s, es256(t, k.p256b, "b"), "ok")
+		}},
+		{"the kid of the new key is what the stranger asked for", func(t *testing.T, s *Scheme, p *provider) {
+			early := es256(t, k.p256b, "b")
+			expect(t, s, early, unknown)
+			p.does(servesKeys(jwkOf(t, "a", k.p256), jwkOf(t, "b", k.p256b)))
+			time.Sleep(time.Second)
+			fresh := es256(t, k.p256b, "b")
+			expect(t, s, fresh, unavailable)
+			expect(t, s, early, unknown)
+			time.Sleep(demandInterval)
+			expect(t, s, fresh, "ok")
+		}},
+		{"a token without iat may be new", func(t *testing.T, s *Scheme, _ *provider) {
+			stranger(t, s, "x")
+			time.Sleep(time.Second)
+			token := signRaw(t, jwt.SigningMethodES256, k.p256b, `{"alg":"ES256","kid":"b"}`,
+				mustJSON(t, map[string]any{"sub": "alice", "jti": "t1", "exp": time.Now().Add(time.Hour).Unix()}))
+			expect(t, s, token, unavailable)
+		}},
+		{"a token from before the last answer is not", func(t *testing.T, s *Scheme, p *provider) {
+			old := es256(t, k.p256b, "gone")
+			time.Sleep(clockDifference + time.Second)
+			stranger(t, s, "x")
+			before := p.calls()
+			expect(t, s, old, unknown)
+			if p.calls() != before {
+				t.Error("it was asked for again")
+			}
+		}},
+		{"a fetch that began before the token was issued tells nothing", func(t *testing.T, s *Scheme, p *provider) {
+			p.does(func(*http.Request) (*http.Response, error) {
+				time.Sleep(1300 * time.Millisecond)
+				return response(200, keySetOf(jwkOf(t, "a", k.p256))), nil
+			})
+			go s.Authenticate(t.Context(), bearerOf(es256(t, k.p256b, "x")))
+			time.Sleep(time.Second)
+			expect(t, s, es256(t, k.p256b, "b"), unavailable)
+		}},
+		{"keys that are there go on", func(t *testing.T, s *Scheme, p *provider) {
+			for i := range 3 * maxAbsent {
+				_ = outcome(t, s, es256(t, k.p256b, fmt.Sprint("x", i)))
+			}
+			before := p.calls()
+			for range 20 {
+				time.Sleep(time.Second)
+				expect(t, s, es256(t, k.p256, "a"), "ok")
+			}
+			if p.calls() != before {
+				t.Error("a key that is there was fetched for")
+			}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, p *provider, _ *events) { tc.test(t, s, p) })
+		})
+	}
 }
 
 func TestJWKSUnknownKidWhileProviderIsIll(t *testing.T) {
@@ -1129,7 +1228,7 @@ func TestConsultFindsWhatCameMeanwhile(t *testing.T) {
 	bubble(t, servesKeys(jwkOf(t, "a", k.p256)), nil, func(t *testing.T, s *Scheme, p *provider, _ *events) {
 		source := s.verifier.issuers[0].source.(*jwks)
 		before := p.calls()
-		if set, err := source.consult(t.Context(), "a"); err != nil || len(set.candidates("a")) != 1 || p.calls() != before {
+		if set, err := source.consult(t.Context(), "a", time.Now()); err != nil || len(set.candidates("a")) != 1 || p.calls() != before {
 			t.Errorf("got %v, %v and %d fetches", set, err, p.calls()-before)
 		}
 		expect(t, s, es256(t, k.p256b, "b"), "token_key_unknown")
