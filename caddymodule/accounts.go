@@ -35,6 +35,10 @@ type Accounts struct {
 	// Whether anybody can register: `open` or `closed`. Default: `closed`.
 	Registration string `json:"registration,omitempty"`
 
+	// The fields that a registration must have besides `email` and `password`, and not
+	// blank: `full_name`. Default: none.
+	Require []string `json:"require,omitempty"`
+
 	// How long a token is good. Default: 8h, or the issuer's max_lifetime if that is
 	// shorter.
 	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
@@ -159,6 +163,11 @@ func (a *Accounts) check(app *App) error {
 	if a.Registration != registrationOpen && a.Registration != registrationClosed {
 		fail("registration %s: write `registration open` or `registration closed`", a.Registration)
 	}
+	for i, field := range a.Require {
+		if !slices.Contains(accounts.RegistrationFields, field) || slices.Contains(a.Require[:i], field) {
+			fail("require %s: name each of these once at most: %s", field, strings.Join(accounts.RegistrationFields, ", "))
+		}
+	}
 	if a.DefaultRole == "" {
 		a.DefaultRole = app.DefaultRole
 	}
@@ -257,7 +266,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{throttle}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
-	cfg.ReuseInterval = a.reuse
+	cfg.ReuseInterval, cfg.Require = a.reuse, a.Require
 	cfg.TokenKept = longest + bearer.MaxLeeway
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier

@@ -34,6 +34,7 @@ func parseAccounts(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 //	gateway_accounts [<matcher>] <prefix> {
 //	    issuer         <name>
 //	    registration   open|closed
+//	    require        <field>...
 //	    token_lifetime <duration>
 //	    refresh_window <duration>
 //	    refresh_reuse_interval <duration>
@@ -72,6 +73,7 @@ func (a *Accounts) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"registration":   func() error { return oneOf(d, &a.Registration, registrationOpen, registrationClosed) },
 		"token_lifetime": func() error { return duration(d, &a.TokenLifetime) },
 		"refresh_window": func() error { a.RefreshWindow = new(caddy.Duration); return duration(d, a.RefreshWindow) },
+		"require":        func() error { return words(d, &a.Require) },
 		"refresh_reuse_interval": func() error {
 			a.RefreshReuseInterval = new(caddy.Duration)
 			return duration(d, a.RefreshReuseInterval)

@@ -250,7 +250,9 @@ func TestAccountsBodies(t *testing.T) {
 		},
 		{"no body", "application/json", ``, 422, `{"detail":[{"loc":["body"],"msg":"field required","type":"value_error.missing"}]}`},
 		{"broken", "application/json", `{"email":`, 422, `{"detail":[{"loc":["body"],"msg":"malformed JSON","type":"value_error.jsondecode"}]}`},
-		{"wrong type", "text/plain", `{}`, 422, `{"detail":[{"loc":["body"],"msg":"value is not a valid dict","type":"type_error.dict"}]}`},
+		{"wrong type", "text/plain", `{}`, 422, `{"detail":[{"loc":["body"],"msg":"value is not a valid dict: send Content-Type: application/json","type":"type_error.dict"}]}`},
+		{"what curl -d calls it", "application/x-www-form-urlencoded", `{}`, 422, `{"detail":[{"loc":["body"],"msg":"value is not a valid dict: send Content-Type: application/json","type":"type_error.dict"}]}`},
+		{"a list", "application/json", `[]`, 422, `{"detail":[{"loc":["body"],"msg":"value is not a valid dict","type":"type_error.dict"}]}`},
 		{"twice", "application/json", `{"email":"a@example.com","email":"b@example.com"}`, 422, `{"detail":[{"loc":["body"],"msg":"a field is given twice","type":"value_error.duplicate"}]}`},
 		{"too large", "application/json", `{"email":"` + strings.Repeat("x", 64<<10) + `"}`, 413, `{"detail":"Request Entity Too Large"}`},
 	} {

@@ -109,6 +109,9 @@ type Config struct {
 	LoginLimit Rate
 	// Open lets everybody register.
 	Open bool
+	// Require lists the fields that a registration must have besides email and
+	// password: see RegistrationFields.
+	Require []string
 	// TokenLifetime is how long a token is good, RefreshWindow how much longer it can
 	// be renewed.
 	TokenLifetime, RefreshWindow time.Duration

@@ -66,7 +66,8 @@ func ParseJSON(contentType string, body []byte) (*Body, *Refusal) {
 		return whole("field required", "value_error.missing")
 	}
 	if !isJSON(contentType) {
-		return whole("value is not a valid dict", "type_error.dict")
+		// As of curl's -d, which calls every body a form.
+		return whole("value is not a valid dict: send Content-Type: application/json", "type_error.dict")
 	}
 	if !utf8.Valid(body) {
 		return whole("body is not UTF-8", "value_error.jsondecode")

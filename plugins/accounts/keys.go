@@ -287,6 +287,8 @@ func (s *Service) readKey(o Owner, b *Body) (plugins.KeyInput, *Refusal) {
 	if v := b.fields["name"]; v.kind == kindText {
 		name := v.text
 		switch {
+		case name == "":
+			b.Reject("name", "ensure this value has at least 1 characters", "value_error.any_str.min_length")
 		case strings.ContainsFunc(name, unprintable) || strings.TrimSpace(name) != name:
 			b.Reject("name", "must not contain control characters, or spaces at its ends", "value_error")
 		case len(name) > maxName:
