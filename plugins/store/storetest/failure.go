@@ -84,9 +84,7 @@ func testFailure(t *testing.T, open func(t *testing.T) store.Store) {
 		ended, cancel := context.WithCancel(ctx())
 		cancel()
 		check(t, ended, s)
-		all, err := s.Keys(ctx(), store.KeyFilter{})
-		must(t, err)
-		wantEqual(t, "all", all, []plugins.APIKey{key})
+		wantAllKeys(t, s, "all", key)
 	})
 
 	t.Run("closed", func(t *testing.T) {

@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"errors"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,33 +14,18 @@ func testOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("as many as may be", func(t *testing.T) {
 		s, u := open(t), NewUser(t)
 		must(t, s.CreateUser(ctx(), u))
-		key := func(owner string) plugins.APIKey {
-			k := NewKey(t)
-			k.Owner = owner
-			return k
-		}
-		expired, revoked := key(u.ID), key(u.ID)
+		expired, revoked := keyOf(t, u.ID), keyOf(t, u.ID)
 		expired.ExpiresAt, revoked.RevokedAt = base, base
-		create(t, s, expired, revoked, key("u2"))
-		var mu sync.Mutex
-		made := 0
-		run(t, 8, func(int) error {
-			err := s.CreateOwnKey(ctx(), key(u.ID), 1, 3)
-			if err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				made++
-				return nil
-			}
-			return expect(err, store.ErrTooMany)
+		create(t, s, expired, revoked, keyOf(t, "u2"))
+		made := succeed(t, 8, store.ErrTooMany, func(int) error {
+			return s.CreateOwnKey(ctx(), keyOf(t, u.ID), 1, 3)
 		})
 		wantEqual(t, "keys made at once", made, 3)
 	})
 
 	t.Run("of an account as it is", func(t *testing.T) {
 		s, u := open(t), NewUser(t)
-		key := NewKey(t)
-		key.Owner = u.ID
+		key := keyOf(t, u.ID)
 		wantErr(t, "no account", s.CreateOwnKey(ctx(), key, 1, 9), store.ErrConflict)
 		must(t, s.CreateUser(ctx(), u))
 		wantErr(t, "an account", s.CreateOwnKey(ctx(), key, 0, 9), store.ErrConflict)
@@ -49,9 +34,7 @@ func testOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 		wantErr(t, "again", s.CreateOwnKey(ctx(), key, 1, 9), store.ErrExists)
 		_, err := s.UpdateUser(ctx(), u.ID, plugins.UserChange{User: func(u *plugins.User) error { u.DisabledAt = base; return nil }})
 		must(t, err)
-		next := NewKey(t)
-		next.Owner = u.ID
-		wantErr(t, "disabled", s.CreateOwnKey(ctx(), next, 1, 9), store.ErrConflict)
+		wantErr(t, "disabled", s.CreateOwnKey(ctx(), keyOf(t, u.ID), 1, 9), store.ErrConflict)
 		must(t, s.CreateOwnKey(ctx(), NewKey(t), 0, 9))
 		bad := NewKey(t)
 		bad.Hash = nil
@@ -65,8 +48,8 @@ func testOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 // nextOf makes the record that a rotation puts in the place of another.
 func nextOf(t testing.TB) func(plugins.APIKey) (plugins.APIKey, error) {
 	return func(old plugins.APIKey) (plugins.APIKey, error) {
-		next := NewKey(t)
-		next.Owner, next.Name = old.Owner, old.Name
+		next := keyOf(t, old.Owner)
+		next.Name = old.Name
 		return next, nil
 	}
 }
@@ -80,49 +63,44 @@ func wantChanged(t testing.TB, what string, err error) {
 	}
 }
 
-func testChangingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
-	// account makes an account with keys.
-	account := func(t *testing.T, keys int) (store.Store, plugins.User, []plugins.APIKey) {
-		t.Helper()
-		s, u := open(t), NewUser(t)
-		must(t, s.CreateUser(ctx(), u))
-		var made []plugins.APIKey
-		for range keys {
-			key := NewKey(t)
-			key.Owner = u.ID
-			made = append(made, key)
-		}
-		create(t, s, made...)
-		return s, u, made
+// ownerWithKeys makes an account that has so many keys.
+func ownerWithKeys(t *testing.T, s store.Store, keys int) (plugins.User, []plugins.APIKey) {
+	t.Helper()
+	u := NewUser(t)
+	must(t, s.CreateUser(ctx(), u))
+	var made []plugins.APIKey
+	for range keys {
+		made = append(made, keyOf(t, u.ID))
 	}
-	working := func(t *testing.T, s store.Store, owner string) int {
-		t.Helper()
-		all, err := s.Keys(ctx(), store.KeyFilter{Owner: owner})
-		must(t, err)
-		n := 0
-		for _, key := range all {
-			if key.Works(base) {
-				n++
-			}
-		}
-		return n
-	}
-	rename := func(k *plugins.APIKey) error { k.Name = "renamed"; return nil }
+	create(t, s, made...)
+	return u, made
+}
 
+// keyOf makes a record of a key of this owner.
+func keyOf(t testing.TB, owner string) plugins.APIKey {
+	t.Helper()
+	key := NewKey(t)
+	key.Owner = owner
+	return key
+}
+
+// working counts the keys of an owner that work.
+func working(t *testing.T, s store.Store, owner string) int {
+	t.Helper()
+	all, err := s.Keys(ctx(), store.KeyFilter{Owner: owner})
+	must(t, err)
+	return len(slices.DeleteFunc(all, func(key plugins.APIKey) bool { return !key.Works(base) }))
+}
+
+func rename(k *plugins.APIKey) error { k.Name = "renamed"; return nil }
+
+func testRotatingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("many rotations at once are no more than may be", func(t *testing.T) {
 		const keys, most = 12, 16
-		s, u, made := account(t, keys)
-		var mu sync.Mutex
-		done := 0
-		run(t, keys, func(i int) error {
-			err := s.RotateOwnKey(ctx(), made[i].ID, nextOf(t), base.Add(time.Hour), 1, most)
-			if err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				done++
-				return nil
-			}
-			return expect(err, store.ErrTooMany)
+		s := open(t)
+		u, made := ownerWithKeys(t, s, keys)
+		done := succeed(t, keys, store.ErrTooMany, func(i int) error {
+			return s.RotateOwnKey(ctx(), made[i].ID, nextOf(t), base.Add(time.Hour), 1, most)
 		})
 		wantEqual(t, "rotations", done, most-keys)
 		wantEqual(t, "keys that work", working(t, s, u.ID), most)
@@ -139,15 +117,14 @@ func testChangingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 
 	t.Run("keys and rotations at once are no more than may be", func(t *testing.T) {
 		const keys, most = 4, 6
-		s, u, made := account(t, keys)
+		s := open(t)
+		u, made := ownerWithKeys(t, s, keys)
 		run(t, 16, func(i int) error {
 			var err error
 			if i < keys {
 				err = s.RotateOwnKey(ctx(), made[i].ID, nextOf(t), base.Add(time.Hour), 1, most)
 			} else {
-				key := NewKey(t)
-				key.Owner = u.ID
-				err = s.CreateOwnKey(ctx(), key, 1, most)
+				err = s.CreateOwnKey(ctx(), keyOf(t, u.ID), 1, most)
 			}
 			if err == nil {
 				return nil
@@ -158,7 +135,8 @@ func testChangingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 	})
 
 	t.Run("the record that is there is rotated", func(t *testing.T) {
-		s, _, made := account(t, 1)
+		s := open(t)
+		_, made := ownerWithKeys(t, s, 1)
 		_, err := s.UpdateKey(ctx(), made[0].ID, rename)
 		must(t, err)
 		no := errors.New("no")
@@ -179,11 +157,13 @@ func testChangingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 		must(t, s.RotateOwnKey(ctx(), made[0].ID, nextOf(t), base, 1, 9))
 		wantErr(t, "again", s.RotateOwnKey(ctx(), made[0].ID, nextOf(t), base, 1, 9), store.ErrConflict)
 	})
+}
 
+func testChangingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("of an account as it is", func(t *testing.T) {
-		s, u, made := account(t, 1)
-		foreign := NewKey(t)
-		foreign.Owner = "somebody else's subject"
+		s := open(t)
+		u, made := ownerWithKeys(t, s, 1)
+		foreign := keyOf(t, "somebody else's subject")
 		create(t, s, foreign)
 		update := func(id string, epoch int64) error { _, err := s.UpdateOwnKey(ctx(), id, epoch, rename); return err }
 		rotate := func(id string, epoch int64) error { return s.RotateOwnKey(ctx(), id, nextOf(t), base, epoch, 9) }
@@ -193,11 +173,7 @@ func testChangingOwnKeys(t *testing.T, open func(t *testing.T) store.Store) {
 			wantChanged(t, name+" of an account that is not there", change(foreign.ID, 1))
 			wantErr(t, name+" of no key", change(NewID(t), 1), store.ErrNotFound)
 		}
-		for _, want := range []plugins.APIKey{made[0], foreign} {
-			got, err := s.Key(ctx(), want.ID)
-			must(t, err)
-			wantEqual(t, "after refusals", got, want)
-		}
+		wantKeys(t, s, "after refusals", made[0], foreign)
 		must(t, update(made[0].ID, 1))
 		must(t, update(foreign.ID, 0))
 		must(t, rotate(foreign.ID, 0))
