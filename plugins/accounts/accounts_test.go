@@ -488,7 +488,7 @@ func TestLogIn(t *testing.T) {
 	}
 }
 
-// Every failed log-in is the same to who tries: text, and the work behind it.
+// Every failed log-in looks the same to the caller: the text, and the work behind it.
 func TestLogInTellsNothing(t *testing.T) {
 	b := newBench()
 	b.register(t, "user@example.com")
@@ -737,7 +737,7 @@ func TestCreateAndResetPassword(t *testing.T) {
 	}
 }
 
-// Of two who set a password at once the second hears that the account has changed.
+// If two callers set a password at once, the second is told that the account changed.
 func TestChangePasswordTwiceAtOnce(t *testing.T) {
 	b := newBench()
 	u := b.register(t, "user@example.com")

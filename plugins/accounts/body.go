@@ -50,7 +50,7 @@ type value struct {
 }
 
 // Body reads the fields of a request's body and gathers what is wrong with them.
-// Fields that nobody asks for are passed over. Names are compared exactly.
+// Fields that are not asked for are ignored. Names are compared exactly.
 type Body struct {
 	fields map[string]value
 	wrong  []Field
@@ -66,7 +66,7 @@ func ParseJSON(contentType string, body []byte) (*Body, *Refusal) {
 		return whole("field required", "value_error.missing")
 	}
 	if !isJSON(contentType) {
-		// As of curl's -d, which calls every body a form.
+		// curl -d calls every body a form.
 		return whole("value is not a valid dict: send Content-Type: application/json", "type_error.dict")
 	}
 	if !utf8.Valid(body) {
@@ -172,7 +172,7 @@ func readValue(d *json.Decoder, depth int) (value, error) {
 	return value{kind: kindNull}, nil
 }
 
-// errTooDeep ends the reading of a body that nobody means.
+// errTooDeep ends the reading of a body that is nested too deep.
 var errTooDeep = io.ErrUnexpectedEOF
 
 // isJSON takes a body without a type for JSON, as FastAPI does.

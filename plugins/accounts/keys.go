@@ -32,7 +32,7 @@ type Key struct {
 	Secret plugins.Secret
 }
 
-// Read reads the body of a request, once it is known that it may be made.
+// Read reads the body of a request. It is called once the request is allowed.
 type Read func() (*Body, *Refusal)
 
 // Owner is a caller who has keys, as their account stands.
@@ -56,8 +56,8 @@ func (s *Service) OwnerOf(ctx context.Context, p *plugins.Principal) (Owner, *Re
 	return Owner{Principal: p, User: u}, nil, nil
 }
 
-// ListKeys lists the caller's keys that work or, where all are wanted, those too that
-// do not any more.
+// ListKeys lists the caller's keys that work or, where all are wanted, also those that
+// no longer work.
 func (s *Service) ListKeys(ctx context.Context, p *plugins.Principal, all bool) (list []plugins.APIKey, _ *Refusal, _ error) {
 	err := s.withKeys(ctx, p, func(_ Owner, keys Keys) (err error) {
 		list, err = keys.OfOwner(ctx, p.Subject, all)
@@ -141,8 +141,8 @@ func (s *Service) RevokeKey(ctx context.Context, o Origin, p *plugins.Principal,
 	})
 }
 
-// changeKeys changes the key of an id, or makes one where there is none, for a caller
-// who may, and writes in the audit trail how it ended, whatever that is.
+// changeKeys changes the key with this id, or makes one if id is empty, for a caller
+// who may. It writes every outcome in the audit trail.
 func (s *Service) changeKeys(ctx context.Context, o Origin, p *plugins.Principal, action, id string, change func(Owner, Keys) (Key, error)) (key Key, _ *Refusal, _ error) {
 	err := s.withKeys(ctx, p, func(owner Owner, keys Keys) error {
 		if id != "" {
@@ -191,7 +191,7 @@ func (s *Service) withKeys(ctx context.Context, p *plugins.Principal, do func(Ow
 	return do(owner, keys)
 }
 
-// own finds a key of the caller's. Somebody else's is one that is not there.
+// own finds a key of the caller's. A key of another owner is not found.
 func own(ctx context.Context, keys Keys, p *plugins.Principal, id string) (plugins.APIKey, error) {
 	key, err := keys.Key(ctx, id)
 	if err == nil && (key.Owner != p.Subject || key.Owner == "") {
@@ -200,12 +200,12 @@ func own(ctx context.Context, keys Keys, p *plugins.Principal, id string) (plugi
 	return key, err
 }
 
-// refused carries a refusal up through what returns errors, to outcome.
+// refused carries a refusal as an error up to outcome.
 type refused struct{ *Refusal }
 
 func (r refused) Error() string { return string(r.Denial.Reason) }
 
-// outcome tells a refusal from a failure, of what became of a key.
+// outcome tells a refusal from a failure.
 func (s *Service) outcome(err error) (*Refusal, error) {
 	if err == nil {
 		return nil, nil
@@ -232,7 +232,7 @@ func (s *Service) outcome(err error) (*Refusal, error) {
 	return nil, unavailable(err)
 }
 
-// holder is what binds an owner who makes and changes keys.
+// holder is what limits an owner who makes and changes keys.
 func (s *Service) holder(o Owner) *plugins.KeyHolder {
 	h := &plugins.KeyHolder{Epoch: o.User.Epoch, Most: s.KeysPerOwner, Covers: func(key plugins.APIKey) error {
 		if refusal := s.covers(o, key); refusal != nil {
@@ -240,8 +240,8 @@ func (s *Service) holder(o Owner) *plugins.KeyHolder {
 		}
 		return nil
 	}}
-	// What another issuer grants can't be looked up later: a key of it ends with the
-	// token that it was made with, or as the operator has allowed.
+	// The rights that another issuer grants can't be looked up later: a key made with its
+	// token ends with that token, or as the operator has allowed.
 	if p := o.Principal; p.Issuer != s.Issuer {
 		switch {
 		case s.ForeignKeyLifetime > 0:
@@ -356,8 +356,8 @@ func tooMuch(what string) *Refusal {
 	return refuse(http.StatusForbidden, plugins.ReasonKeyGrant, DetailForbidden, what, "what the owner has")
 }
 
-// hasRole holds a role against the account, and against the credential with which
-// the owner came. No role means the default one.
+// hasRole reports whether the account grants a role, and the credential of the owner
+// does too. No role means the default one.
 func (s *Service) hasRole(o Owner, role string) bool {
 	if role == "" {
 		role = s.DefaultKeyRole

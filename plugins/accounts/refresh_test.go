@@ -183,8 +183,8 @@ func TestRefreshAgainRefuses(t *testing.T) {
 	}
 }
 
-// Of many who renew one token at once one wins. The others get what it got within
-// the interval, and end its family where there is none.
+// If many callers renew one token at once, one wins. The others get the same token within
+// the interval, and without an interval they end the family.
 func TestRefreshInParallel(t *testing.T) {
 	for _, tc := range []struct {
 		name     string

@@ -32,17 +32,17 @@ type Users interface {
 	// account as written.
 	UpdateUser(ctx context.Context, id string, change plugins.UserChange) (plugins.User, error)
 
-	// CreateOwnKey is CreateKey for an owner who may have most keys at once, those
-	// that are revoked or expired at key.CreatedAt not counted: ErrTooMany. The owner
-	// must be an account of this epoch that is not disabled or, for epoch 0, no account
-	// at all: ErrAccountChanged.
+	// CreateOwnKey is CreateKey for an owner. ErrTooMany if the owner would have more
+	// than most keys, not counting those that are revoked or expired at key.CreatedAt.
+	// ErrAccountChanged unless the owner is an account of this epoch that is not disabled
+	// or, for epoch 0, no account at all.
 	CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int64, most int) error
-	// UpdateOwnKey is UpdateKey for an owner, who must be as for CreateOwnKey.
+	// UpdateOwnKey is UpdateKey for an owner; ErrAccountChanged as for CreateOwnKey.
 	UpdateOwnKey(ctx context.Context, id string, epoch int64, change func(*plugins.APIKey) error) (plugins.APIKey, error)
-	// RotateOwnKey is RotateKey for an owner, who must be as for CreateOwnKey and may
-	// have most keys once it is done, counted as there. Next makes the new record of the
-	// old one, within the transaction: its error is that of RotateOwnKey, and then
-	// nothing is written. It must not call the store.
+	// RotateOwnKey is RotateKey for an owner; ErrAccountChanged and ErrTooMany as for
+	// CreateOwnKey. Next makes the new record from the old one, within the transaction. If
+	// it fails, RotateOwnKey returns its error and writes nothing. It must not call the
+	// store.
 	RotateOwnKey(ctx context.Context, id string, next func(old plugins.APIKey) (plugins.APIKey, error), oldEnds time.Time, epoch int64, most int) error
 
 	// StartFamily adds a family; ErrNotFound if there is no such user, ErrAccountChanged

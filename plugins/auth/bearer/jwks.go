@@ -177,9 +177,8 @@ func (s *jwks) consult(ctx context.Context, kid string, issued time.Time) (*keyS
 	return set, nil
 }
 
-// settled reports whether asking the provider about the kid would tell nothing
-// new: the set has it, it was absent a moment ago and after the token was issued, or
-// there is none to ask for.
+// settled reports whether the provider need not be asked about the kid: the set has it,
+// the provider lacked it a moment ago, after the token was issued, or the token has none.
 func (s *jwks) settled(set *keySet, kid string, issued, now time.Time) bool {
 	if kid == "" || len(set.candidates(kid)) > 0 {
 		return true
@@ -188,9 +187,9 @@ func (s *jwks) settled(set *keySet, kid string, issued, now time.Time) bool {
 	return absent && now.Before(asked.Add(absentFor)) && !issued.After(asked)
 }
 
-// remember notes the kids that a fetch was waited for and did not bring. The memory
-// is bounded; when it is full, any entry makes room: losing one costs a fetch that
-// demandInterval bounds anyway. The caller holds mu.
+// remember notes the kids that requests waited for and a fetch did not bring. The memory
+// is bounded; when it is full, any entry makes room: losing one costs a fetch, and
+// demandInterval bounds those. The caller holds mu.
 func (s *jwks) remember(f *flight) {
 	set := s.set.Load()
 	for _, kid := range f.kids {

@@ -120,7 +120,7 @@ func await(t *testing.T, holds func() bool) {
 }
 
 // A connection that the server has closed while it was idle, for a second or more,
-// is no failure for the next who asks.
+// is no failure for the next caller.
 func TestRestartBetweenRequestsIsNotNoticed(t *testing.T) {
 	srv := server(t)
 	s := mustOpen(t, options(srv.URL(srv.NewDatabase(t))))
@@ -382,7 +382,7 @@ func TestReadOnlyServer(t *testing.T) {
 	}
 }
 
-// The pool has a bound: who comes when it is used up waits, and fails in time.
+// The pool has a bound: a caller that comes when it is used up waits, and fails in time.
 func TestConnectionsAreBounded(t *testing.T) {
 	srv := server(t)
 	database := srv.NewDatabase(t)

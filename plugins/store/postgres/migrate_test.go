@@ -40,7 +40,7 @@ func TestMigrationsAreNeverChanged(t *testing.T) {
 }
 
 // Each store has its own tables, and the migrations of both go by the same names:
-// whoever adds one to one of them finds out here, also without a server.
+// a migration added to only one of them is found here, also without a server.
 func TestMigrationsAreThoseOfSQLite(t *testing.T) {
 	names := func(dir string) (list []string) {
 		t.Helper()
