@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -32,7 +31,7 @@ func newRotatingIssuer(t *testing.T) *rotatingIssuer {
 		if err != nil {
 			t.Error(err)
 		}
-		_, _ = io.WriteString(w, string(set))
+		_, _ = w.Write(set)
 	}))
 	t.Cleanup(i.Close)
 	return i

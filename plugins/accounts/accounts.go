@@ -95,6 +95,9 @@ type Config struct {
 	// each change to keys, so that both hold at once.
 	Revoked     func(plugins.Revocation)
 	KeysChanged func()
+	// IsRevoked reports whether a token that Signer signed is revoked, in any way. Nil
+	// means that none is.
+	IsRevoked func(ctx context.Context, token plugins.Secret) (bool, error)
 	// Audit writes the trail.
 	Audit func(ctx context.Context, e Entry)
 	// Clock and Sleep are time.Now and a timer where nil.

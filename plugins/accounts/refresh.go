@@ -91,15 +91,40 @@ func (s *Service) refresh(ctx context.Context, p Presented, ends plugins.Revocat
 	}
 	if family.Current != token.ID {
 		token.ID, token.IssuedAt, token.ExpiresAt = family.Current, family.RenewedAt, family.RenewedAt.Add(s.TokenLifetime)
-		if grant, err = s.grant(u, token, now); err != nil {
-			return nil, nil, err
-		}
-		grant.Again = true
-		return grant, nil, nil
+		return s.again(ctx, u, token, now, ends)
 	}
 	ends.Value = used
 	s.Revoked(ends)
 	return grant, nil, nil
+}
+
+// again gives the current token of a family again, unless it is revoked, which ends the
+// log-in.
+func (s *Service) again(ctx context.Context, u plugins.User, current Token, now time.Time, ends plugins.Revocation) (*Grant, *Refusal, error) {
+	grant, err := s.grant(u, current, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	grant.Again = true
+	if s.IsRevoked == nil {
+		return grant, nil, nil
+	}
+	revoked, err := s.IsRevoked(ctx, grant.Token)
+	switch {
+	case err != nil:
+		return nil, nil, unavailable(err)
+	case revoked:
+		return s.endRevoked(ctx, current.Family, ends)
+	}
+	return grant, nil, nil
+}
+
+// endRevoked ends a log-in whose current token is revoked.
+func (s *Service) endRevoked(ctx context.Context, family string, ends plugins.Revocation) (*Grant, *Refusal, error) {
+	if _, err := s.Store.EndFamily(ctx, family, ends); err != nil {
+		return nil, nil, unavailable(err)
+	}
+	return nil, noToken(plugins.ReasonTokenRevoked, "the token is revoked"), nil
 }
 
 // checkFamily refuses a token that is not of a log-in of its subject, and one that is
@@ -117,10 +142,8 @@ func (s *Service) checkFamily(ctx context.Context, p Presented, ends plugins.Rev
 	if !p.Revoked || family.Current != p.Principal.TokenID {
 		return nil, nil
 	}
-	if _, err := s.Store.EndFamily(ctx, family.ID, ends); err != nil {
-		return nil, unavailable(err)
-	}
-	return noToken(plugins.ReasonTokenRevoked, "the token is revoked"), nil
+	_, refusal, err := s.endRevoked(ctx, family.ID, ends)
+	return refusal, err
 }
 
 // reuse is ReuseInterval, but ends before the new token does.

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -162,6 +163,11 @@ func TestRefreshAgainRefuses(t *testing.T) {
 			_, refusal, err := b.Refresh(t.Context(), here, second)
 			wantNo(t, "the new token", refusal, err, http.StatusUnauthorized, plugins.ReasonTokenRevoked)
 		}, plugins.ReasonTokenRevoked},
+		{"the new token is revoked by an operator", func(_ *testing.T, b *bench, _ plugins.User, second Presented) {
+			b.IsRevoked = func(_ context.Context, token plugins.Secret) (bool, error) {
+				return b.signed[token.Reveal()].ID == second.Principal.TokenID, nil
+			}
+		}, plugins.ReasonTokenRevoked},
 		{"no interval", func(_ *testing.T, b *bench, _ plugins.User, _ Presented) { b.ReuseInterval = 0 }, plugins.ReasonTokenReplayed},
 		{"a token that would have expired", func(_ *testing.T, b *bench, _ plugins.User, _ Presented) {
 			b.TokenLifetime = time.Second
@@ -180,6 +186,18 @@ func TestRefreshAgainRefuses(t *testing.T) {
 		if f := b.store.families[first.Family]; f.RevokedAt.IsZero() {
 			t.Errorf("%s: the family goes on: %+v", tc.name, f)
 		}
+	}
+}
+
+func TestRefreshAgainUndecided(t *testing.T) {
+	b, _, first := newReuseBench(t)
+	b.refresh(t, first)
+	b.IsRevoked = func(context.Context, plugins.Secret) (bool, error) {
+		return false, errors.New("no revocations were read")
+	}
+	grant, refusal, err := b.Refresh(t.Context(), here, first)
+	if u, is := errors.AsType[*plugins.Unavailable](err); grant != nil || refusal != nil || !is || u.Reason != plugins.ReasonStoreUnavailable {
+		t.Errorf("got %+v, %+v, %v; want it to be unavailable", grant, refusal, err)
 	}
 }
 

@@ -193,6 +193,9 @@ func es256(t testing.TB, key *ecdsa.PrivateKey, kid string) string {
 	return tokenNow(t, jwt.SigningMethodES256, key, kid)
 }
 
+// pass lets the time of the bubble pass.
+func pass(d time.Duration) { time.Sleep(d) }
+
 func expect(t testing.TB, s *Scheme, token, want string) {
 	t.Helper()
 	if got := outcome(t, s, token); got != want {

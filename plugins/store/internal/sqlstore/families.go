@@ -9,7 +9,11 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-const selectFamilies = `SELECT id, user_id, issuer, current_token, previous_token, created_at, renewed_at, expires_at, revoked_at FROM token_families`
+// The columns of a renewal hold for their successor only: a gateway of a release that
+// does not know them renews without them.
+const selectFamilies = `SELECT id, user_id, issuer, current_token,
+	CASE WHEN successor = current_token THEN previous_token ELSE '' END, created_at,
+	CASE WHEN successor = current_token THEN renewed_at END, expires_at, revoked_at FROM token_families`
 
 // StartFamily implements store.Store.
 func (s *Records) StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error {
@@ -23,8 +27,8 @@ func (s *Records) StartFamily(ctx context.Context, f plugins.TokenFamily, epoch 
 		if _, err := tx.ExecContext(ctx, `DELETE FROM token_families WHERE user_id = $1 AND expires_at <= $2`, f.User, encodeTime(f.CreatedAt)); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO token_families (id, user_id, issuer, current_token, previous_token, created_at, renewed_at, expires_at, revoked_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		_, err := tx.ExecContext(ctx, `INSERT INTO token_families (id, user_id, issuer, current_token, successor, previous_token, created_at, renewed_at, expires_at, revoked_at)
+			VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)`,
 			f.ID, f.User, f.Issuer, f.Current, f.Previous, encodeTime(f.CreatedAt), encodeTime(f.RenewedAt), encodeTime(f.ExpiresAt), encodeTime(f.RevokedAt))
 		return err
 	}))
@@ -66,7 +70,7 @@ func (s *Records) RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.T
 		if err := store.CheckRevocation(r.Ends); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET current_token = $1, previous_token = $2, renewed_at = $3, expires_at = $4 WHERE id = $5`,
+		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET current_token = $1, successor = $1, previous_token = $2, renewed_at = $3, expires_at = $4 WHERE id = $5`,
 			f.Current, f.Previous, encodeTime(f.RenewedAt), encodeTime(f.ExpiresAt), f.ID); err != nil {
 			return err
 		}
