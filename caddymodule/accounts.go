@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
@@ -267,11 +268,18 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.ReuseInterval, cfg.Require = a.reuse, a.Require
+	cfg.IsRevoked = a.isRevoked
 	cfg.TokenKept = longest + bearer.MaxLeeway
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier
 	a.service = accounts.New(cfg)
 	return nil
+}
+
+// isRevoked reports whether a token that was just signed is revoked.
+func (a *Accounts) isRevoked(ctx context.Context, token plugins.Secret) (bool, error) {
+	found, denial, err := a.scheme.Renewable(ctx, token.Reveal(), 0)
+	return err == nil && (denial != nil || found.Revoked), err
 }
 
 // useIssuer makes the signer, and signs a token to see that the issuer's own rules

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
 )
 
 // refreshAtOnce sends one refresh twenty times at once, to the gateways in turn, and
@@ -33,6 +37,25 @@ func (p *person) refreshAtOnce(gateways ...string) (given map[string]int, refuse
 	}
 	group.Wait()
 	return given, refused
+}
+
+// revoke revokes through the admin API.
+func revoke(t *testing.T, c *caddyharness.Caddy, what string) {
+	t.Helper()
+	if got := admin(t, c, "POST", "/gateway/revocations", "{"+what+"}"); got.Status != http.StatusCreated {
+		t.Errorf("got %d %s", got.Status, got.Body)
+	}
+}
+
+// claimOf reads a claim of a token without checking it.
+func claimOf(t *testing.T, token, name string) string {
+	t.Helper()
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := claims[name].(string)
+	return text
 }
 
 // Issue 18: two tabs that refreshed one token at the same time were both logged out.
@@ -104,6 +127,10 @@ func TestRefreshReuseEnds(t *testing.T) {
 				t.Errorf("got %d %s", got.Status, got.Body)
 			}
 		}},
+		{"the operator revokes the new token", func(_ *person, second string) {
+			revoke(t, c, `"jti":"`+claimOf(t, second, "jti")+`"`)
+		}},
+		{"the operator revokes the subject", func(p *person, _ string) { revoke(t, c, `"subject":"`+p.id+`"`) }},
 		{"a disabled account", func(p *person, _ string) {
 			if got := admin(t, c, "POST", "/gateway/users/"+p.id+"/disable", ""); got.Status != 200 {
 				t.Errorf("got %d %s", got.Status, got.Body)
