@@ -86,7 +86,10 @@ func TestRefreshReuseAtOnce(t *testing.T) {
 				t.Errorf("%s: the new token: got %d %s", tc.name, got.Status, got.Body)
 			}
 		}
-		// The old token is good for nothing but a refresh.
+		// The old token is good for nothing but a refresh, once this gateway has heard of it.
+		until(t, "refusing the old token", func() bool {
+			return c.Get("/v1/auth/me", "Authorization", "Bearer "+old).Status == http.StatusUnauthorized
+		})
 		for _, path := range []string{"/v1/auth/me", "/v1/items", "/v1/api-keys"} {
 			wantError(t, c.Get(path, "Authorization", "Bearer "+old), 401, "Could not validate credentials")
 		}
