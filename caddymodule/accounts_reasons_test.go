@@ -20,6 +20,7 @@ const accountsReasonSite = `
 		registration open
 		login_limit off
 		keys_per_owner 1
+		refresh_reuse_interval 0
 		failures off
 	}
 	gateway_accounts /closed {

@@ -119,7 +119,7 @@ func TestRedisLimiter(t *testing.T) {
 			options := gatewayOptions(`
 			limiter redis ` + url + ` {
 				engine ` + engine + `
-				timeout 500ms
+				timeout 5s
 			}
 			tier free 6/1h`)
 			site := "gateway_errors\n gateway_auth\n gateway_limit {\n zone " + engine + "\n }\n reverse_proxy $UPSTREAM"
@@ -142,7 +142,7 @@ func TestRedisLimiter(t *testing.T) {
 		})
 	}
 	t.Run("several limits", func(t *testing.T) {
-		c := start(t, gatewayOptions("limiter redis "+url+"\n tier free {\n limit 2/1h\n limit 100/1d\n }"),
+		c := start(t, gatewayOptions("limiter redis "+url+" {\n timeout 5s\n }\n tier free {\n limit 2/1h\n limit 100/1d\n }"),
 			"gateway_errors\n gateway_auth\n gateway_limit {\n zone several\n }\n reverse_proxy $UPSTREAM", "$UPSTREAM", up.addr())
 		auth := bearer(t)
 		for range 2 {

@@ -16,6 +16,7 @@ import (
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/limithandler"
 	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
@@ -47,12 +48,21 @@ type Accounts struct {
 	// Whether anybody can register: `open` or `closed`. Default: `closed`.
 	Registration string `json:"registration,omitempty"`
 
+	// The fields that a registration must have besides `email` and `password`, and not
+	// blank: `full_name`. Default: none.
+	Require []string `json:"require,omitempty"`
+
 	// How long a token is good. Default: 8h, or the issuer's max_lifetime if that is
 	// shorter.
 	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
 
 	// How long past its end a token can still be refreshed. Default: 24h.
 	RefreshWindow *caddy.Duration `json:"refresh_window,omitempty"`
+
+	// How long a token that was refreshed still gets the same new token, so that two
+	// tabs, or a client that lost the answer, do not end their log-in: up to `1m`. With 0
+	// every second refresh of a token ends its log-in. Default: 10s.
+	RefreshReuseInterval *caddy.Duration `json:"refresh_reuse_interval,omitempty"`
 
 	// Role given to newly registered users. Default: the app's default role.
 	DefaultRole string `json:"default_role,omitempty"`
@@ -89,6 +99,7 @@ type Accounts struct {
 	scheme  *bearer.Scheme
 	login   accounts.Rate
 	window  time.Duration
+	reuse   time.Duration
 	prefix  string
 
 	acquired []pool.Release
@@ -103,6 +114,8 @@ const (
 const (
 	defaultRefreshWindow = 24 * time.Hour
 	maxRefreshWindow     = 30 * 24 * time.Hour
+	defaultReuseInterval = 10 * time.Second
+	maxReuseInterval     = time.Minute
 	defaultLoginLimit    = "5/1m"
 	defaultKeysPerOwner  = 20
 
@@ -147,11 +160,23 @@ func (a *Accounts) Check(app *gateway.App) error {
 	if a.window < 0 || a.window > maxRefreshWindow {
 		fail("refresh_window %s: write a duration up to 30d", a.window)
 	}
+	a.reuse = defaultReuseInterval
+	if a.RefreshReuseInterval != nil {
+		a.reuse = time.Duration(*a.RefreshReuseInterval)
+	}
+	if a.reuse < 0 || a.reuse > maxReuseInterval || a.reuse%time.Second != 0 {
+		fail("refresh_reuse_interval %s: write whole seconds up to 1m, or 0", a.reuse)
+	}
 	if a.Registration == "" {
 		a.Registration = registrationClosed
 	}
 	if a.Registration != registrationOpen && a.Registration != registrationClosed {
 		fail("registration %s: write `registration open` or `registration closed`", a.Registration)
+	}
+	for i, field := range a.Require {
+		if !slices.Contains(accounts.RegistrationFields, field) || slices.Contains(a.Require[:i], field) {
+			fail("require %s: name each of these once at most: %s", field, strings.Join(accounts.RegistrationFields, ", "))
+		}
 	}
 	if a.DefaultRole == "" {
 		a.DefaultRole = app.DefaultRole
@@ -248,10 +273,18 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.TokenKept = issuer.Longest() + bearer.MaxLeeway
+	cfg.ReuseInterval, cfg.Require = a.reuse, a.Require
+	cfg.IsRevoked = a.isRevoked
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier
 	a.service = accounts.New(cfg)
 	return nil
+}
+
+// isRevoked reports whether a token that was just signed is revoked.
+func (a *Accounts) isRevoked(ctx context.Context, token plugins.Secret) (bool, error) {
+	found, denial, err := a.scheme.Renewable(ctx, token.Reveal(), 0)
+	return err == nil && (denial != nil || found.Revoked), err
 }
 
 // useIssuer makes the signer, and signs a token to see that the issuer's own rules
