@@ -123,6 +123,19 @@ func (p PathPolicy) CheckRewritten(judged, u *url.URL) *plugins.Denial {
 	return nil
 }
 
+// CheckForwarded is CheckRewritten for what a handler is about to send or serve.
+// byTarget says that the handler sends u.RequestURI(); others read u.Path alone, in
+// which an encoded slash is the text that policies read.
+func (p PathPolicy) CheckForwarded(judged, u *url.URL, byTarget bool) *plugins.Denial {
+	if !byTarget && u.Opaque != "" && u.Path != judged.Path {
+		read := *u
+		read.Opaque = ""
+		u = &read
+		p.Allow |= DoubleEscape
+	}
+	return p.CheckRewritten(judged, u)
+}
+
 // plain reports whether a path holds nothing that needs a closer look: no escape
 // but the default ones, ASCII, no empty segment, and no segment that ends with a
 // dot or begins or ends with a space.
