@@ -82,6 +82,9 @@ func (f *forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return f.call(w, r, next)
 	}
 	sent, method := f.sent(r)
+	if sent.Opaque != "" && sent.Opaque != r.URL.Opaque {
+		return f.call(w, withURL(r, sent), next)
+	}
 	if d := s.checkForwarded(r, sent, method, f.byTarget); d != nil {
 		return s.end(w, r, d)
 	}
@@ -108,6 +111,11 @@ func (f *forward) call(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 // sent is the target that the handler sends, and the method.
 func (f *forward) sent(r *http.Request) (*url.URL, string) {
 	if f.rewrite == nil {
+		if rest := trimmed(r); f.byTarget && rest != "" {
+			u := *r.URL
+			u.Opaque = rest
+			return &u, r.Method
+		}
 		return r.URL, r.Method
 	}
 	after, u := *r, *r.URL
@@ -119,6 +127,16 @@ func (f *forward) sent(r *http.Request) (*url.URL, string) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer) //nolint:forcetypeassert // Caddy's server sets it
 	f.rewrite.Rewrite(&after, repl)
 	return &u, after.Method
+}
+
+// trimmed is how what is left of a path with an allowed form is spelled for the
+// upstream, when a route has taken a prefix away; "" where none has.
+func trimmed(r *http.Request) string {
+	judged := originalURL(r)
+	if judged == nil || judged.Opaque == "" || r.URL.Opaque != judged.Opaque || r.URL.Path == judged.Path {
+		return ""
+	}
+	return edge.TrimPrefix(judged.Opaque, r.URL.Path)
 }
 
 // fixedPath reports whether a rewrite leads to one path, whatever a client sent.
