@@ -68,7 +68,7 @@ func proxyIn(handler caddyhttp.MiddlewareHandler) *reverseproxy.Handler {
 	if !embedded.IsValid() || !embedded.CanAddr() || !embedded.CanInterface() {
 		return nil
 	}
-	proxy, _ := embedded.Addr().Interface().(*reverseproxy.Handler)
+	proxy, _ := reflect.TypeAssert[*reverseproxy.Handler](embedded.Addr())
 	return proxy
 }
 

@@ -129,17 +129,17 @@ func (s *guarded) nested(v reflect.Value) error {
 		var err error
 		switch field.Type {
 		case reflect.TypeFor[caddyhttp.RouteList]():
-			routes, _ := v.Field(i).Interface().(caddyhttp.RouteList)
+			routes, _ := reflect.TypeAssert[caddyhttp.RouteList](v.Field(i))
 			err = s.routes(routes, nil)
 		case reflect.TypeFor[[]caddyhttp.ResponseHandler]():
-			handlers, _ := v.Field(i).Interface().([]caddyhttp.ResponseHandler)
+			handlers, _ := reflect.TypeAssert[[]caddyhttp.ResponseHandler](v.Field(i))
 			for j := range handlers {
 				if err == nil {
 					err = s.routes(handlers[j].Routes, nil)
 				}
 			}
 		case reflect.TypeFor[*caddyhttp.HTTPErrorConfig]():
-			if errs, _ := v.Field(i).Interface().(*caddyhttp.HTTPErrorConfig); errs != nil {
+			if errs, _ := reflect.TypeAssert[*caddyhttp.HTTPErrorConfig](v.Field(i)); errs != nil {
 				err = s.routes(errs.Routes, nil)
 			}
 		default:

@@ -22,7 +22,7 @@ func Start(t testing.TB, cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	watch := exec.Command("sh", "-c", fmt.Sprintf("trap '' HUP INT TERM; cat >/dev/null; kill -KILL -%d", cmd.Process.Pid))
+	watch := exec.Command("sh", "-c", fmt.Sprintf("trap '' HUP INT TERM; cat >/dev/null; kill -KILL -%d", cmd.Process.Pid)) //nolint:gosec // the number of a process
 	// What ends the test's own group, such as an interrupt, is not for the watch.
 	watch.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	held, err := watch.StdinPipe()
