@@ -51,7 +51,7 @@ func redisIn(t testing.TB, dir string) (url string, stop func()) {
 	socket := filepath.Join(dir, "s")
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, server, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir)
-	if err := cmd.Start(); err != nil {
+	if err := servertest.Start(t, cmd); err != nil {
 		t.Fatal(err)
 	}
 	stopped := false
@@ -96,7 +96,7 @@ func otherGateway(t testing.TB, c *caddyharness.Caddy, text string) (url string)
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	if err := servertest.Start(t, cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -239,7 +239,7 @@ func (p *redisProcess) start() {
 		args = append([]string{p.args[0], "--sentinel", "--port", p.port, "--bind", "127.0.0.1"}, p.args[1:]...)
 	}
 	p.cmd = exec.Command(needProgram(p.t, "redis-server"), args...)
-	if err := p.cmd.Start(); err != nil {
+	if err := servertest.Start(p.t, p.cmd); err != nil {
 		p.t.Fatal(err)
 	}
 	await(p.t, "tcp", p.addr())

@@ -421,6 +421,9 @@ func TestSameAsReverseProxy(t *testing.T) {
 			config += fmt.Sprintf(`
 http://:%d {
 	bind 127.0.0.1
+	gateway_site {
+		path_policy off
+	}
 	header {
 		defer
 		X-Way {http.gateway.proxy.way}

@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 )
 
 func init() {
@@ -55,6 +57,9 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // fast way.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
+	if err := sitehandler.Join(ctx, sitehandler.Member{Name: "gateway_proxy"}); err != nil {
+		return err
+	}
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}

@@ -330,7 +330,7 @@ func TestWaysShareUpstreams(t *testing.T) {
 		health_interval 10ms
 	}`, "$ONE", one, "$TWO", two)
 	// An upgrade goes Caddy's way; the upstream answers it as a plain request.
-	upgrade := []string{"Connection", "Upgrade", "Upgrade", "x"}
+	upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket"}
 	var turns string
 	for range 4 {
 		turns += c.Get("/").Body + " " + c.Get("/", upgrade...).Body + " "
