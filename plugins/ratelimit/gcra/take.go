@@ -56,6 +56,10 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 		}
 	}
 	d.Settle(rows)
+	if d.RetryAfter > 0 {
+		c := &cells[d.Blocking]
+		d.RetryAfter = t.turn(c, &rows[d.Blocking], key, d.RetryAfter, now)
+	}
 	if !d.Allowed || cost == 0 {
 		for i := range cells {
 			c := &cells[i]
@@ -70,7 +74,11 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 	}
 	for i := range cells {
 		if c := &cells[i]; c.at >= 0 {
+			turns := t.slots[c.at].meta & turnsFlag
 			t.write(c, &rows[i], now)
+			if turns != 0 && cost > 0 && !force {
+				t.checkTurns(c, &rows[i], key, now)
+			}
 		} else if c.cost < 0 {
 			t.show(c, &rows[i], now)
 		}
@@ -159,7 +167,7 @@ func (t *table) write(c *cell, row *ratelimit.Row, now int64) {
 	if !c.name.strict() {
 		c.charge()
 		e.tat = now + int64(c.debt)
-		e.meta = c.meta()
+		e.meta = c.meta() | e.meta&turnsFlag
 		row.SetDebt(c.debt, c.interval, c.horizon)
 		return
 	}
