@@ -29,8 +29,8 @@ type entry struct {
 //	0-24   aux
 //
 // Period and kind of window tell the counts of one key apart. aux is the debt of
-// a bucket beyond which a caller is over its limit, as a short float, or the
-// place of a strict window.
+// a bucket beyond which a caller is over its limit, as a short float, the place of
+// a strict window, or that of a bucket's turns.
 type meta uint64
 
 const (
@@ -63,7 +63,7 @@ func (m meta) period() int64 {
 	return int64((m&^strictFlag&^dirtyFlag)>>periodShift) * int64(time.Millisecond)
 }
 
-// place is where the window of a strict entry is.
+// place is where the window of a strict entry or the turns of a bucket are.
 func (m meta) place() int { return int(m & auxMask) }
 
 // withDebt notes a debt, 19 bits of it exactly and the rest rounded down.
@@ -85,9 +85,10 @@ type table struct {
 	// windows are the strict windows, and spare their free places.
 	windows []window
 	spare   []int
-	// turns has the last turn of each count with turnsFlag.
-	turns  map[turnKey]int64
-	random uint64
+	// turns are the last turns of buckets, and spareTurns their free places.
+	turns      []turn
+	spareTurns []int
+	random     uint64
 }
 
 // minSlots is the size of the smallest table.
@@ -157,8 +158,8 @@ func (t *table) resize(l *Limiter, size int) {
 // remove takes the entry at gap out. What was pushed beyond the gap moves up, so
 // that no probing ends too early.
 func (t *table) remove(l *Limiter, gap int) {
-	if t.slots[gap].meta&turnsFlag != 0 {
-		t.forgetTurns(gap)
+	if e := &t.slots[gap]; e.meta&turnsFlag != 0 {
+		t.forgetTurns(e)
 	}
 	if m := t.slots[gap].meta; m.strict() {
 		t.windows[m.place()] = window{}
@@ -186,8 +187,8 @@ func (t *table) sweep(l *Limiter, now int64) {
 			t.remove(l, at)
 			continue
 		}
-		if t.slots[at].meta&turnsFlag != 0 {
-			t.sweepTurns(at, now)
+		if e := &t.slots[at]; e.meta&turnsFlag != 0 {
+			t.sweepTurns(e, now)
 		}
 		at++
 	}
@@ -197,8 +198,8 @@ func (t *table) sweep(l *Limiter, now int64) {
 	if t.n == 0 {
 		t.windows, t.spare = nil, nil
 	}
-	if len(t.turns) == 0 {
-		t.turns = nil
+	if len(t.turns) == len(t.spareTurns) {
+		t.turns, t.spareTurns = nil, nil
 	}
 }
 
