@@ -181,8 +181,9 @@ type crowd struct {
 // crowdTries is how often a client sends a call before it gives up.
 const crowdTries = 3
 
-// testCrowd is what turns are for: everybody gets through.
-func testCrowd(t *testing.T, s Subject) {
+// Crowd is what turns are for: of the clients of one key everybody gets through
+// within three tries, and no more than the limit has.
+func Crowd(t *testing.T, s Subject) {
 	for _, c := range []crowd{
 		{limits: []string{"60/1m"}, cost: 1, clients: 50, calls: 1},
 		{limits: []string{"60/1m"}, cost: 1, clients: 5, calls: 4},

@@ -59,7 +59,7 @@ func Run(t *testing.T, s Subject) {
 		{"refused callers get turns that are spread and bounded", testTurns},
 		{"turns end when nobody comes", testTurnsEnd},
 		{"only refused charges get turns", testTurnsOfLooks},
-		{"a crowd that waits as it is told gets through in three tries", testCrowd},
+		{"a crowd that waits as it is told gets through in three tries", Crowd},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 	}

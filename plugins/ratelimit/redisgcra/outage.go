@@ -44,6 +44,10 @@ type countName struct {
 	strict bool
 }
 
+func nameOf(key ratelimit.Key, limit *ratelimit.Limit) countName {
+	return countName{key: key, period: limit.Period, strict: limit.Strict}
+}
+
 type debt struct {
 	limit ratelimit.Limit
 	used  int64
@@ -136,7 +140,7 @@ func (o *outage) owe(key ratelimit.Key, limits []ratelimit.Limit, cost int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, limit := range limits {
-		who := countName{key: key, period: limit.Period, strict: limit.Strict}
+		who := nameOf(key, &limit)
 		d, there := o.owed[who]
 		if !there && len(o.owed) >= owedMax {
 			continue
@@ -195,7 +199,7 @@ func (o *outage) debtors() int {
 func (o *outage) forget(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) {
 	o.mu.Lock()
 	for _, limit := range limits {
-		delete(o.owed, countName{key: key, period: limit.Period, strict: limit.Strict})
+		delete(o.owed, nameOf(key, &limit))
 	}
 	o.mu.Unlock()
 	if o.local != nil {

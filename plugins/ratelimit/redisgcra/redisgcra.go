@@ -253,7 +253,7 @@ func (l *Limiter) Take(ctx context.Context, key ratelimit.Key, limits []ratelimi
 	}
 	if err == nil && cost > 0 && d.Share == 0 {
 		// The memory that decides while Redis is gone gives turns itself.
-		l.turn(key, &d, cost)
+		l.turn(ctx, key, &d, cost)
 	}
 	return d, err
 }
