@@ -60,6 +60,7 @@ func Run(t *testing.T, s Subject) {
 		{"turns end when nobody comes", testTurnsEnd},
 		{"only refused charges get turns", testTurnsOfLooks},
 		{"a crowd that waits as it is told gets through in three tries", Crowd},
+		{"the document's own class is never refused by a default tier", testDocumentClass},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 	}
