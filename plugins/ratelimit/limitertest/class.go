@@ -58,8 +58,9 @@ func (b *bench) refused(promised int, limit ratelimit.Limit, n network, calls in
 }
 
 // testDocumentClass runs the document's class, on networks from the fastest to the
-// slowest, against the default tiers: it is never refused. One unit less, which is
-// what the class is told, refuses it, and so does a larger burst in the end.
+// slowest, against the default tiers: it is never refused, but by limiters that may
+// refuse early. One unit less, which is what the class is told, refuses it, and so does
+// a larger burst in the end.
 func testDocumentClass(t *testing.T, s Subject) {
 	promises := []int{60, 300, 1000}
 	for i, tier := range ratelimit.DefaultTiers() {
@@ -70,7 +71,7 @@ func testDocumentClass(t *testing.T, s Subject) {
 		} {
 			b := newBench(t, s)
 			calls := 3*promises[i] + 100
-			if got := b.refused(promises[i], tier.Limits[0], n, calls); got != 0 {
+			if got := b.refused(promises[i], tier.Limits[0], n, calls); float64(got) > s.Under*float64(calls) {
 				t.Errorf("%s, a network of %v: %d of %d calls are refused, want none", tier.Name, n, got, calls)
 			}
 		}
