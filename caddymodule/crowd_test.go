@@ -71,7 +71,7 @@ func TestCrowdGetsThrough(t *testing.T) {
 						}
 						for most := longest.Load(); seconds > most && !longest.CompareAndSwap(most, seconds); most = longest.Load() {
 						}
-						time.Sleep(time.Duration(seconds) * time.Second)
+						time.Sleep(time.Duration(seconds) * time.Second) //nolint:forbidigo // a client that waits as it is told is what is tested
 					}
 					gaveUp.Add(1)
 				})

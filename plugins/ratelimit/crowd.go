@@ -31,7 +31,7 @@ const (
 // Spread is by how much the last turn may be later than the first unit, at the
 // interval in which the limiter brings a unit back: one period or SpreadTurns
 // intervals, whichever is longer, and MaxSpread at most.
-func (l *Limit) Spread(interval time.Duration) time.Duration {
+func (l Limit) Spread(interval time.Duration) time.Duration {
 	if interval > MaxSpread {
 		return 0
 	}
@@ -42,7 +42,7 @@ func (l *Limit) Spread(interval time.Duration) time.Duration {
 // They are free at ready if nobody else comes; last is the last turn that was
 // given to somebody, any time in the past where there is none. The turn is from
 // ready to the end of the spread, and within it never before last.
-func (l *Limit) Turn(last, now, ready time.Duration, cost int64, interval time.Duration) time.Duration {
+func (l Limit) Turn(last, now, ready time.Duration, cost int64, interval time.Duration) time.Duration {
 	if !TurnAhead(last, now) {
 		return ready
 	}

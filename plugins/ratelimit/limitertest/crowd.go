@@ -212,7 +212,7 @@ func (c crowd) run(t *testing.T, s Subject, seed uint64) {
 	t.Helper()
 	b := newBench(t, s)
 	ls := limits(c.limits...)
-	for i := int64(0); i < ls[0].Burst; i++ {
+	for range ls[0].Burst {
 		b.take(1, ls...)
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -262,10 +262,10 @@ type request struct {
 // queue is a heap of requests, the next first.
 type queue []request
 
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].at < q[j].at }
-func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)        { *q = append(*q, x.(request)) }
+func (q *queue) Len() int           { return len(*q) }
+func (q *queue) Less(i, j int) bool { return (*q)[i].at < (*q)[j].at }
+func (q *queue) Swap(i, j int)      { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
+func (q *queue) Push(x any)         { *q = append(*q, x.(request)) }
 
 func (q *queue) Pop() any {
 	last := (*q)[len(*q)-1]

@@ -116,7 +116,7 @@ func TestCrowdInRealTime(t *testing.T) {
 					return
 				}
 				// As over HTTP, a caller comes a little later than it was told to.
-				time.Sleep(d.RetryAfter + 25*time.Millisecond)
+				time.Sleep(d.RetryAfter + 25*time.Millisecond) //nolint:forbidigo // a client that waits as it is told is what is tested
 			}
 			gaveUp.Add(1)
 		})
