@@ -236,7 +236,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 }
 
 func TestDefaultTiers(t *testing.T) {
-	want := []string{`"free";q=60;w=60`, `"pro";q=300;w=60`, `"enterprise";q=1000;w=60`}
+	want := []string{`"free";q=61;w=60`, `"pro";q=301;w=60`, `"enterprise";q=1001;w=60`}
 	for i, tier := range DefaultTiers() {
 		if tier.header != want[i] {
 			t.Errorf("got %s, want %s", tier.header, want[i])

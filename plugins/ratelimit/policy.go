@@ -120,11 +120,18 @@ const (
 )
 
 // DefaultTiers are the tiers that are there without being configured: free
-// 60/1m, pro 300/1m, enterprise 1000/1m, in this order.
+// 61/1m, pro 301/1m, enterprise 1001/1m, in this order.
+//
+// Each is one more than the API's customers are promised. The class RateLimiter of
+// their document notes the time before it sleeps: a call is never sent before a
+// period has passed since the answer to the call before the one that it waits for, so
+// that it sends N+1 calls in a period and not N. This is the smallest limit that
+// never refuses it: with N it is refused once a period, and a larger burst alone only
+// puts that off.
 func DefaultTiers() []*Policy {
 	var tiers []*Policy
 	for _, tier := range []struct{ name, limit string }{
-		{TierFree, "60/1m"}, {TierPro, "300/1m"}, {TierEnterprise, "1000/1m"},
+		{TierFree, "61/1m"}, {TierPro, "301/1m"}, {TierEnterprise, "1001/1m"},
 	} {
 		policy, err := NewPolicy(tier.name, []Limit{MustParseLimit(tier.limit)}, 0)
 		if err != nil {

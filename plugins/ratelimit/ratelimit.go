@@ -43,8 +43,10 @@ type Row struct {
 // Decision is the answer to one Take.
 type Decision struct {
 	Allowed bool
-	// RetryAfter is the time until the same cost can pass every limit; 0 where
-	// allowed, -1 where it never can.
+	// RetryAfter is when the caller should come again: 0 where allowed, -1 where the
+	// cost never can pass. It is the time until the same cost can pass every limit,
+	// RetryAfter of the row that blocks, and later where others of the same key were
+	// refused and told to come then: see Limit.Turn.
 	RetryAfter time.Duration
 	// Blocking is the index in Rows of the limit with the longest wait; -1 where
 	// allowed.
@@ -67,6 +69,8 @@ type Limiter interface {
 	// no more is owed than an empty bucket of the new limit. Callers must therefore
 	// not ask for two bursts over one period by turns with one key: the smaller one
 	// would forgive what the larger one is owed.
+	// A refusal gives the caller a turn, which is advice and holds nothing back. Cost 0
+	// gives none.
 	// Rows of the decision are appended to rows[:0], so that a caller who passes a
 	// large enough slice allocates nothing.
 	//
