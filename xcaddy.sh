@@ -355,7 +355,7 @@ GREETING
   curl -i $url/v1/auth/register -H 'Content-Type: application/json' -d '{"email":"user@example.com","password":"SecurePass123!","full_name":"John Doe"}'
   curl -i $url/v1/auth/login-json -H 'Content-Type: application/json' -d '{"username":"user@example.com","password":"SecurePass123!"}'
 
-  # 429: tier free allows 61 a minute
+  # 429: tier free allows 60 a minute, and one more
   for i in \$(seq 70); do curl -s -o /dev/null -w '%{http_code}\n' $url/v1/items $key; done | sort | uniq -c
 GREETING
 	cat <<GREETING

@@ -198,10 +198,10 @@ func TestOwnersInTheStore(t *testing.T) {
 	// The store goes before the configuration, and what it does not say of an owner
 	// nobody does.
 	gateway("set", "u2", "--tier", "pro")
-	if got := shownLimit(t, c, "/", u2...); got != "301" {
-		t.Errorf("got %s, want 301", got)
+	if got := shownLimit(t, c, "/", u2...); got != "300" {
+		t.Errorf("got %s, want 300", got)
 	}
-	elsewhere("301", u2...)
+	elsewhere("300", u2...)
 	if out := gateway("list"); !strings.Contains(out, "2000/1h burst 2500, 40000/1d") || !strings.Contains(out, "store") {
 		t.Errorf("got %s", out)
 	}

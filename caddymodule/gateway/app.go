@@ -54,8 +54,8 @@ type App struct {
 	// The roles. Default: USER, DEVELOPER including USER, ADMIN including DEVELOPER.
 	Roles []Role `json:"roles,omitempty"`
 
-	// The tiers. Those given are added to the defaults free (61/1m), pro (301/1m)
-	// and enterprise (1001/1m), or replace them by name.
+	// The tiers. Those given are added to the defaults free (60/1m), pro (300/1m)
+	// and enterprise (1000/1m), each with `tolerance 1`, or replace them by name.
 	Tiers []Tier `json:"tiers,omitempty"`
 
 	// Owners have a tier, limits or a concurrency of their own.

@@ -9,7 +9,7 @@ import (
 //
 //	gateway_limit [<matcher>] {
 //	    zone        <name>
-//	    limit       <count>/<duration> [burst <count>] [window strict]
+//	    limit       <count>/<duration> [burst <count>] [window strict] [tolerance <count>]
 //	    concurrency <count>
 //	    by          owner|credential|ip|<placeholder>
 //	    missing     deny|anonymous

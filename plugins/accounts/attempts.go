@@ -16,6 +16,8 @@ type Rate struct {
 	Period time.Duration
 	Burst  int64
 	Strict bool
+	// Tolerance is the part of Count and Burst that nobody is told of.
+	Tolerance uint32
 }
 
 // Count is what a Throttle answers.

@@ -57,7 +57,8 @@ func NewPolicy(name string, limits []Limit, concurrency int) (*Policy, error) {
 		if i > 0 {
 			p.header += ", "
 		}
-		p.header += p.names[i] + ";q=" + strconv.FormatInt(limit.Count, 10)
+		told, _ := limit.Told()
+		p.header += p.names[i] + ";q=" + strconv.FormatInt(told, 10)
 		if limit.Period%time.Second == 0 {
 			p.header += ";w=" + strconv.FormatInt(int64(limit.Period/time.Second), 10)
 		}
@@ -120,18 +121,16 @@ const (
 )
 
 // DefaultTiers are the tiers that are there without being configured: free
-// 61/1m, pro 301/1m, enterprise 1001/1m, in this order.
+// 60/1m, pro 300/1m, enterprise 1000/1m, in this order, each with a tolerance of 1.
 //
-// Each is one more than the API's customers are promised. The class RateLimiter of
-// their document notes the time before it sleeps: a call is never sent before a
-// period has passed since the answer to the call before the one that it waits for, so
-// that it sends N+1 calls in a period and not N. This is the smallest limit that
-// never refuses it: with N it is refused once a period, and a larger burst alone only
-// puts that off.
+// The class RateLimiter of the API's document notes the time before it sleeps: a call is
+// never sent before a period has passed since the answer to the call before the one that
+// it waits for, so that it sends N+1 calls in a period and not N. One more is the
+// smallest tolerance that never refuses it; a larger burst alone only puts that off.
 func DefaultTiers() []*Policy {
 	var tiers []*Policy
 	for _, tier := range []struct{ name, limit string }{
-		{TierFree, "61/1m"}, {TierPro, "301/1m"}, {TierEnterprise, "1001/1m"},
+		{TierFree, "60/1m tolerance 1"}, {TierPro, "300/1m tolerance 1"}, {TierEnterprise, "1000/1m tolerance 1"},
 	} {
 		policy, err := NewPolicy(tier.name, []Limit{MustParseLimit(tier.limit)}, 0)
 		if err != nil {

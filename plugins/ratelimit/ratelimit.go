@@ -19,7 +19,18 @@ type Limit struct {
 	Burst int64
 	// Strict admits never more than Count in any window of Period.
 	Strict bool
+	// Tolerance is the part of Count and of Burst that clients are not told of, below
+	// both: for clients that count for themselves and are off by as much.
+	Tolerance uint32
 }
+
+// Told is Count and Burst as clients are told of them.
+func (l *Limit) Told() (count, burst int64) {
+	return l.Count - int64(l.Tolerance), l.Burst - int64(l.Tolerance)
+}
+
+// Left is what is left of the limit as clients are told of it, of what is really left.
+func (l *Limit) Left(remaining int64) int64 { return max(0, remaining-int64(l.Tolerance)) }
 
 // Key names the state of one caller in one zone. It is a hash: nothing of the
 // caller can be read from it, and it is the same on every node.

@@ -126,6 +126,8 @@ func scale(limit ratelimit.Limit, cost int64, share float64) ratelimit.Limit {
 	least := max(1, cost)
 	limit.Count = part(limit.Count, 1)
 	limit.Burst = part(limit.Burst, least)
+	// The share of a limit of a few requests may be no more than what is tolerated.
+	limit.Tolerance = min(limit.Tolerance, uint32(max(0, min(limit.Count, limit.Burst)-1)))
 	if limit.Strict {
 		limit.Count = max(limit.Count, limit.Burst)
 		limit.Burst = limit.Count
