@@ -430,6 +430,8 @@ missing_packages() {
 	/usr/bin/python3 -c 'import aiohttp' 2>/dev/null || missing+=(python3-aiohttp)
 	/usr/bin/python3 -c 'import flask' 2>/dev/null || missing+=(python3-flask)
 	/usr/bin/python3 -c 'import django' 2>/dev/null || missing+=(python3-django)
+	/usr/bin/python3 -c 'import jwt' 2>/dev/null || missing+=(python3-jwt)
+	/usr/bin/python3 -c 'import rest_framework_simplejwt' 2>/dev/null || missing+=(python3-djangorestframework-simplejwt)
 	have php-cgi || missing+=(php-cgi)
 	have node || missing+=(nodejs)
 	have npm || missing+=(npm)
@@ -486,8 +488,8 @@ install_test_needs() {
 	have nginx || missing+=("nginx (macOS: brew install nginx)")
 	have_postgres || missing+=("PostgreSQL's server and client (macOS: brew install postgresql@17, and its bin directory in PATH)")
 	have node && have npm || missing+=("Node.js with npm (macOS: brew install node)")
-	python3 -c 'import fastapi, uvicorn, requests, aiohttp, flask, django' 2>/dev/null ||
-		missing+=("Python with FastAPI, uvicorn, requests, aiohttp, Flask and Django (python3 -m pip install fastapi uvicorn requests aiohttp flask django)")
+	python3 -c 'import fastapi, uvicorn, requests, aiohttp, flask, django, jwt, rest_framework_simplejwt' 2>/dev/null ||
+		missing+=("Python with FastAPI, uvicorn, requests, aiohttp, Flask, Django, PyJWT and simplejwt (python3 -m pip install fastapi uvicorn requests aiohttp flask django pyjwt djangorestframework-simplejwt)")
 	have php-cgi || missing+=("PHP's php-cgi (macOS: brew install php)")
 	[ ${#missing[@]} -eq 0 ] || die "the tests need, and this machine lacks:" "${missing[@]}"
 }

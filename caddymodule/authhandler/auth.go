@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
+	"time"
 
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
@@ -68,6 +69,11 @@ type Auth struct {
 	// shadow mode bad ones too. Default: they are removed.
 	ForwardCredentials bool `json:"forward_credentials,omitempty"`
 
+	// The paths of the API's own log-in, such as `/v1/auth/*`. Requests for them pass with
+	// their credential as it came, also without one or with one that is expired: the API
+	// judges it. Answers of 400, 401 and 403 count as failed attempts. Default: none.
+	LoginRoutes []string `json:"login_routes,omitempty"`
+
 	// IdentityToken sends the upstream a signed token that says who calls, in
 	// X-Gateway-Identity, so that it can prove that the request came through the
 	// gateway. Default: none.
@@ -80,6 +86,7 @@ type Auth struct {
 	headers      auth.Headers
 	failures     []ratelimit.Limit
 	failureCount ratelimit.Limiter
+	login        loginRoutes
 	acquired     []pool.Release
 }
 
@@ -112,6 +119,9 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 		a.headers.Key = textproto.CanonicalMIMEHeaderKey(a.keyHeader())
 	}
 	if err := sitehandler.Join(ctx, a.judge.Member("gateway_auth")); err != nil {
+		return err
+	}
+	if err := a.login.provision(ctx, a.LoginRoutes); err != nil {
 		return err
 	}
 	if a.IdentityToken != nil {
@@ -155,6 +165,9 @@ func (a *Auth) Check(app *gateway.App) error {
 	}
 	if err := auth.KeyHeaderUsable(a.keyHeader()); err != nil {
 		errs = append(errs, fmt.Errorf("key_header: %w: name another header, like X-API-Key", err))
+	}
+	if err := checkLoginRoutes(a.LoginRoutes); err != nil {
+		errs = append(errs, err)
 	}
 	if a.Failures == "" {
 		a.Failures = "20/1m"
@@ -213,6 +226,9 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 			return a.judge.Refuse(w, r, x, d)
 		}
 		a.judge.Shadow(r, x, d, nil)
+	}
+	if a.login.match(r) {
+		return a.serveLogin(w, r, x, next)
 	}
 
 	if x.Principal != nil && a.accepts(x.Principal) && !a.carries(r) {
@@ -322,11 +338,10 @@ func (a *Auth) Deny(w http.ResponseWriter, r *http.Request, x *request.Exchange,
 	return a.judge.Refuse(w, r, x, d)
 }
 
+// countFailure counts a failed attempt. The denial is that of an address that has failed
+// too often.
 func (a *Auth) countFailure(r *http.Request, x *request.Exchange) *plugins.Denial {
-	if a.failureCount == nil {
-		return nil
-	}
-	key, ok := ratelimit.AnonymousKey(failuresZone, request.ClientIP(r))
+	key, ok := a.failureKey(r)
 	if !ok {
 		return nil
 	}
@@ -334,7 +349,11 @@ func (a *Auth) countFailure(r *http.Request, x *request.Exchange) *plugins.Denia
 	if err != nil || decision.Allowed {
 		return nil
 	}
-	d := ratelimit.TooMany(decision.RetryAfter)
+	return a.tooManyFailures(decision.RetryAfter)
+}
+
+func (a *Auth) tooManyFailures(wait time.Duration) *plugins.Denial {
+	d := ratelimit.TooMany(wait)
 	d.Reason = plugins.ReasonAuthFailures
 	d.Value = "too many failed attempts from this address"
 	d.Bound = a.Failures
