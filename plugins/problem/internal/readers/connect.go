@@ -29,9 +29,6 @@ var connectReader = reader{"connect", func(d *reading.Document) (reading.Finding
 			f.RetryAfter = seconds
 		}
 	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
-	}
 	if f.Message == "" {
 		f.Message = d.JSON.Text("code")
 	}

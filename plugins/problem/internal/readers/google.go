@@ -40,9 +40,6 @@ var googleReader = reader{"google", func(d *reading.Document) (reading.Finding, 
 			f.Message = detail.Text("message")
 		}
 	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
-	}
 	if f.Message == "" {
 		f.Message = reading.MessageOf(d.Status, s)
 	} else if reason := s.Text("reason"); strings.Contains(reason, " ") {
