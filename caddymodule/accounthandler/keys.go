@@ -15,7 +15,7 @@ func (c *accountCall) listKeys() error {
 		if refusal != nil || err != nil {
 			return c.writeError(refusal, err)
 		}
-		return c.answer(http.StatusOK, adminapi.NewKeys(list))
+		return c.answer(http.StatusOK, adminapi.List(list, adminapi.NewKey))
 	})
 }
 

@@ -2,6 +2,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -44,26 +45,26 @@ var adminRoutes = []struct {
 	handler http.Handler
 }{
 	{"GET /gateway/keys", adminHandler(listKeys)},
-	{"POST /gateway/keys", adminHandler(createKey)},
+	{"POST /gateway/keys", audited("key.create", withBody(createKey))},
 	{"GET /gateway/keys/{id}", adminHandler(getKey)},
-	{"PATCH /gateway/keys/{id}", adminHandler(patchKey)},
-	{"DELETE /gateway/keys/{id}", adminHandler(deleteKey)},
-	{"POST /gateway/keys/{id}/rotate", adminHandler(rotateKey)},
-	{"POST /gateway/keys/import", adminHandler(importKeys)},
-	{"POST /gateway/tokens/inspect", adminHandler(inspectToken)},
+	{"PATCH /gateway/keys/{id}", audited("key.update", withBody(patchKey))},
+	{"DELETE /gateway/keys/{id}", audited("key.revoke", deleteKey)},
+	{"POST /gateway/keys/{id}/rotate", audited("key.rotate", rotateKey)},
+	{"POST /gateway/keys/import", audited("key.import", importKeys)},
+	{"POST /gateway/tokens/inspect", withBody(inspectToken)},
 	{"GET /gateway/revocations", adminHandler(listRevocations)},
-	{"POST /gateway/revocations", adminHandler(addRevocation)},
-	{"DELETE /gateway/revocations/{id}", adminHandler(deleteRevocation)},
+	{"POST /gateway/revocations", audited("token.revoke", withBody(addRevocation))},
+	{"DELETE /gateway/revocations/{id}", audited("token.unrevoke", deleteRevocation)},
 	{"GET /gateway/decisions", http.HandlerFunc(listDecisions)},
 	{"GET /gateway/shadow", journalHandler(showShadow)},
 	{"DELETE /gateway/shadow", journalHandler(resetShadow)},
 	{"GET /gateway/decisions/{id}", journalHandler(showDecision)},
 	{"GET /gateway/owners", adminHandler(listOwners)},
-	{"PUT /gateway/owners/{owner}", adminHandler(setOwner)},
-	{"DELETE /gateway/owners/{owner}", adminHandler(unsetOwner)},
+	{"PUT /gateway/owners/{owner}", audited("limit.set", withBody(setOwner))},
+	{"DELETE /gateway/owners/{owner}", audited("limit.unset", unsetOwner)},
 	{"GET /gateway/usage/{owner}", adminHandler(showUsage)},
 	{"GET /gateway/limits/{zone}/{owner}", adminHandler(showLimits)},
-	{"DELETE /gateway/limits/{zone}/{owner}", adminHandler(resetLimits)},
+	{"DELETE /gateway/limits/{zone}/{owner}", audited("limit.reset", resetLimits)},
 	{"GET /gateway/users", adminHandler(listUsers)},
 	{"POST /gateway/users", adminHandler(createUser)},
 	{"GET /gateway/users/{id}", adminHandler(getUser)},
@@ -72,7 +73,7 @@ var adminRoutes = []struct {
 	{"POST /gateway/users/{id}/enable", adminHandler(enableUser)},
 	{"POST /gateway/users/{id}/password", adminHandler(resetPassword)},
 	{"GET /gateway/audit", adminHandler(listAudit)},
-	{"POST /gateway/check", appHandler(checkRequest)},
+	{"POST /gateway/check", appHandler(withBody(checkRequest))},
 	{"GET /gateway/health", appHandler(showHealth)},
 	{"GET /gateway/openapi.json", http.HandlerFunc(serveOpenAPI)},
 }
@@ -100,6 +101,11 @@ type adminRequest struct {
 	app   *gateway.App
 	store store.Store
 	keys  *keys.Service
+	// target is what the request changes, for the audit trail. It is set by the handler
+	// where the path does not name it.
+	target string
+	// unreadable says that the body could not be read.
+	unreadable bool
 }
 
 // adminHandler answers with a value to show as JSON, or an error.
@@ -165,7 +171,38 @@ func (h adminHandler) answer(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return h(&adminRequest{r, app, opened, service})
+	return h(&adminRequest{Request: r, app: app, store: opened, keys: service})
+}
+
+// withBody is a handler that takes what the body says.
+func withBody[T any](handle func(r *adminRequest, in T) (int, any, error)) adminHandler {
+	return func(r *adminRequest) (int, any, error) {
+		var in T
+		if err := r.decode(&in); err != nil {
+			return 0, nil, err
+		}
+		return handle(r, in)
+	}
+}
+
+// audited is a handler that changes something: the audit trail has how it ended. A
+// body that can't be read says nothing of a change, and leaves no entry.
+func audited(action string, h adminHandler) adminHandler {
+	return func(r *adminRequest) (int, any, error) {
+		status, body, err := h(r)
+		if r.unreadable {
+			return status, body, err
+		}
+		entry := store.AuditEntry{
+			Actor: "admin", Action: action, From: r.from(), Result: "ok",
+			Target: cmp.Or(r.target, r.PathValue("id"), r.PathValue("owner")),
+		}
+		if err != nil {
+			entry.Result = err.Error()
+		}
+		r.app.Audit(r.Context(), entry)
+		return status, body, err
+	}
 }
 
 // adminError says an error in the format of the project.
@@ -243,18 +280,10 @@ func (r *adminRequest) decode(into any) error {
 		err = errors.New("field required")
 	}
 	if err != nil {
+		r.unreadable = true
 		return plugins.Invalid("(body)", err.Error())
 	}
 	return nil
-}
-
-// audit writes what was done to the audit trail.
-func (r *adminRequest) audit(action, target string, err error) {
-	result := "ok"
-	if err != nil {
-		result = err.Error()
-	}
-	r.app.Audit(r.Context(), store.AuditEntry{Actor: "admin", Action: action, Target: target, From: r.from(), Result: result})
 }
 
 // from is the address that asks.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,10 +19,7 @@ func listOwners(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]adminapi.Owner, 0, len(kept))
-	for _, o := range kept {
-		list = append(list, adminapi.NewOwner(o))
-	}
+	list := adminapi.List(kept, adminapi.NewOwner)
 	for _, o := range r.app.Owners {
 		if !slices.ContainsFunc(kept, func(k store.OwnerLimits) bool { return k.Owner == o.ID }) {
 			list = append(list, adminapi.Owner{
@@ -34,11 +32,7 @@ func listOwners(r *adminRequest) (int, any, error) {
 }
 
 // setOwner gives an owner limits of their own, in force for the next request.
-func setOwner(r *adminRequest) (int, any, error) {
-	var in adminapi.OwnerInput
-	if err := r.decode(&in); err != nil {
-		return 0, nil, err
-	}
+func setOwner(r *adminRequest, in adminapi.OwnerInput) (int, any, error) {
 	owner := r.PathValue("owner")
 	if err := plugins.CheckText("owner", owner, 1, 256); err != nil {
 		return 0, nil, err
@@ -50,12 +44,18 @@ func setOwner(r *adminRequest) (int, any, error) {
 		Owner: owner, Tier: in.Tier, Limits: in.Limits, Concurrency: in.Concurrency,
 		UpdatedAt: time.Now().UTC().Truncate(time.Second),
 	}
-	err := r.store.SetOwner(r.Context(), set)
-	r.audit("limit.set", owner, err)
-	if err == nil {
-		err = r.app.ReloadOwners(r.Context())
+	if err := r.store.SetOwner(r.Context(), set); err != nil {
+		return 0, nil, err
 	}
-	return http.StatusOK, adminapi.NewOwner(set), err
+	return http.StatusOK, adminapi.NewOwner(set), r.reloadOwners()
+}
+
+// reloadOwners puts a change of an owner's limits into force.
+func (r *adminRequest) reloadOwners() error {
+	if err := r.app.ReloadOwners(r.Context()); err != nil {
+		return fmt.Errorf("the change is kept, but not in force yet: %w", err)
+	}
+	return nil
 }
 
 // unsetOwner takes an owner's limits back; those of the configuration hold again.
@@ -65,12 +65,10 @@ func unsetOwner(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	err = r.store.DeleteOwner(r.Context(), owner)
-	r.audit("limit.unset", owner, err)
-	if err == nil {
-		err = r.app.ReloadOwners(r.Context())
+	if err := r.store.DeleteOwner(r.Context(), owner); err != nil {
+		return 0, nil, err
 	}
-	if err != nil {
+	if err := r.reloadOwners(); err != nil {
 		return 0, nil, err
 	}
 	for _, o := range kept {

@@ -68,11 +68,7 @@ func listUsers(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]adminapi.User, 0, len(users))
-	for _, u := range users {
-		list = append(list, adminapi.NewUser(u))
-	}
-	return http.StatusOK, list, nil
+	return http.StatusOK, adminapi.List(users, adminapi.NewUser), nil
 }
 
 // pageLimit reads how many records are wanted; none is all.
@@ -194,11 +190,5 @@ func listAudit(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]adminapi.AuditEntry, 0, len(entries))
-	for _, e := range entries {
-		list = append(list, adminapi.AuditEntry{
-			ID: e.ID, At: adminapi.Time(e.At), Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result,
-		})
-	}
-	return http.StatusOK, list, nil
+	return http.StatusOK, adminapi.List(entries, adminapi.NewAuditEntry), nil
 }

@@ -109,7 +109,7 @@ old one never past its own expiry.`,
 	}
 	grace := cmd.Flags().String("grace", adminapi.DefaultGrace, "How long the old key goes on working")
 	cmd.RunE = withClient(func(c *client, args []string) error {
-		return show(c, http.MethodPost, pathTo("keys", args[0], "rotate"), adminapi.Rotation{Grace: *grace}, c.tellNewKey)
+		return show(c, http.MethodPost, pathTo("keys", args[0], "rotate"), adminapi.Rotation{Grace: grace}, c.tellNewKey)
 	})
 	return cmd
 }
