@@ -3,6 +3,7 @@
 package accounthandler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,9 +134,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	default:
 		a.Issuer = issuer.Name
 		longest := issuer.Longest()
-		if a.TokenLifetime == 0 {
-			a.TokenLifetime = caddy.Duration(min(bearer.DefaultMaxLifetime, longest))
-		}
+		a.TokenLifetime = cmp.Or(a.TokenLifetime, caddy.Duration(min(bearer.DefaultMaxLifetime, longest)))
 		if lifetime := time.Duration(a.TokenLifetime); lifetime < time.Second || lifetime > longest || lifetime%time.Second != 0 {
 			fail("token_lifetime %s: write whole seconds, up to %s, the max_lifetime of issuer %s", lifetime, longest, issuer.Name)
 		}
@@ -147,27 +146,19 @@ func (a *Accounts) Check(app *gateway.App) error {
 	if a.window < 0 || a.window > maxRefreshWindow {
 		fail("refresh_window %s: write a duration up to 30d", a.window)
 	}
-	if a.Registration == "" {
-		a.Registration = registrationClosed
-	}
+	a.Registration = cmp.Or(a.Registration, registrationClosed)
 	if a.Registration != registrationOpen && a.Registration != registrationClosed {
 		fail("registration %s: write `registration open` or `registration closed`", a.Registration)
 	}
-	if a.DefaultRole == "" {
-		a.DefaultRole = app.DefaultRole
-	}
+	a.DefaultRole = cmp.Or(a.DefaultRole, app.DefaultRole)
 	if !app.Hierarchy().Knows(a.DefaultRole) {
 		fail("default_role %q is not defined: add `role NAME` to the global gateway block, or use one of %s", a.DefaultRole, strings.Join(app.Hierarchy().Names(), ", "))
 	}
-	if a.DefaultTier == "" {
-		a.DefaultTier = app.DefaultTier
-	}
+	a.DefaultTier = cmp.Or(a.DefaultTier, app.DefaultTier)
 	if app.Tier(a.DefaultTier) == nil {
 		fail("default_tier %s is not defined: use one of %s", a.DefaultTier, strings.Join(app.TierNames(), ", "))
 	}
-	if a.LoginLimit == "" {
-		a.LoginLimit = defaultLoginLimit
-	}
+	a.LoginLimit = cmp.Or(a.LoginLimit, defaultLoginLimit)
 	if a.LoginLimit != "off" {
 		limits, err := ratelimit.ParseLimits([]string{a.LoginLimit})
 		if err != nil {
@@ -176,9 +167,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 			a.login = accounts.Rate(limits[0])
 		}
 	}
-	if a.KeysPerOwner == 0 {
-		a.KeysPerOwner = defaultKeysPerOwner
-	}
+	a.KeysPerOwner = cmp.Or(a.KeysPerOwner, defaultKeysPerOwner)
 	if a.KeysPerOwner < 1 || a.KeysPerOwner > 10_000 {
 		fail("keys_per_owner %d: write a whole number from 1 to 10000", a.KeysPerOwner)
 	}

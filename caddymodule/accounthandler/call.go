@@ -60,6 +60,15 @@ func (c *accountCall) answer(status int, body any) error {
 	return json.NewEncoder(c.w).Encode(body)
 }
 
+// outcome answers with a body, or with the refusal or the error in its place.
+func (c *accountCall) outcome(status int, body any, refusal *accounts.Refusal, err error) error {
+	if refusal != nil || err != nil {
+		return c.writeError(refusal, err)
+	}
+	return c.answer(status, body)
+}
+
+// grant answers with a token.
 func (c *accountCall) grant(g *accounts.Grant, refusal *accounts.Refusal, err error) error {
 	if refusal != nil || err != nil {
 		return c.writeError(refusal, err)
@@ -161,10 +170,7 @@ func (c *accountCall) register() error {
 		return c.writeError(refusal, nil)
 	}
 	u, refusal, err := c.service.Register(c.r.Context(), c.origin(), b)
-	if refusal != nil || err != nil {
-		return c.writeError(refusal, err)
-	}
-	return c.answer(http.StatusCreated, adminapi.NewUser(u))
+	return c.outcome(http.StatusCreated, adminapi.NewUser(u), refusal, err)
 }
 
 func (c *accountCall) logInJSON() error { return c.logIn(accounts.ParseJSON) }
@@ -232,10 +238,7 @@ func (c *accountCall) logOut() error {
 		}
 	}
 	refusal, err := c.service.LogOut(c.r.Context(), c.origin(), p)
-	if refusal != nil || err != nil {
-		return c.writeError(refusal, err)
-	}
-	return c.answer(http.StatusOK, map[string]string{"detail": "Logged out"})
+	return c.outcome(http.StatusOK, map[string]string{"detail": "Logged out"}, refusal, err)
 }
 
 func (c *accountCall) me() error {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,10 +144,7 @@ func (c *client) tellStreamed(raw json.RawMessage, seen *uint64, tell bool) erro
 
 // tellShort prints a record on one line.
 func (p *printer) tellShort(r *adminapi.Decision) {
-	reason := string(r.Reason)
-	if reason == "" {
-		reason = string(r.Outcome)
-	}
+	reason := cmp.Or(string(r.Reason), string(r.Outcome))
 	if r.Outcome == adminapi.Shadow {
 		for _, s := range r.Steps {
 			if s.Result == adminapi.StepShadow {
@@ -158,13 +156,6 @@ func (p *printer) tellShort(r *adminapi.Decision) {
 	if r.Bound != "" {
 		found += ", want " + r.Bound
 	}
-	if found == "" {
-		found = r.Failure
-	}
-	caller := r.Owner
-	if caller == "" {
-		caller = r.Subject
-	}
-	p.linef("%s %3d %-24s %-16s %s %s%s %s %s", r.Time.Format("15:04:05.000"), r.Status, reason, word(orDash(caller)),
-		word(r.Method), word(r.Host), word(r.Path), r.RequestID, found)
+	p.linef("%s %3d %-24s %-16s %s %s%s %s %s", r.Time.Format("15:04:05.000"), r.Status, reason, word(cmp.Or(r.Owner, r.Subject, "-")),
+		word(r.Method), word(r.Host), word(r.Path), r.RequestID, cmp.Or(found, r.Failure))
 }
