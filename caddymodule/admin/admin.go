@@ -15,6 +15,7 @@ import (
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/limithandler"
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/store"
@@ -66,12 +67,12 @@ var adminRoutes = []struct {
 	{"GET /gateway/limits/{zone}/{owner}", adminHandler(showLimits)},
 	{"DELETE /gateway/limits/{zone}/{owner}", audited("limit.reset", resetLimits)},
 	{"GET /gateway/users", adminHandler(listUsers)},
-	{"POST /gateway/users", adminHandler(createUser)},
+	{"POST /gateway/users", withAccountBody(createUser)},
 	{"GET /gateway/users/{id}", adminHandler(getUser)},
-	{"PATCH /gateway/users/{id}", adminHandler(patchUser)},
-	{"POST /gateway/users/{id}/disable", adminHandler(disableUser)},
-	{"POST /gateway/users/{id}/enable", adminHandler(enableUser)},
-	{"POST /gateway/users/{id}/password", adminHandler(resetPassword)},
+	{"PATCH /gateway/users/{id}", withAccountBody(patchUser)},
+	{"POST /gateway/users/{id}/disable", switchUser((*accounts.Service).Disable)},
+	{"POST /gateway/users/{id}/enable", switchUser((*accounts.Service).Enable)},
+	{"POST /gateway/users/{id}/password", withAccountBody(resetPassword)},
 	{"GET /gateway/audit", adminHandler(listAudit)},
 	{"POST /gateway/check", appHandler(withBody(checkRequest))},
 	{"GET /gateway/health", appHandler(showHealth)},
@@ -114,8 +115,15 @@ type adminHandler func(r *adminRequest) (status int, body any, err error)
 // ServeHTTP resolves the running app at each request: admin routes are made
 // before the apps of a configuration.
 func (h adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	status, body, err := h.answer(r)
-	writeAdmin(w, status, body, err)
+	appHandler(func(r *adminRequest) (_ int, _ any, err error) {
+		if r.store, err = r.app.Store(r.Context()); err != nil {
+			return 0, nil, err
+		}
+		if r.keys, err = r.app.KeyService(r.Context()); err != nil {
+			return 0, nil, err
+		}
+		return h(r)
+	}).ServeHTTP(w, r)
 }
 
 // appHandler is an adminHandler that works while the store does not.
@@ -158,22 +166,6 @@ func writeAdmin(w http.ResponseWriter, status int, body any, err error) {
 	}
 }
 
-func (h adminHandler) answer(r *http.Request) (int, any, error) {
-	app, err := gateway.Running()
-	if err != nil {
-		return 0, nil, err
-	}
-	opened, err := app.Store(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	service, err := app.KeyService(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	return h(&adminRequest{Request: r, app: app, store: opened, keys: service})
-}
-
 // withBody is a handler that takes what the body says.
 func withBody[T any](handle func(r *adminRequest, in T) (int, any, error)) adminHandler {
 	return func(r *adminRequest) (int, any, error) {
@@ -205,21 +197,23 @@ func audited(action string, h adminHandler) adminHandler {
 	}
 }
 
-// adminError says an error in the format of the project.
+// errorBody is the format of every error.
+type errorBody struct {
+	Detail any `json:"detail"`
+}
+
+// adminError is the status and the body that say an error.
 func adminError(err error) (int, any) {
-	type detail struct {
-		Detail any `json:"detail"`
-	}
 	if refused, ok := errors.AsType[*accountRefusal](err); ok {
-		return refused.status(), detail{refused.detail()}
+		return refused.status(), errorBody{refused.detail()}
 	}
 	if bad, ok := errors.AsType[*plugins.InputError](err); ok {
-		return http.StatusUnprocessableEntity, detail{[]map[string]any{{"loc": []string{"body", bad.Field}, "msg": bad.Text, "type": "value_error"}}}
+		return http.StatusUnprocessableEntity, errorBody{[]map[string]any{{"loc": []string{"body", bad.Field}, "msg": bad.Text, "type": "value_error"}}}
 	}
 	var status int
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound, detail{"Not found"}
+		return http.StatusNotFound, errorBody{"Not found"}
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
 		status = http.StatusConflict
 	case errors.Is(err, store.ErrInvalid):
@@ -230,9 +224,9 @@ func adminError(err error) (int, any) {
 		status = http.StatusServiceUnavailable
 	default:
 		pool.Log("admin").Error("answering an admin request", zap.Error(err))
-		return http.StatusServiceUnavailable, detail{"Service unavailable"}
+		return http.StatusServiceUnavailable, errorBody{"Service unavailable"}
 	}
-	return status, detail{err.Error()}
+	return status, errorBody{err.Error()}
 }
 
 // adminWriter gives the mux's own refusals, 404 and 405, the project's format.

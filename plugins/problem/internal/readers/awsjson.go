@@ -8,13 +8,9 @@ var awsJSONReader = reader{"aws-json", func(d *reading.Document) (reading.Findin
 	if !d.JSON.IsObject() || !d.JSON.Has("__type") && reading.Header(d.Header, "X-Amzn-Errortype") == "" {
 		return reading.Finding{}, false
 	}
-	f := reading.Finding{Message: firstTelling(
+	return reading.Finding{Message: firstTelling(
 		d.JSON.Text("message"),
 		reading.FirstText(d.JSON, "errorMessage", "Reason", "detail"),
 		reading.AfterNamespace(d.JSON.Text("__type")),
-	)}
-	if fields := d.JSON.Get("fieldList"); fields.Is(reading.Array) {
-		f.Fields = reading.FieldList(fields, nil)
-	}
-	return f, true
+	), Fields: listedFields(d.JSON.Get("fieldList"))}, true
 }}

@@ -17,12 +17,8 @@ var connectReader = reader{"connect", func(d *reading.Document) (reading.Finding
 	f := reading.Finding{Message: d.JSON.Text("message")}
 	for _, detail := range d.JSON.Get("details").Items() {
 		debug := detail.Get("debug")
-		if v := debug.Get("fieldViolations"); v.Is(reading.Array) {
-			f.Fields = append(f.Fields, reading.FieldList(v, nil)...)
-		}
-		if v := debug.Get("violations"); v.Is(reading.Array) {
-			f.Fields = append(f.Fields, reading.FieldList(v, nil)...)
-		}
+		f.Fields = append(f.Fields, listedFields(debug.Get("fieldViolations"))...)
+		f.Fields = append(f.Fields, listedFields(debug.Get("violations"))...)
 		if seconds := goDuration(debug.Text("retryDelay")); seconds > 0 {
 			f.RetryAfter = seconds
 		}

@@ -18,6 +18,14 @@ func fieldsFinding(fields []reading.FieldError) reading.Finding {
 	return reading.Finding{Message: reading.Summary(fields), Fields: fields}
 }
 
+// listedFields are the field errors of a list; none where there is no list.
+func listedFields(list *reading.Node) []reading.FieldError {
+	if !list.Is(reading.Array) {
+		return nil
+	}
+	return reading.FieldList(list, nil)
+}
+
 // firstTelling is the first text that says something to a person, or else the last.
 func firstTelling(texts ...string) string {
 	text := ""

@@ -14,7 +14,7 @@ var genericJSONReader = reader{"json", func(d *reading.Document) (reading.Findin
 	}
 	f, _ := envelopeFinding(d)
 	if d.JSON.Is(reading.Array) {
-		f.Fields = reading.FieldList(d.JSON, nil)
+		f.Fields = listedFields(d.JSON)
 	}
 	// A list of texts beside the message says what the message is about.
 	if f.Fields == nil && d.JSON.IsObject() {

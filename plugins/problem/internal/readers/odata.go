@@ -19,7 +19,7 @@ var odataReader = reader{"azure", func(d *reading.Document) (reading.Finding, bo
 	}
 	f := reading.Finding{Message: message}
 	if details := e.Get("details"); details.Is(reading.Array) {
-		f.Fields = reading.FieldList(details, nil)
+		f.Fields = listedFields(details)
 	} else {
 		f.Fields = reading.FieldsOf(e)
 	}

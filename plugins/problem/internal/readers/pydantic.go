@@ -10,7 +10,7 @@ var pydanticReader = reader{"pydantic", func(d *reading.Document) (reading.Findi
 	if list == nil {
 		return reading.Finding{}, false
 	}
-	return fieldsFinding(reading.FieldList(list, nil)), true
+	return fieldsFinding(listedFields(list)), true
 }}
 
 // pydanticList finds a list of {"loc": [...], "msg": ...}.

@@ -38,5 +38,5 @@ var zodReader = reader{"zod", func(d *reading.Document) (reading.Finding, bool) 
 		}
 		return fieldsFinding(fields), true
 	}
-	return fieldsFinding(reading.FieldList(list, nil)), true
+	return fieldsFinding(listedFields(list)), true
 }}
