@@ -70,9 +70,8 @@ type Accounts struct {
 	// How many API keys an owner may have at once. Default: 20.
 	KeysPerOwner int `json:"keys_per_owner,omitempty"`
 
-	// How long an API key lasts that was made with a token of another issuer, at most: the
-	// gateway can't tell when that issuer takes a right back. Default: as long as the
-	// token.
+	// How long an API key that was made with a token of another issuer lasts, at most: the
+	// gateway can't tell when that issuer withdraws a right. Default: as long as the token.
 	ForeignKeyLifetime caddy.Duration `json:"foreign_key_lifetime,omitempty"`
 
 	// KeyHeader, Realm and Failures are those of gateway_auth, for the callers of these
@@ -126,7 +125,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	issuer := a.issuer(app)
 	switch {
 	case a.Issuer == "" && issuer == nil:
-		fail("gateway_accounts needs to know who signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
+		fail("gateway_accounts needs an issuer that signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
 	case issuer == nil:
 		fail("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", a.Issuer, a.Issuer)
 	case !issuer.Signs():
@@ -181,7 +180,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	return errors.Join(errs...)
 }
 
-// issuer is the one that is named, or the only one that can sign.
+// issuer is the issuer that the configuration names, or else the only one that can sign.
 func (a *Accounts) issuer(app *gateway.App) *gateway.Issuer {
 	var found *gateway.Issuer
 	for i := range app.Issuers {
@@ -276,7 +275,7 @@ func (a *Accounts) useIssuer(issuer *gateway.Issuer) error {
 	return nil
 }
 
-// Cleanup gives what is shared back.
+// Cleanup releases what is shared with other handlers.
 func (a *Accounts) Cleanup() error {
 	for _, release := range a.acquired {
 		release()
@@ -331,8 +330,8 @@ var accountPaths = map[string]accountPath{
 // keySet is where clients look for public keys, at the root too.
 const keySet = "/.well-known/jwks.json"
 
-// find is the path that a request is for, with or without a slash at its end. A
-// preflight is passed on: it is for whoever answers for CORS.
+// find returns the path that a request is for, with or without a slash at its end. A
+// preflight is passed on to the handler that answers for CORS.
 func (a *Accounts) find(r *http.Request) (path accountPath, id string, ok bool) {
 	full := r.URL.Path
 	if full == keySet && a.signer.Asymmetric() {

@@ -25,9 +25,9 @@ import (
 
 func init() { caddy.RegisterModule(Admin{}) }
 
-// Admin serves the gateway's part of Caddy's admin API, under /gateway/. Who may
-// use it is Caddy's decision: the admin endpoint's address, origins and remote
-// access rules.
+// Admin serves the gateway's part of Caddy's admin API, under /gateway/. Caddy decides
+// which clients may use it, by the admin endpoint's address, origins and remote access
+// rules.
 type Admin struct {
 	routes *http.ServeMux
 }
@@ -229,7 +229,7 @@ func adminError(err error) (int, any) {
 	return status, errorBody{err.Error()}
 }
 
-// adminWriter gives the mux's own refusals, 404 and 405, the project's format.
+// adminWriter writes the mux's own 404 and 405 in the format of every error.
 type adminWriter struct {
 	http.ResponseWriter
 	replaced bool
@@ -252,7 +252,7 @@ func (w *adminWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController reach what is below.
+// Unwrap lets http.ResponseController reach the writer below.
 func (w *adminWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *adminWriter) Write(p []byte) (int, error) {
@@ -262,7 +262,7 @@ func (w *adminWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// decode reads a JSON body strictly: a misspelt field must not be passed over.
+// decode reads a JSON body. It refuses unknown fields: a misspelt one must not be ignored.
 func (r *adminRequest) decode(into any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
@@ -280,7 +280,7 @@ func (r *adminRequest) decode(into any) error {
 	return nil
 }
 
-// from is the address that asks.
+// from is the address of the client.
 func (r *adminRequest) from() string {
 	from, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// importKeys takes the keys of another system in, from CSV: all of them or none.
+// importKeys imports the keys of another system from CSV: all of them or none.
 func importKeys(r *adminRequest) (int, any, error) {
 	r.target = "keys"
 	if !r.app.ForeignKeys {

@@ -23,8 +23,8 @@ func showLimits(r *adminRequest) (int, any, error) {
 	return http.StatusOK, list, err
 }
 
-// resetLimits makes the counts of an owner in one zone begin anew, and lists them
-// as they are then.
+// resetLimits sets the counts of an owner in one zone to zero, and lists what is left
+// then.
 func resetLimits(r *adminRequest) (int, any, error) {
 	zone, owner := r.PathValue("zone"), r.PathValue("owner")
 	r.target = zone + " " + owner

@@ -13,7 +13,7 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// listOwners lists the owners that have something of their own.
+// listOwners lists the owners that have limits of their own.
 func listOwners(r *adminRequest) (int, any, error) {
 	kept, err := r.store.Owners(r.Context())
 	if err != nil {
@@ -58,7 +58,7 @@ func (r *adminRequest) reloadOwners() error {
 	return nil
 }
 
-// unsetOwner takes an owner's limits back; those of the configuration hold again.
+// unsetOwner deletes an owner's limits. Those of the configuration hold again.
 func unsetOwner(r *adminRequest) (int, any, error) {
 	owner := r.PathValue("owner")
 	kept, err := r.store.Owners(r.Context())

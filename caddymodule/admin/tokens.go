@@ -9,8 +9,8 @@ import (
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 )
 
-// inspectToken explains a token, by the rules of the running configuration where
-// it has issuers. It takes the token in the body: URLs end up in logs.
+// inspectToken explains a token, by the rules of the running configuration if it has
+// issuers. The token comes in the body, because URLs end up in logs.
 func inspectToken(r *adminRequest, in adminapi.TokenInput) (int, any, error) {
 	inspect := bearer.Inspect
 	if verifier := r.app.Verifier(); verifier != nil {

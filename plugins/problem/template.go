@@ -46,9 +46,10 @@ type piece struct {
 var placeholder = regexp.MustCompile(`\{([A-Za-z_][A-Za-z0-9_.>:*/-]*)\}`)
 
 // ownPlaceholders are the Problem's; those that are lists can't be within text.
-var ownPlaceholders = reading.Words(`
-	problem.status problem.detail problem.message problem.title problem.type problem.errors problem.retry_after problem.request_id
-`)
+var ownPlaceholders = map[string]bool{
+	"problem.status": true, "problem.detail": true, "problem.message": true, "problem.title": true, "problem.type": true,
+	"problem.errors": true, "problem.retry_after": true, "problem.request_id": true,
+}
 
 // ParseTemplate checks a template: it must be one JSON object, use one of the
 // Problem's placeholders, and none that does not exist.

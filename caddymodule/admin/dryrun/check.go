@@ -167,7 +167,7 @@ func describedCaller(d *adminapi.DescribedUser, app *gateway.App) (*plugins.Prin
 	return p, nil
 }
 
-// errDryRunPanicked is a handler that did not expect to be asked.
+// errDryRunPanicked is a panic of a handler that the dry run called.
 var errDryRunPanicked = errors.New("a handler of the configuration panicked")
 
 // check walks the routes and says what became of the request.
