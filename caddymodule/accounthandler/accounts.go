@@ -3,6 +3,7 @@
 package accounthandler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,9 +80,8 @@ type Accounts struct {
 	// How many API keys an owner may have at once. Default: 20.
 	KeysPerOwner int `json:"keys_per_owner,omitempty"`
 
-	// How long an API key lasts that was made with a token of another issuer, at most: the
-	// gateway can't tell when that issuer takes a right back. Default: as long as the
-	// token.
+	// How long an API key that was made with a token of another issuer lasts, at most: the
+	// gateway can't tell when that issuer withdraws a right. Default: as long as the token.
 	ForeignKeyLifetime caddy.Duration `json:"foreign_key_lifetime,omitempty"`
 
 	// KeyHeader, Realm and Failures are those of gateway_auth, for the callers of these
@@ -138,7 +138,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	issuer := a.issuer(app)
 	switch {
 	case a.Issuer == "" && issuer == nil:
-		fail("gateway_accounts needs to know who signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
+		fail("gateway_accounts needs an issuer that signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
 	case issuer == nil:
 		fail("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", a.Issuer, a.Issuer)
 	case !issuer.Signs():
@@ -146,9 +146,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	default:
 		a.Issuer = issuer.Name
 		longest := issuer.Longest()
-		if a.TokenLifetime == 0 {
-			a.TokenLifetime = caddy.Duration(min(bearer.DefaultMaxLifetime, longest))
-		}
+		a.TokenLifetime = cmp.Or(a.TokenLifetime, caddy.Duration(min(bearer.DefaultMaxLifetime, longest)))
 		if lifetime := time.Duration(a.TokenLifetime); lifetime < time.Second || lifetime > longest || lifetime%time.Second != 0 {
 			fail("token_lifetime %s: write whole seconds, up to %s, the max_lifetime of issuer %s", lifetime, longest, issuer.Name)
 		}
@@ -167,9 +165,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	if a.reuse < 0 || a.reuse > maxReuseInterval || a.reuse%time.Second != 0 {
 		fail("refresh_reuse_interval %s: write whole seconds up to 1m, or 0", a.reuse)
 	}
-	if a.Registration == "" {
-		a.Registration = registrationClosed
-	}
+	a.Registration = cmp.Or(a.Registration, registrationClosed)
 	if a.Registration != registrationOpen && a.Registration != registrationClosed {
 		fail("registration %s: write `registration open` or `registration closed`", a.Registration)
 	}
@@ -178,21 +174,15 @@ func (a *Accounts) Check(app *gateway.App) error {
 			fail("require %s: name each of these once at most: %s", field, strings.Join(accounts.RegistrationFields, ", "))
 		}
 	}
-	if a.DefaultRole == "" {
-		a.DefaultRole = app.DefaultRole
-	}
+	a.DefaultRole = cmp.Or(a.DefaultRole, app.DefaultRole)
 	if !app.Hierarchy().Knows(a.DefaultRole) {
 		fail("default_role %q is not defined: add `role NAME` to the global gateway block, or use one of %s", a.DefaultRole, strings.Join(app.Hierarchy().Names(), ", "))
 	}
-	if a.DefaultTier == "" {
-		a.DefaultTier = app.DefaultTier
-	}
+	a.DefaultTier = cmp.Or(a.DefaultTier, app.DefaultTier)
 	if app.Tier(a.DefaultTier) == nil {
 		fail("default_tier %s is not defined: use one of %s", a.DefaultTier, strings.Join(app.TierNames(), ", "))
 	}
-	if a.LoginLimit == "" {
-		a.LoginLimit = defaultLoginLimit
-	}
+	a.LoginLimit = cmp.Or(a.LoginLimit, defaultLoginLimit)
 	if a.LoginLimit != "off" {
 		limits, err := ratelimit.ParseLimits([]string{a.LoginLimit})
 		if err != nil {
@@ -201,9 +191,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 			a.login = accounts.Rate(limits[0])
 		}
 	}
-	if a.KeysPerOwner == 0 {
-		a.KeysPerOwner = defaultKeysPerOwner
-	}
+	a.KeysPerOwner = cmp.Or(a.KeysPerOwner, defaultKeysPerOwner)
 	if a.KeysPerOwner < 1 || a.KeysPerOwner > 10_000 {
 		fail("keys_per_owner %d: write a whole number from 1 to 10000", a.KeysPerOwner)
 	}
@@ -217,7 +205,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	return errors.Join(errs...)
 }
 
-// issuer is the one that is named, or the only one that can sign.
+// issuer is the issuer that the configuration names, or else the only one that can sign.
 func (a *Accounts) issuer(app *gateway.App) *gateway.Issuer {
 	var found *gateway.Issuer
 	for i := range app.Issuers {
@@ -320,7 +308,7 @@ func (a *Accounts) useIssuer(issuer *gateway.Issuer) error {
 	return nil
 }
 
-// Cleanup gives what is shared back.
+// Cleanup releases what is shared with other handlers.
 func (a *Accounts) Cleanup() error {
 	for _, release := range a.acquired {
 		release()
@@ -375,8 +363,8 @@ var accountPaths = map[string]accountPath{
 // keySet is where clients look for public keys, at the root too.
 const keySet = "/.well-known/jwks.json"
 
-// find is the path that a request is for, with or without a slash at its end. A
-// preflight is passed on: it is for whoever answers for CORS.
+// find returns the path that a request is for, with or without a slash at its end. A
+// preflight is passed on to the handler that answers for CORS.
 func (a *Accounts) find(r *http.Request) (path accountPath, id string, ok bool) {
 	full := r.URL.Path
 	if full == keySet && a.signer.Asymmetric() {

@@ -60,6 +60,15 @@ func (c *accountCall) answer(status int, body any) error {
 	return json.NewEncoder(c.w).Encode(body)
 }
 
+// outcome answers with a body, or with the refusal or the error in its place.
+func (c *accountCall) outcome(status int, body any, refusal *accounts.Refusal, err error) error {
+	if refusal != nil || err != nil {
+		return c.writeError(refusal, err)
+	}
+	return c.answer(status, body)
+}
+
+// grant answers with a token.
 func (c *accountCall) grant(g *accounts.Grant, refusal *accounts.Refusal, err error) error {
 	if refusal != nil || err != nil {
 		return c.writeError(refusal, err)
@@ -67,7 +76,8 @@ func (c *accountCall) grant(g *accounts.Grant, refusal *accounts.Refusal, err er
 	return c.answer(http.StatusOK, tokenJSON{g.Token.Reveal(), "bearer", int64(g.ExpiresIn / time.Second), g.Role})
 }
 
-// writeError answers for a refusal, or for what could not be decided.
+// writeError answers with a refusal, or with 503 where err says why nothing could be
+// decided.
 func (c *accountCall) writeError(refusal *accounts.Refusal, err error) error {
 	if err != nil {
 		return c.judge.Undecided(c.w, c.r, c.x, err)
@@ -95,7 +105,7 @@ func (c *accountCall) refuseMethod(path accountPath) error {
 	})
 }
 
-// origin is where the request comes from.
+// origin is the address of the client, and its network.
 func (c *accountCall) origin() accounts.Origin {
 	addr := request.ClientIP(c.r)
 	network, known := ratelimit.AnonymousSubject(addr)
@@ -117,8 +127,8 @@ func (c *accountCall) optionalJSON() (*accounts.Body, *accounts.Refusal) {
 	return c.read(accounts.ParseOptionalJSON)
 }
 
-// caller authenticates the caller, as gateway_auth does. p is nil where err is what becomes
-// of the request.
+// caller authenticates the caller, as gateway_auth does. Where p is nil the request is
+// answered, and err is what ServeHTTP returns.
 func (c *accountCall) caller() (p *plugins.Principal, err error) {
 	p, denial, failure := c.auth.Identify(c.r, c.x)
 	switch {
@@ -161,10 +171,7 @@ func (c *accountCall) register() error {
 		return c.writeError(refusal, nil)
 	}
 	u, refusal, err := c.service.Register(c.r.Context(), c.origin(), b)
-	if refusal != nil || err != nil {
-		return c.writeError(refusal, err)
-	}
-	return c.answer(http.StatusCreated, adminapi.NewUser(u))
+	return c.outcome(http.StatusCreated, adminapi.NewUser(u), refusal, err)
 }
 
 func (c *accountCall) logInJSON() error { return c.logIn(accounts.ParseJSON) }
@@ -180,8 +187,8 @@ func (c *accountCall) logIn(parse func(string, []byte) (*accounts.Body, *account
 	return c.grant(c.service.LogIn(c.r.Context(), c.origin(), b))
 }
 
-// presented judges the token that the caller came with, for renewal. ok is
-// false where err is what becomes of the request.
+// presented judges the token that the caller presents for renewal. Where ok is false
+// the request is answered, and err is what ServeHTTP returns.
 func (c *accountCall) presented(window time.Duration) (p accounts.Presented, ok bool, err error) {
 	credential, found, denial := c.auth.Find(c.r)
 	switch {
@@ -232,10 +239,7 @@ func (c *accountCall) logOut() error {
 		}
 	}
 	refusal, err := c.service.LogOut(c.r.Context(), c.origin(), p)
-	if refusal != nil || err != nil {
-		return c.writeError(refusal, err)
-	}
-	return c.answer(http.StatusOK, map[string]string{"detail": "Logged out"})
+	return c.outcome(http.StatusOK, map[string]string{"detail": "Logged out"}, refusal, err)
 }
 
 func (c *accountCall) me() error {

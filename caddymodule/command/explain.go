@@ -61,7 +61,7 @@ func (p *printer) tellRequest(r adminapi.Decision) {
 	p.tellDecision(r)
 }
 
-// tellDecision prints what was found out about a request, step by step.
+// tellDecision prints the decision about a request, step by step.
 func (p *printer) tellDecision(r adminapi.Decision) {
 	if r.RewrittenPath != "" {
 		p.linef("The path was rewritten to %s.", word(r.RewrittenPath))
@@ -103,7 +103,7 @@ func (p *printer) tellDecision(r adminapi.Decision) {
 	}
 }
 
-// tellCaller says who called, as far as it is known.
+// tellCaller prints the caller, as far as it is known.
 func (p *printer) tellCaller(r adminapi.Decision) {
 	if r.CredentialIn != "" {
 		p.linef("Credential: in %s%s", r.CredentialIn, sentence(
