@@ -549,7 +549,7 @@ test_all() {
 	: >"$output"
 	heartbeat "$output" "$(go list "${packages[@]}" | wc -l | tr -d ' ')" &
 	beat=$!
-	go test -race -tags "$tags" -timeout 12m "${packages[@]}" </dev/null | tee "$output" || status=$?
+	go test -race -tags "$tags" -timeout 18m "${packages[@]}" </dev/null | tee "$output" || status=$?
 	kill "$beat" 2>/dev/null || true
 	wait "$beat" 2>/dev/null || true
 	rm -f "$output"
