@@ -167,7 +167,7 @@ func TestHeaderFormsReachNoFramework(t *testing.T) {
 				if strings.Contains(string(body), "f0rged") {
 					t.Errorf("%q: the application saw %s", form, body)
 				}
-				if response.StatusCode == 200 {
+				if response.StatusCode == http.StatusOK {
 					reached++
 				}
 			}

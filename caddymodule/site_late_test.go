@@ -134,7 +134,7 @@ func TestGuardRefusesWithTheSitesHeaders(t *testing.T) {
 			}
 			s := dial(t, c)
 			s.send("GET /a%2fb HTTP/1.1\nHost: one.test\nOrigin: https://else.example.com\n\n")
-			if r := s.read(); r == nil || r.StatusCode != 400 || r.Header.Get("Access-Control-Allow-Credentials") != "" {
+			if r := s.read(); r == nil || r.StatusCode != http.StatusBadRequest || r.Header.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("another origin: got %+v", r)
 			}
 		})
@@ -166,7 +166,7 @@ func TestRewrittenPathIsJudgedWithoutAPolicy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			up.answer(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/tea" {
-					w.WriteHeader(418)
+					w.WriteHeader(http.StatusTeapot)
 				}
 			})
 			text := gatewayOptions("") + "&(shared) {\n reverse_proxy $UPSTREAM\n}\n&(guarded) {\n route {\n gateway_auth {\n optional\n }\n reverse_proxy $UPSTREAM\n }\n}\nhttp://one.test:$PORT {\n" + site + "\n}\n"

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -73,7 +74,9 @@ func startTLS(t testing.TB, site string, vars ...string) (*caddyharness.Caddy, f
 			ForceAttemptHTTP2: protocols[0] == "h2",
 		}
 		transport.DialTLSContext = nil
-		transport.Dial = func(network, _ string) (net.Conn, error) { return net.Dial(network, address) }
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
 		t.Cleanup(transport.CloseIdleConnections)
 		return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	}

@@ -13,6 +13,7 @@ func (journal) Destruct() error { return nil }
 
 var journalKey = pool.Key{Kind: "journal", Name: ""}
 
+// AcquireJournal takes the journal of decisions from the pool.
 func AcquireJournal() (*decision.Journal, pool.Release, error) {
 	j, release, err := pool.Acquire(journalKey, func() (journal, error) {
 		return journal{decision.NewJournal(decision.DefaultSize)}, nil

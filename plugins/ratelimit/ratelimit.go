@@ -25,12 +25,12 @@ type Limit struct {
 }
 
 // Told is Count and Burst as clients are told of them.
-func (l *Limit) Told() (count, burst int64) {
+func (l Limit) Told() (count, burst int64) {
 	return l.Count - int64(l.Tolerance), l.Burst - int64(l.Tolerance)
 }
 
 // Left is what is left of the limit as clients are told of it, of what is really left.
-func (l *Limit) Left(remaining int64) int64 { return max(0, remaining-int64(l.Tolerance)) }
+func (l Limit) Left(remaining int64) int64 { return max(0, remaining-int64(l.Tolerance)) }
 
 // Key names the state of one caller in one zone. It is a hash: nothing of the
 // caller can be read from it, and it is the same on every node.

@@ -129,8 +129,10 @@ func (c *Caddy) awaitOneListener() {
 	if err != nil {
 		return
 	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for end := time.Now().Add(5 * time.Second); listeners(port) > 1 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+		<-tick.C
 	}
 }
 
