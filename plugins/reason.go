@@ -63,6 +63,7 @@ const (
 	ReasonKeysUnavailable    Reason = "issuer_keys_unavailable"
 	ReasonLimiterUnavailable Reason = "limiter_unavailable"
 	ReasonSchemeUndecided    Reason = "scheme_undecided"
+	ReasonUpstreamBusy       Reason = "upstream_busy"
 )
 
 // Reasons of accounts.

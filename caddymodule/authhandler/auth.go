@@ -250,6 +250,10 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		if err := a.admit(r, x, principal); err != nil {
 			return a.judge.Undecided(w, r, x, err)
 		}
+		if x.CredentialIn != "Authorization" {
+			// An answer to a key is private: the final header says so.
+			w = x.FinishHeader(w)
+		}
 		return next.ServeHTTP(w, r)
 	case a.Shadow:
 		a.judge.Shadow(r, x, denial, failure)
