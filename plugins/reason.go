@@ -81,6 +81,7 @@ const (
 	ReasonTokenReplayed      Reason = "token_replayed"
 	ReasonTokenRequired      Reason = "token_required"
 	ReasonKeyNotFound        Reason = "key_not_found"
+	ReasonRecordNotFound     Reason = "record_not_found"
 	ReasonKeyGrant           Reason = "key_grants_too_much"
 	ReasonKeyState           Reason = "key_not_changeable"
 	ReasonTooManyKeys        Reason = "too_many_keys"

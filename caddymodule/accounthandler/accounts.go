@@ -343,8 +343,8 @@ func (a *Accounts) Serves(r *http.Request) bool {
 // accountPath has what is served on a path, by method.
 type accountPath map[string]func(*accountCall) error
 
-// accountPaths are the paths below the prefix. KEYS in one stands for the id of a
-// key. The document of the directive has each of them.
+// accountPaths are the paths below the prefix. {id} stands for the id of a key or of a
+// request. The document of the directive has each of them.
 var accountPaths = map[string]accountPath{
 	"/auth/register":         {http.MethodPost: (*accountCall).register},
 	"/auth/login-json":       {http.MethodPost: (*accountCall).logInJSON},
@@ -356,6 +356,7 @@ var accountPaths = map[string]accountPath{
 	"/api-keys":              {http.MethodGet: (*accountCall).listKeys, http.MethodPost: (*accountCall).createKey},
 	"/api-keys/{id}":         {http.MethodGet: (*accountCall).showKey, http.MethodPatch: (*accountCall).changeKey, http.MethodDelete: (*accountCall).revokeKey},
 	"/api-keys/{id}/rotate":  {http.MethodPost: (*accountCall).rotateKey},
+	"/support/{id}":          {http.MethodGet: (*accountCall).support},
 	"/usage":                 {http.MethodGet: (*accountCall).usage},
 	"/.well-known/jwks.json": {http.MethodGet: (*accountCall).publicKeys},
 }
@@ -384,6 +385,9 @@ func (a *Accounts) find(r *http.Request) (path accountPath, id string, ok bool) 
 			return accountPaths["/api-keys/{id}/rotate"], key, true
 		}
 		return accountPaths["/api-keys/{id}"], key, true
+	}
+	if request, isSupport := strings.CutPrefix(rest, "/support/"); isSupport {
+		return accountPaths["/support/{id}"], request, request != "" && !strings.Contains(request, "/")
 	}
 	path, ok = accountPaths[rest]
 	if rest == keySet && !a.signer.Asymmetric() {

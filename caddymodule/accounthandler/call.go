@@ -2,6 +2,7 @@ package accounthandler
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,7 +27,7 @@ type accountCall struct {
 	w http.ResponseWriter
 	r *http.Request
 	x *request.Exchange
-	// id is that of the key in the path.
+	// id is that of the key, or of the request, in the path.
 	id string
 }
 
@@ -279,6 +280,24 @@ func (c *accountCall) usage() error {
 		return c.judge.Undecided(c.w, c.r, c.x, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err})
 	}
 	return c.answer(http.StatusOK, rows)
+}
+
+// support answers with the record of one of the caller's own requests, as a block to paste
+// into a mail. A request of somebody else is as unknown as one that never was.
+func (c *accountCall) support() error {
+	return c.charged(func(p *plugins.Principal) error {
+		record, ok := c.app.Journal().Get(c.id)
+		if !ok || record.Owner == "" || record.Owner != p.Owner {
+			return c.judge.Refuse(c.w, c.r, c.x, &plugins.Denial{
+				Status: http.StatusNotFound, Reason: plugins.ReasonRecordNotFound, Value: "no record of request " + decision.Text(c.id) + " of this owner",
+			})
+		}
+		h := c.w.Header()
+		h["Content-Type"] = []string{"text/plain; charset=utf-8"}
+		request.NoStore(h)
+		_, err := io.WriteString(c.w, record.Support(adminapi.Versions()))
+		return err
+	})
 }
 
 // publicKeys answers with the key set. It is public, and may be kept for a while.

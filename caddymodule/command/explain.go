@@ -13,11 +13,13 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	return &cobra.Command{
+	var support bool
+	cmd := &cobra.Command{
 		Use:   "explain REQUEST-ID...",
 		Short: "Says why a request was refused",
 		Long: `Says why a request was refused. The request id is in the X-Request-Id header of
-the response. With --json several ids give a list.`,
+the response. With --json several ids give a list. With --support each is a block of
+plain text to paste into a mail.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: withClient(func(c *client, ids []string) error {
 			records := make([]json.RawMessage, len(ids))
@@ -35,16 +37,29 @@ the response. With --json several ids give a list.`,
 				c.out.json(list)
 				return c.out.err
 			}
+			tell := c.out.tellRequest
+			if support {
+				tell = c.out.tellSupport
+			}
 			for i, record := range records {
 				if i > 0 {
 					c.out.linef("")
 				}
-				if err := tellAnswer(c, record, c.out.tellRequest); err != nil {
+				if err := tellAnswer(c, record, tell); err != nil {
 					return err
 				}
 			}
 			return nil
 		}),
+	}
+	cmd.Flags().BoolVar(&support, "support", false, "print a block of plain text to paste into a mail")
+	return cmd
+}
+
+// tellSupport prints a record as a block to paste into a mail.
+func (p *printer) tellSupport(r adminapi.Decision) {
+	for line := range strings.Lines(r.Support(adminapi.Versions())) {
+		p.linef("%s", strings.TrimSuffix(line, "\n"))
 	}
 }
 

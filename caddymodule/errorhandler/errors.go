@@ -244,8 +244,7 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 		status, cause := sitehandler.Unanswered(r)
 		p := e.translator.FromStatus(status)
 		countErrorResponse(rw.x, p.Status, sourceRouter)
-		e.recordError(rw.x, r, p, cause)
-		e.write(rw, r, p, nil)
+		e.write(rw, r, p, nil, func(body []byte) { e.recordError(rw.x, r, p, cause, body) })
 	}
 	return nil
 }
@@ -287,8 +286,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 			zap.String("host", r.Host), zap.String("path", request.ShownPath(r)), zap.String("error", request.Cause(err)))
 	}
 	countErrorResponse(rw.x, p.Status, source)
-	e.recordError(rw.x, r, p, err)
-	e.write(rw, r, p, nil)
+	e.write(rw, r, p, nil, func(body []byte) { e.recordError(rw.x, r, p, err, body) })
 }
 
 // answerUpstream answers with what may leave of an error body that a handler wrote.
@@ -301,10 +299,10 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	})
 	pass = pass && e.leavesAsItIs(h, r, p)
 	countErrorBody(rw.x, p, pass)
-	e.recordUpstream(rw.x, r, rw.status, p, pass)
+	record := func(body []byte) { e.recordUpstream(rw.x, r, rw.status, p, pass, body) }
 	switch {
 	case pass && r.Method == http.MethodHead:
-		e.write(rw, r, p, h)
+		e.write(rw, r, p, h, record)
 		return
 	case pass:
 		if p.Body != nil {
@@ -312,6 +310,11 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 			problem.StripEntityHeaders(h)
 			h["Content-Type"], h["Content-Length"] = contentType, []string{strconv.Itoa(len(p.Body))}
 			body = p.Body
+		}
+		if h.Get("Content-Encoding") == "" {
+			record(body)
+		} else {
+			record(nil)
 		}
 		rw.finalHeader(h)
 		rw.mode, rw.x.Answered = passing, true
@@ -324,7 +327,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 			zap.String("reader", p.Reader), zap.String("message", string(p.Message)), zap.String("leak", p.Leak), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", request.ShownPath(r)), zap.String("original", p.Original))
 	}
-	e.write(rw, r, p, h)
+	e.write(rw, r, p, h, record)
 }
 
 // leavesAsItIs readies the header of a body that is in the format already and
@@ -367,8 +370,9 @@ func upstreamLevel(p problem.Problem) zapcore.Level {
 	return zap.DebugLevel
 }
 
-// write sends a problem in the format that the client asks for, or as gRPC does.
-func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, upstream http.Header) {
+// write sends a problem in the format that the client asks for, or as gRPC does. record
+// is called with the body before that is sent: a client may ask about its answer at once.
+func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, upstream http.Header, record func(body []byte)) {
 	h := rw.Header()
 	if rw.mode == nothingYet {
 		rw.status = p.Status
@@ -385,11 +389,13 @@ func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, u
 		h["Content-Type"] = []string{contentType}
 		h["Grpc-Status"] = []string{strconv.Itoa(problem.GRPCStatus(p.Status))}
 		h["Grpc-Message"] = []string{problem.GRPCMessage(p.GRPCText())}
+		record(nil)
 		rw.ResponseWriter.WriteHeader(http.StatusOK)
 		return
 	}
 	format := e.translator.Negotiate(r.Header["Accept"])
 	contentType, body := e.translator.Render(p, format, problem.Env{RequestID: rw.x.RequestID, Lookup: lookup(r)})
+	record(body)
 	h["Content-Type"] = []string{contentType}
 	if r.Method != http.MethodHead || upstream == nil {
 		// How long the answer to a GET would be is not known of an upstream's HEAD.
