@@ -533,7 +533,8 @@ test_all() {
 	install_test_needs
 	cd "$root"
 	local express=caddymodule/testdata/express
-	if [ -f "$express/package.json" ] && [ ! -d "$express/node_modules" ]; then
+	# npm notes in node_modules what it has installed.
+	if [ -f "$express/package.json" ] && [ ! "$express/node_modules/.package-lock.json" -nt "$express/package-lock.json" ]; then
 		say "Installing Express for the interop tests"
 		npm --prefix "$express" ci --no-audit --no-fund --loglevel=error </dev/null ||
 			die "npm ci in $express failed (see above)."
