@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -127,6 +128,7 @@ func newFastWay(ctx caddy.Context, h *reverseproxy.Handler, policy string, logge
 		noReuse:  transport.KeepAlive.Enabled != nil && !*transport.KeepAlive.Enabled,
 		// These look at the request's header as the upstream sees it.
 		wholePolicy: policy == "header" || policy == "cookie",
+		single:      len(h.Upstreams) == 1 && slices.Contains(choosingPolicies, policy),
 	}
 	for _, text := range h.TrustedProxies {
 		prefix, err := parsePrefix(text)

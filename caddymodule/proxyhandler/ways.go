@@ -116,6 +116,10 @@ var plainPolicies = []string{
 	"random", "round_robin", "weighted_round_robin", "first", "ip_hash", "client_ip_hash", "uri_hash", "query", "header", "cookie",
 }
 
+// choosingPolicies only choose. Of one upstream they choose that, if it is available;
+// the others may set a cookie, or choose none.
+var choosingPolicies = []string{"random", "round_robin", "first", "ip_hash", "client_ip_hash", "uri_hash"}
+
 // policyName returns the name of the selection policy if it and its fallbacks are
 // plain, and "" otherwise. It reads the configuration, which provisioning removes.
 func policyName(lb *reverseproxy.LoadBalancing) string {
