@@ -178,7 +178,7 @@ type try struct {
 func (t *try) run(u *upstream) error {
 	rec := t.rec
 	t.upstream = u
-	*rec = record{upstream: u, requests: u.NumRequests() + int(u.requests.Load()), fails: u.Fails(), retries: rec.retries}
+	*rec = record{upstream: u, requests: int(u.requests.Load()), fails: u.Fails(), retries: rec.retries}
 	if t.published {
 		rec.publish(t.repl)
 	}
