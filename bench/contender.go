@@ -184,7 +184,7 @@ func (c *contender) probe(ctx context.Context) error {
 	target, client := "http://"+c.address, http.DefaultClient
 	if c.workload.http2 {
 		// The certificate is our own, made for this run.
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // see above
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 		defer transport.CloseIdleConnections()
 		target, client = "https://"+c.address, &http.Client{Transport: transport}
 	}

@@ -20,42 +20,50 @@ func TestConfigurations(t *testing.T) {
 		want, never []string
 	}{
 		"bare": {
-			caddyfile, configData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy " + upstream},
+			caddyfile,
+			configData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy " + upstream},
 			[]string{"http://:2 {", "reverse_proxy " + upstream},
 			[]string{"gateway", "exclude", "tls"},
 		},
 		"gateway, tuned": {
-			caddyfile, configData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy " + upstream, Store: "/s/gateway.db", Gateway: true, Tuned: true},
+			caddyfile,
+			configData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy " + upstream, Store: "/s/gateway.db", Gateway: true, Tuned: true},
 			[]string{"store sqlite /s/gateway.db", "exclude http.handlers.reverse_proxy", "\tgateway_limit\n", "gateway_roles USER"},
 			[]string{"limit 1/1h"},
 		},
 		"gateway that refuses": {
-			caddyfile, configData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy " + upstream, Store: "/s/gateway.db", Gateway: true, Limit: "1/1h"},
+			caddyfile,
+			configData{Admin: "127.0.0.1:1", Port: "2", Last: "reverse_proxy " + upstream, Store: "/s/gateway.db", Gateway: true, Limit: "1/1h"},
 			[]string{"gateway_limit {\n\t\tlimit 1/1h\n\t}"},
 			[]string{"exclude"},
 		},
 		"Caddy with TLS": {
-			caddyfile, configData{Port: "2", Last: "reverse_proxy " + upstream, Certificate: "/c.pem"},
+			caddyfile,
+			configData{Port: "2", Last: "reverse_proxy " + upstream, Certificate: "/c.pem"},
 			[]string{"https://127.0.0.1:2 {", "tls /c.pem /c.pem"},
 			[]string{"http://"},
 		},
 		"nginx": {
-			nginxConf, configData{Dir: "/d", Port: "2", Upstream: upstream},
+			nginxConf,
+			configData{Dir: "/d", Port: "2", Upstream: upstream},
 			[]string{"listen 127.0.0.1:2;", "server " + upstream + ";", "pid /d/nginx.pid;"},
 			[]string{"ssl"},
 		},
 		"nginx with TLS": {
-			nginxConf, configData{Dir: "/d", Port: "2", Upstream: upstream, Certificate: "/c.pem"},
+			nginxConf,
+			configData{Dir: "/d", Port: "2", Upstream: upstream, Certificate: "/c.pem"},
 			[]string{"listen 127.0.0.1:2 ssl http2;", "ssl_certificate_key /c.pem;"},
 			nil,
 		},
 		"HAProxy": {
-			haproxyCfg, configData{Port: "2", Upstream: upstream, Secret: "s"},
+			haproxyCfg,
+			configData{Port: "2", Upstream: upstream, Secret: "s"},
 			[]string{"bind 127.0.0.1:2\n", "server app " + upstream},
 			[]string{"jwt_verify", "ssl"},
 		},
 		"HAProxy with policies": {
-			haproxyCfg, configData{Port: "2", Upstream: upstream, Secret: "s", Policies: true},
+			haproxyCfg,
+			configData{Port: "2", Upstream: upstream, Secret: "s", Policies: true},
 			[]string{`jwt_verify(txn.alg,"s") 1`, "deny_status 429", "deny_status 403"},
 			[]string{"ssl"},
 		},

@@ -127,7 +127,7 @@ func (p *Pool) take(ctx context.Context) *conn {
 			_ = c.Close()
 			continue
 		}
-		p.begin(c, ctx)
+		p.begin(ctx, c)
 		return c
 	}
 	return nil
@@ -148,7 +148,7 @@ func (p *Pool) dial(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	p.mu.Lock()
-	p.begin(c, ctx)
+	p.begin(ctx, c)
 	p.mu.Unlock()
 	return c, nil
 }

@@ -24,7 +24,7 @@ type watch struct {
 }
 
 // begin puts c among the connections in use. p.mu is held.
-func (p *Pool) begin(c *conn, ctx context.Context) {
+func (p *Pool) begin(ctx context.Context, c *conn) {
 	c.watch = watch{ctx: ctx, place: len(p.busy)}
 	p.busy = append(p.busy, c)
 	if p.looking {
