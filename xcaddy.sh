@@ -30,8 +30,9 @@ Usage: ./xcaddy.sh <command>
   lint                    check formatting and run the linters (the first time builds them: 3 to 4 minutes)
   mutate [--again] [<package>...]
                           take every check out of the security packages, one at a time, and see that a test fails
-  bench [--quick] [--check]
-                          compare the gateway's cost per request with bare Caddy's (Linux, needs wrk)
+  bench [--quick] [--rounds N] [--rows PATTERNS] [--check]
+                          compare the gateway's cost per request with bare Caddy's, nginx's and
+                          HAProxy's (Linux, needs wrk); bench --help says more
   clean                   remove bin/; what `run` made stays in data/
   help                    print this
 
@@ -590,8 +591,16 @@ mutate() {
 bench() {
 	[ "$(uname -s)" = Linux ] || die "bench reads the CPU time of a process from /proc and pins it to a core: it needs Linux."
 	require_go
-	if ! have wrk; then
-		if [ -r /etc/debian_version ] && have apt-get; then apt_install wrk || true; fi
+	local missing=()
+	have wrk || missing+=(wrk)
+	have h2load || missing+=(nghttp2-client)
+	have nginx || missing+=(nginx)
+	have haproxy || missing+=(haproxy)
+	if [ ${#missing[@]} -gt 0 ]; then
+		# What can't be installed is left out of the table, but for wrk.
+		if [ -r /etc/debian_version ] && have apt-get; then
+			for package in "${missing[@]}"; do apt_install "$package" || true; done
+		fi
 		have wrk || die "bench needs wrk, which makes the load." "Debian, Ubuntu: sudo apt-get install wrk" "Else: https://github.com/wg/wrk"
 	fi
 	build
