@@ -81,7 +81,7 @@ type Accounts struct {
 	Failures  string `json:"failures,omitempty"`
 
 	app     *gateway.App
-	judge   request.Judge
+	judge   request.Enforcer
 	auth    authhandler.Auth
 	limit   limithandler.RateLimit
 	service *accounts.Service
@@ -219,7 +219,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	if err := a.Check(a.app); err != nil {
 		return err
 	}
-	a.judge = request.NewJudge(request.PolicyAccounts, ctx.Logger(), a.app.Journal())
+	a.judge = request.NewEnforcer(request.PolicyAccounts, ctx.Logger(), a.app.Journal())
 	// Callers of these paths are known by what gateway_auth takes, and counted by
 	// their tier as elsewhere.
 	if err := a.auth.Provision(ctx); err != nil {
@@ -302,7 +302,7 @@ func (a *Accounts) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if !ok {
 		return next.ServeHTTP(w, r)
 	}
-	c := &accountCall{Accounts: a, w: w, r: r, x: request.Of(r), id: id}
+	c := &accountCall{Accounts: a, w: w, r: r, x: request.ExchangeOf(r), id: id}
 	serve := path[r.Method]
 	if serve == nil && r.Method == http.MethodHead {
 		serve = path[http.MethodGet]

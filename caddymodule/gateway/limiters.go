@@ -113,10 +113,10 @@ func (a *App) AcquireZone(ctx caddy.Context, name string) (_ Zone, _ pool.Releas
 	return Zone{limiter, flights.InFlight, isDurable}, release, nil
 }
 
-// Restored makes sure that the counts of long periods have been taken in. For a
+// RestoreCounts makes sure that the counts of long periods have been taken in. For a
 // known caller the store is open already; for others this may be the first question
 // to it.
-func (a *App) Restored(ctx context.Context, z *Zone, limits []ratelimit.Limit) error {
+func (a *App) RestoreCounts(ctx context.Context, z *Zone, limits []ratelimit.Limit) error {
 	if a.records.opened.Load() != nil || !z.durable || !durable.Needed(limits) {
 		return nil
 	}
