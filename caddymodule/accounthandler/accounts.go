@@ -128,11 +128,11 @@ func (a *Accounts) Check(app *gateway.App) error {
 		fail("gateway_accounts needs to know who signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
 	case issuer == nil:
 		fail("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", a.Issuer, a.Issuer)
-	case !issuer.Signs():
+	case !issuer.CanSign():
 		fail("issuer %s has nothing to sign with: give it `secret` or `private_key` instead of public keys", issuer.Name)
 	default:
 		a.Issuer = issuer.Name
-		longest := issuer.Longest()
+		longest := issuer.LongestLifetime()
 		if a.TokenLifetime == 0 {
 			a.TokenLifetime = caddy.Duration(min(bearer.DefaultMaxLifetime, longest))
 		}
@@ -200,7 +200,7 @@ func (a *Accounts) issuer(app *gateway.App) *gateway.Issuer {
 		switch {
 		case a.Issuer != "" && issuer.Name == a.Issuer:
 			return issuer
-		case a.Issuer == "" && issuer.Signs():
+		case a.Issuer == "" && issuer.CanSign():
 			if found != nil {
 				return nil
 			}
@@ -247,7 +247,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{throttle}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
-	cfg.TokenKept = issuer.Longest() + bearer.MaxLeeway
+	cfg.TokenKept = issuer.LongestLifetime() + bearer.MaxLeeway
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier
 	a.service = accounts.New(cfg)

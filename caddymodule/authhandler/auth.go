@@ -23,7 +23,7 @@ import (
 
 func init() {
 	caddy.RegisterModule(Auth{})
-	httpcaddyfile.RegisterHandlerDirective("gateway_auth", gateway.ParseHandler[Auth])
+	httpcaddyfile.RegisterHandlerDirective("gateway_auth", gateway.ParseDirective[Auth])
 }
 
 // Auth authenticates the caller. It takes one credential from the request, a `Bearer`

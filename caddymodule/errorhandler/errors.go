@@ -21,7 +21,7 @@ import (
 
 func init() {
 	caddy.RegisterModule(Errors{})
-	httpcaddyfile.RegisterHandlerDirective("gateway_errors", gateway.ParseHandler[Errors])
+	httpcaddyfile.RegisterHandlerDirective("gateway_errors", gateway.ParseDirective[Errors])
 }
 
 // Errors sends every response with status 400 or above in one format: refusals of the

@@ -18,7 +18,7 @@ import (
 
 func init() {
 	caddy.RegisterModule(RateLimit{})
-	httpcaddyfile.RegisterHandlerDirective("gateway_limit", gateway.ParseHandler[RateLimit])
+	httpcaddyfile.RegisterHandlerDirective("gateway_limit", gateway.ParseDirective[RateLimit])
 }
 
 // RateLimit limits the rate of callers. By default the limits of the caller's tier hold.

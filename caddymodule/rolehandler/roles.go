@@ -19,7 +19,7 @@ import (
 
 func init() {
 	caddy.RegisterModule(Roles{})
-	httpcaddyfile.RegisterHandlerDirective("gateway_roles", gateway.ParseHandler[Roles])
+	httpcaddyfile.RegisterHandlerDirective("gateway_roles", gateway.ParseDirective[Roles])
 }
 
 // Roles authorizes the caller. It refuses with 403 a caller that has none of the roles,
