@@ -91,7 +91,7 @@ type Accounts struct {
 	Failures  string `json:"failures,omitempty"`
 
 	app     *gateway.App
-	judge   request.Judge
+	judge   request.Enforcer
 	auth    authhandler.Auth
 	limit   limithandler.RateLimit
 	service *accounts.Service
@@ -141,11 +141,11 @@ func (a *Accounts) Check(app *gateway.App) error {
 		fail("gateway_accounts needs an issuer that signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
 	case issuer == nil:
 		fail("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", a.Issuer, a.Issuer)
-	case !issuer.Signs():
+	case !issuer.CanSign():
 		fail("issuer %s has nothing to sign with: give it `secret` or `private_key` instead of public keys", issuer.Name)
 	default:
 		a.Issuer = issuer.Name
-		longest := issuer.Longest()
+		longest := issuer.LongestLifetime()
 		a.TokenLifetime = cmp.Or(a.TokenLifetime, caddy.Duration(min(bearer.DefaultMaxLifetime, longest)))
 		if lifetime := time.Duration(a.TokenLifetime); lifetime < time.Second || lifetime > longest || lifetime%time.Second != 0 {
 			fail("token_lifetime %s: write whole seconds, up to %s, the max_lifetime of issuer %s", lifetime, longest, issuer.Name)
@@ -213,7 +213,7 @@ func (a *Accounts) issuer(app *gateway.App) *gateway.Issuer {
 		switch {
 		case a.Issuer != "" && issuer.Name == a.Issuer:
 			return issuer
-		case a.Issuer == "" && issuer.Signs():
+		case a.Issuer == "" && issuer.CanSign():
 			if found != nil {
 				return nil
 			}
@@ -232,7 +232,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	if err := a.Check(a.app); err != nil {
 		return err
 	}
-	a.judge = request.NewJudge(request.PolicyAccounts, ctx.Logger(), a.app.Journal())
+	a.judge = request.NewEnforcer(request.PolicyAccounts, ctx.Logger(), a.app.Journal())
 	// Callers of these paths are known by what gateway_auth takes, and counted by
 	// their tier as elsewhere.
 	if err := a.auth.Provision(ctx); err != nil {
@@ -260,7 +260,7 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Signer, cfg.Throttle, cfg.LoginLimit = accountSigner{a.signer}, accountThrottle{throttle}, a.login
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
-	cfg.TokenKept = issuer.Longest() + bearer.MaxLeeway
+	cfg.TokenKept = issuer.LongestLifetime() + bearer.MaxLeeway
 	cfg.ReuseInterval, cfg.Require = a.reuse, a.Require
 	cfg.IsRevoked = a.isRevoked
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
@@ -323,7 +323,7 @@ func (a *Accounts) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if !ok {
 		return next.ServeHTTP(w, r)
 	}
-	c := &accountCall{Accounts: a, w: w, r: r, x: request.Of(r), id: id}
+	c := &accountCall{Accounts: a, w: w, r: r, x: request.ExchangeOf(r), id: id}
 	serve := path[r.Method]
 	if serve == nil && r.Method == http.MethodHead {
 		serve = path[http.MethodGet]

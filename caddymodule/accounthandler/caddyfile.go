@@ -24,7 +24,7 @@ func parseAccounts(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 		}
 	}
 	h.Reset()
-	handler, err := gateway.ParseHandler[Accounts](h)
+	handler, err := gateway.ParseDirective[Accounts](h)
 	if err != nil {
 		return nil, err
 	}

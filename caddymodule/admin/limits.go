@@ -16,7 +16,7 @@ func showUsage(r *adminRequest) (int, any, error) {
 // showLimits lists what is left to an owner in one zone.
 func showLimits(r *adminRequest) (int, any, error) {
 	zone, owner := r.PathValue("zone"), r.PathValue("owner")
-	if err := limithandler.KnowsZone(r.app, zone); err != nil {
+	if err := limithandler.CheckZone(r.app, zone); err != nil {
 		return 0, nil, err
 	}
 	list, err := limithandler.Usage(r.Context(), r.app, zone, owner, nil)
@@ -28,7 +28,7 @@ func showLimits(r *adminRequest) (int, any, error) {
 func resetLimits(r *adminRequest) (int, any, error) {
 	zone, owner := r.PathValue("zone"), r.PathValue("owner")
 	r.target = zone + " " + owner
-	if err := limithandler.KnowsZone(r.app, zone); err != nil {
+	if err := limithandler.CheckZone(r.app, zone); err != nil {
 		return 0, nil, err
 	}
 	if err := limithandler.ResetCounts(r.Context(), r.app, zone, owner); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// IdentityToken is a short signed token that tells the upstream who calls. One
-// of Secret and PrivateKey is given.
+// IdentityToken is a short-lived signed token that names the caller to the upstream. Set
+// either Secret or PrivateKey.
 type IdentityToken struct {
 	// Secret for HS256, 32 bytes or more, shared with the upstream. Placeholders
 	// {env.*} and {file.*} are supported.
@@ -29,12 +29,12 @@ type IdentityToken struct {
 	// Lifetime of a token, 5m at most. Default: 60s.
 	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 
-	// KeysPath is where the public key is served, as a JSON Web Key Set, to anybody.
-	// Default: nowhere.
+	// KeysPath is the path at which anybody can get the public key, as a JSON Web Key
+	// Set. Default: none.
 	KeysPath string `json:"keys_path,omitempty"`
 }
 
-// check finds the mistakes that can be found without secrets.
+// check returns the mistakes that can be found without secrets.
 func (i *IdentityToken) check() error {
 	var errs []error
 	if i.Audience == "" {
@@ -49,7 +49,7 @@ func (i *IdentityToken) check() error {
 	return errors.Join(errs...)
 }
 
-// minter resolves the key.
+// minter resolves the key and makes the signer.
 func (i *IdentityToken) minter() (*mint.Minter, error) {
 	cfg := mint.Config{Audience: i.Audience, Lifetime: time.Duration(i.Lifetime)}
 	var err error
@@ -71,7 +71,7 @@ func (i *IdentityToken) serves(r *http.Request) bool {
 	return i.KeysPath != "" && r.URL.Path == i.KeysPath && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// serveKeys answers with the key set. It is public.
+// serveKeys sends the key set, which is public.
 func (*IdentityToken) serveKeys(w http.ResponseWriter, m *mint.Minter) error {
 	w.Header().Set("Content-Type", "application/jwk-set+json")
 	w.Header().Set("Cache-Control", "public, max-age=300")

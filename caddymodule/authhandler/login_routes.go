@@ -57,14 +57,14 @@ func (l *loginRoutes) match(r *http.Request) bool {
 func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request, x *request.Exchange, next caddyhttp.Handler) error {
 	if slowed := a.outOfAttempts(r, x); slowed != nil {
 		if !a.Shadow {
-			return a.judge.Refuse(w, r, x, slowed)
+			return a.enforcer.Refuse(w, r, x, slowed)
 		}
-		a.judge.Shadow(r, x, slowed, nil)
+		a.enforcer.Shadow(r, x, slowed, nil)
 	}
 	attempt := r.ContentLength != 0 || a.carries(r)
 	if principal, _, _ := a.Identify(r, x); principal != nil {
 		if err := a.admit(r, x, principal); err != nil {
-			return a.judge.Undecided(w, r, x, err)
+			return a.enforcer.Undecided(w, r, x, err)
 		}
 	} else {
 		x.Step(request.PolicyAuth, request.Anonymous, nil)

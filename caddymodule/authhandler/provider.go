@@ -12,10 +12,11 @@ import (
 
 func init() { caddy.RegisterModule(Provider{}) }
 
-// Provider lets Caddy's own `authentication` handler ask the gateway who is
-// calling. It is for configurations that use that handler already. That handler's
-// only answer is a bare 401; with gateway_errors around it the client gets the
-// gateway's own text, and 503 where it could not be checked.
+// Provider authenticates callers for Caddy's own `authentication` handler, in
+// configurations that use it already. That handler always answers with a bare 401. With
+// gateway_errors around it the client gets the gateway's own text, and 503 if the
+// credential could not be checked.
+//
 // The options are those of gateway_auth, without `optional`, `shadow` and
 // `failures`.
 type Provider struct {
@@ -36,33 +37,27 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 	return p.Auth.Provision(ctx)
 }
 
-// Authenticate implements caddyauth.Authenticator. An error means that it could
-// not be checked.
+// Authenticate implements caddyauth.Authenticator. An error means that the credential
+// could not be checked.
 func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
-	x := request.Of(r)
+	x := request.ExchangeOf(r)
 	if denial := sitehandler.CheckRewritten(r); denial != nil {
 		x.Step(request.PolicyAuth, request.Refused, denial)
 		return caddyauth.User{}, false, nil
 	}
-	begun := request.PolicyAuth.Begin()
-	principal, denial, failure := p.Identify(r, x)
-	request.PolicyAuth.End(begun)
-	if failure != nil {
+	caller, denial, failure := p.authenticate(r, x)
+	switch {
+	case failure != nil:
 		x.Step(request.PolicyAuth, request.Undecided, failure)
 		return caddyauth.User{}, false, failure
-	}
-	if denial != nil {
+	case denial != nil:
+		// The request keeps the credential: Caddy may ask other providers.
 		x.Step(request.PolicyAuth, request.Refused, denial)
 		w.Header().Add("WWW-Authenticate", p.Challenge(denial))
 		return caddyauth.User{}, false, nil
 	}
-	if !p.ForwardCredentials {
-		p.headers.StripCredentials(r.Header)
-	}
-	if err := p.admit(r, x, principal); err != nil {
-		return caddyauth.User{}, false, err
-	}
-	return caddyauth.User{ID: principal.Subject, Metadata: request.UserMetadata(principal, p.app.Hierarchy().Primary(principal.Roles), p.app.TierOf(principal).Name)}, true, nil
+	role, tier := p.app.Hierarchy().Primary(caller.Roles), p.app.TierOf(caller).Name
+	return caddyauth.User{ID: caller.Subject, Metadata: request.UserMetadata(caller, role, tier)}, true, nil
 }
 
 // Interface guards.

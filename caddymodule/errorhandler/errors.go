@@ -1,40 +1,35 @@
-// Package errorhandler is the directive gateway_errors: every error leaves in one format.
-// It stands outermost, and sees how each request ends.
+// Package errorhandler has the directive gateway_errors, which sends every error in one
+// format. It stands outermost, and sees how each request ends.
 package errorhandler
 
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/metrics"
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
-	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 func init() {
 	caddy.RegisterModule(Errors{})
-	httpcaddyfile.RegisterHandlerDirective("gateway_errors", gateway.ParseHandler[Errors])
+	httpcaddyfile.RegisterHandlerDirective("gateway_errors", gateway.ParseDirective[Errors])
 }
 
-// Errors makes every response with status 400 or above leave in one format:
-// what the gateway refuses, what any other handler returns as an error, what the
-// router does not find, and what the upstream answers. It belongs outermost.
+// Errors sends every response with status 400 or above in one format: refusals of the
+// gateway, errors of other handlers, requests that no route answers, and error responses
+// of the upstream. It belongs outermost.
 //
-// It keeps the message that a person needs and holds back what an attacker wants. A request id is on every response. Responses below 400
-// are not touched, buffered or delayed.
+// It keeps the message that a person needs and hides what an attacker could use. Every
+// response gets a request id. Responses below 400 are not touched, buffered or delayed.
 type Errors struct {
 	// The format: `fastapi`, {"detail": ...}, `problem`, RFC 9457, or `custom`, the
 	// Template. A client that asks for application/problem+json gets that in any
@@ -48,19 +43,19 @@ type Errors struct {
 	// replaced whole. Default: 1 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
-	// How long to wait for the next byte of an upstream's error body before it is
-	// answered for without. Default: 1s.
+	// How long to wait for the next byte of an upstream's error body. After that the
+	// answer is sent without the body. Default: 1s.
 	BodyIdleTimeout caddy.Duration `json:"body_idle_timeout,omitempty"`
 
 	// How long to wait for an upstream's error body in all. Default: 5s, or the idle
 	// timeout if that is longer.
 	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
 
-	// Whether the text of a 5xx body that is not in the format already is shown:
+	// Whether clients see the text of a 5xx body that is not in the format already:
 	// `hide` or `show`. Default: `hide`; the text goes to the log.
 	ServerMessages string `json:"server_messages,omitempty"`
 
-	// What to make of particular upstream errors; the first that matches counts.
+	// Rules for particular upstream errors. The first that matches holds.
 	Rules []ErrorRule `json:"rules,omitempty"`
 
 	// Texts instead of the fixed ones, by status.
@@ -71,17 +66,18 @@ type Errors struct {
 	// milliseconds. Default: none, since it tells clients how the time is spent.
 	ServerTiming bool `json:"server_timing,omitempty"`
 
-	// Let every error pass as it is, and note what would have become of it. The
+	// Let every error pass as it is, and record how it would have been answered. The
 	// request id is set all the same.
 	Shadow bool `json:"shadow,omitempty"`
 
 	logger     *zap.Logger
+	enforcer   request.Enforcer
 	translator *problem.Translator
 	journal    *decision.Journal
-	acquired   pool.Release
+	release    pool.Release
 }
 
-// ErrorRule turns an upstream's error into another.
+// ErrorRule replaces an upstream's error by another.
 type ErrorRule struct {
 	// Status that the upstream answered with; 4 or 5 is the class. Default: any.
 	Status int `json:"status,omitempty"`
@@ -112,11 +108,11 @@ func (e *Errors) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
-	if e.journal, e.acquired, err = gateway.AcquireJournal(); err != nil {
+	if e.journal, e.release, err = gateway.AcquireJournal(); err != nil {
 		return err
 	}
-	site := request.NewJudge(request.PolicySite, e.logger, e.journal)
-	member := site.Member("gateway_errors")
+	e.enforcer = request.NewEnforcer(request.PolicyErrors, e.logger, e.journal)
+	member := e.enforcer.Member("gateway_errors")
 	member.Errors = e
 	if err := sitehandler.Join(ctx, member); err != nil {
 		return err
@@ -124,15 +120,15 @@ func (e *Errors) Provision(ctx caddy.Context) error {
 	return metrics.Register(ctx)
 }
 
-// Cleanup gives the records back.
+// Cleanup releases the journal.
 func (e *Errors) Cleanup() error {
-	if e.acquired != nil {
-		e.acquired()
+	if e.release != nil {
+		e.release()
 	}
 	return nil
 }
 
-// Check makes the translator and finds every mistake.
+// Check makes the translator, or returns every mistake in the configuration.
 func (e *Errors) Check(*gateway.App) error {
 	cfg := problem.Config{Template: e.Template, Texts: e.Texts, MaxBody: e.MaxBody}
 	var errs []error
@@ -169,262 +165,6 @@ func (e *Errors) Check(*gateway.App) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-// ServeHTTP calls the next handler and answers for the errors that come of it.
-func (e *Errors) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := request.Identified(r)
-	if e.ServerTiming {
-		x.Time(r)
-	}
-	rw := wrap(w, x, e.MaxBody)
-	rw.shadow, rw.errors, rw.request = e.Shadow, e, r
-	if !e.Shadow {
-		rw.watch.arm(r, time.Duration(e.BodyIdleTimeout), time.Duration(e.BodyTimeout))
-	}
-	defer rw.release(r)
-	defer e.answerBroken(rw, r)
-	outer := x.Watched
-	x.Watched = true
-	err := next.ServeHTTP(rw, r)
-	if e.Shadow {
-		err = e.finishShadow(rw, r, err)
-	} else {
-		err = e.finish(rw, r, err)
-	}
-	if !outer {
-		e.recordShadow(rw, r)
-	}
-	return err
-}
-
-// answerBroken answers when an upstream breaks off in the middle of an error body.
-// Nothing has been sent yet, so the client gets the status in the format instead of
-// a broken connection. Any other panic goes on.
-func (e *Errors) answerBroken(rw *responseWriter, r *http.Request) {
-	if rw.mode != holding && rw.mode != draining {
-		return
-	}
-	switch v := recover(); v {
-	case nil:
-	case http.ErrAbortHandler:
-		rw.truncated = true
-		_ = e.finish(rw, r, nil)
-	default:
-		panic(v)
-	}
-}
-
-// finish writes the answer to what the handlers left: an error, a held body, or nothing.
-func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
-	rw.watch.stop()
-	switch {
-	case rw.mode == draining && rw.watch.spent():
-		// The answer is out, and did not say that it is the last on this connection.
-		panic(http.ErrAbortHandler)
-	case rw.mode == draining:
-		// The client has its answer already.
-		return nil
-	case rw.mode == hijacked || rw.mode == passing:
-		// Too late to change anything; the server logs the error.
-		return err
-	case err != nil && rw.mode == holding && rw.watch.over.Load():
-		rw.truncated = true
-		e.answerUpstream(rw, r)
-	case err != nil:
-		e.answerError(rw, r, err)
-	case handled(r) != nil && len(rw.heldBody()) == 0 && !rw.truncated:
-		// In handle_errors, with no handler that wrote a body: Caddy's own writes the
-		// status alone.
-		e.answerError(rw, r, handled(r))
-	case rw.mode == holding:
-		e.answerUpstream(rw, r)
-	default:
-		// Nothing was written: not Caddy's empty 200.
-		status, cause := sitehandler.Unanswered(r)
-		p := e.translator.FromStatus(status)
-		countErrorResponse(rw.x, p.Status, sourceRouter)
-		e.write(rw, r, p, nil, func(body []byte) { e.recordError(rw.x, r, p, cause, body) })
-	}
-	return nil
-}
-
-// handled is the error that led to handle_errors; nil elsewhere.
-func handled(r *http.Request) error {
-	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
-	return err
-}
-
-// answerError answers for an error that a handler returned. Its text is private:
-// it holds addresses and file names. Our own denials carry a public text.
-func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
-	err = rw.x.RestoreDenial(err)
-	status := errorStatus(err)
-	var p problem.Problem
-	source := sourceGateway
-	if refused, ok := errors.AsType[*request.Refusal](err); ok {
-		p = e.translator.FromDenial(refused.Denial())
-		p.Fields = refused.Fields()
-	} else if unavailable, ok := errors.AsType[*plugins.Unavailable](err); ok {
-		p = e.translator.FromUnavailable(unavailable)
-	} else {
-		source = sourceHandler
-		p = e.translator.FromStatus(status)
-		// The handler may have set headers before it failed.
-		h := rw.Header()
-		if after := problem.RetryAfter(status, h, time.Now()); after > 0 {
-			p.RetryAfter = after
-		}
-		problem.StripEntityHeaders(h)
-	}
-	level := zap.DebugLevel
-	if status >= 500 {
-		level = zap.ErrorLevel
-	}
-	if c := rw.x.Log(e.logger).Check(level, "request failed"); c != nil {
-		c.Write(zap.String("request_id", rw.x.RequestID), zap.Int("status", status), zap.String("method", r.Method),
-			zap.String("host", r.Host), zap.String("path", request.ShownPath(r)), zap.String("error", request.Cause(err)))
-	}
-	countErrorResponse(rw.x, p.Status, source)
-	e.write(rw, r, p, nil, func(body []byte) { e.recordError(rw.x, r, p, err, body) })
-}
-
-// answerUpstream answers with what may leave of an error body that a handler wrote.
-// The handler is reverse_proxy in most cases.
-func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
-	h := rw.Header()
-	body := rw.heldBody()
-	p, pass := e.translator.Translate(problem.Response{
-		Status: rw.status, Header: h, Body: body, Truncated: rw.truncated, Method: r.Method,
-	})
-	pass = pass && e.leavesAsItIs(h, r, p)
-	countErrorBody(rw.x, p, pass)
-	record := func(body []byte) { e.recordUpstream(rw.x, r, rw.status, p, pass, body) }
-	switch {
-	case pass && r.Method == http.MethodHead:
-		e.write(rw, r, p, h, record)
-		return
-	case pass:
-		if p.Body != nil {
-			contentType := h["Content-Type"]
-			problem.StripEntityHeaders(h)
-			h["Content-Type"], h["Content-Length"] = contentType, []string{strconv.Itoa(len(p.Body))}
-			body = p.Body
-		}
-		if h.Get("Content-Encoding") == "" {
-			record(body)
-		} else {
-			record(nil)
-		}
-		rw.finalHeader(h)
-		rw.mode, rw.x.Answered = passing, true
-		rw.ResponseWriter.WriteHeader(p.Status)
-		_, _ = rw.ResponseWriter.Write(body) //nolint:gosec // the upstream's own answer, under the type that the upstream gave it
-		return
-	}
-	if c := rw.x.Log(e.logger).Check(upstreamLevel(p), "upstream error translated"); c != nil {
-		c.Write(zap.String("request_id", rw.x.RequestID), zap.Int("upstream_status", rw.status), zap.Int("status", p.Status),
-			zap.String("reader", p.Reader), zap.String("message", string(p.Message)), zap.String("leak", p.Leak), zap.String("method", r.Method),
-			zap.String("host", r.Host), zap.String("path", request.ShownPath(r)), zap.String("original", p.Original))
-	}
-	e.write(rw, r, p, h, record)
-}
-
-// leavesAsItIs readies the header of a body that is in the format already and
-// reports whether it may leave: not if the client asks for another format, or
-// speaks gRPC.
-func (e *Errors) leavesAsItIs(h http.Header, r *http.Request, p problem.Problem) bool {
-	if grpcContentType(r) != "" {
-		return false
-	}
-	if format := e.translator.Negotiate(r.Header["Accept"]); format != problem.FormatFastAPI {
-		if format != problem.FormatProblem || !hasMediaType(h.Get("Content-Type"), format.ContentType()) {
-			return false
-		}
-	} else {
-		problem.PassedContentType(h)
-	}
-	setRetryAfter(h, p)
-	return true
-}
-
-// setRetryAfter sets Retry-After in whole seconds, whatever form it came in, and
-// drops one that can't be meant.
-func setRetryAfter(h http.Header, p problem.Problem) {
-	if p.RetryAfter > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(p.RetryAfter)}
-	} else {
-		delete(h, "Retry-After")
-	}
-}
-
-// upstreamLevel is the level at which a translated error is logged: what the
-// client does not see must be in the log.
-func upstreamLevel(p problem.Problem) zapcore.Level {
-	switch {
-	case p.Status >= 500:
-		return zap.ErrorLevel
-	case p.Leak != "":
-		return zap.WarnLevel
-	}
-	return zap.DebugLevel
-}
-
-// write sends a problem in the format that the client asks for, or as gRPC does. record
-// is called with the body before that is sent: a client may ask about its answer at once.
-func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, upstream http.Header, record func(body []byte)) {
-	h := rw.Header()
-	if rw.mode == nothingYet {
-		rw.status = p.Status
-	}
-	rw.finalHeader(h)
-	if upstream != nil {
-		problem.StripEntityHeaders(h)
-	} else if h["Cache-Control"] == nil {
-		request.NoStore(h)
-	}
-	setRetryAfter(h, p)
-	rw.mode, rw.x.Answered = passing, true
-	if contentType := grpcContentType(r); contentType != "" {
-		h["Content-Type"] = []string{contentType}
-		h["Grpc-Status"] = []string{strconv.Itoa(problem.GRPCStatus(p.Status))}
-		h["Grpc-Message"] = []string{problem.GRPCMessage(p.GRPCText())}
-		record(nil)
-		rw.ResponseWriter.WriteHeader(http.StatusOK)
-		return
-	}
-	format := e.translator.Negotiate(r.Header["Accept"])
-	contentType, body := e.translator.Render(p, format, problem.Env{RequestID: rw.x.RequestID, Lookup: lookup(r)})
-	record(body)
-	h["Content-Type"] = []string{contentType}
-	if r.Method != http.MethodHead || upstream == nil {
-		// How long the answer to a GET would be is not known of an upstream's HEAD.
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	}
-	rw.ResponseWriter.WriteHeader(p.Status)
-	if r.Method != http.MethodHead {
-		_, _ = rw.ResponseWriter.Write(body) //nolint:gosec // what Render returns is JSON, and says so, whatever the request holds
-	}
-}
-
-// grpcContentType is the content type to answer a gRPC or gRPC-Web call with; empty
-// for any other request.
-func grpcContentType(r *http.Request) string {
-	if r.Method != http.MethodPost {
-		return ""
-	}
-	return problem.GRPCContentType(r.Header.Get("Content-Type"))
-}
-
-// lookup resolves the placeholders of a custom template.
-func lookup(r *http.Request) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-		if !ok {
-			return "", false
-		}
-		return repl.GetString(name)
-	}
 }
 
 // Interface guards.

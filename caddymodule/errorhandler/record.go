@@ -8,7 +8,7 @@ import (
 	"github.com/ainative/portcullis/plugins/problem"
 )
 
-// recordError keeps why a request was answered by the gateway itself.
+// recordError records an error that the gateway answered by itself.
 func (e *Errors) recordError(x *request.Exchange, r *http.Request, p problem.Problem, err error, body []byte) {
 	x.Record(e.journal, r, p.Status, func(rec *decision.Record) {
 		x.RecordCause(rec, err)
@@ -17,7 +17,7 @@ func (e *Errors) recordError(x *request.Exchange, r *http.Request, p problem.Pro
 	})
 }
 
-// recordUpstream keeps what an upstream's error was and what became of it.
+// recordUpstream records an upstream's error, and whether its body passed.
 func (e *Errors) recordUpstream(x *request.Exchange, r *http.Request, status int, p problem.Problem, passed bool, body []byte) {
 	x.Record(e.journal, r, p.Status, func(rec *decision.Record) {
 		rec.Outcome, rec.RetryAfter = decision.Upstream, p.RetryAfter
@@ -34,9 +34,9 @@ func (e *Errors) recordUpstream(x *request.Exchange, r *http.Request, status int
 	})
 }
 
-// recordShadow keeps what shadow mode let pass of a request that went well.
+// recordShadow records a request that shadow mode let pass, where no error has been recorded.
 func (e *Errors) recordShadow(rw *responseWriter, r *http.Request) {
-	if x := rw.x; x.Recorded == nil && x.Shadowed() {
+	if x := rw.x; x.LastRecord == nil && x.Shadowed() {
 		x.Record(e.journal, r, rw.status, nil)
 	}
 }

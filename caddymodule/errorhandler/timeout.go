@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// How long an error body is waited for where the configuration does not say.
+// How long to wait for an error body by default.
 const (
 	defaultBodyIdle  = time.Second
 	defaultBodyTotal = 5 * time.Second
 )
 
-// bodyWatch bounds how long an error body is held back: an upstream that never ends
-// one must not keep the status from the client. When the time is up the request to
-// the upstream is ended, so that the handler returns and the answer is given
+// bodyWatch bounds how long an error body is held back. Without it, an upstream whose
+// body never ends would keep the status from the client. When the time is up, bodyWatch
+// ends the request to the upstream; the handler then returns, and the answer is sent
 // without the body. A response that is not held back has no timer.
 type bodyWatch struct {
 	idle, total time.Duration
@@ -24,24 +24,23 @@ type bodyWatch struct {
 	// timer runs while a body is held back or drained, until end at the latest.
 	timer *time.Timer
 	end   time.Time
-	// over says that the time is up. The timer's goroutine sets it.
+	// over says that the time is up. The timer sets it.
 	over atomic.Bool
 }
 
-// arm readies the watch of a request, and gives the request a context that can be
-// canceled where there is no other way to end it.
+// arm prepares the watch of a request. It gives the request a context to cancel, where
+// there is no other way to end it.
 func (b *bodyWatch) arm(r *http.Request, idle, total time.Duration) {
 	b.idle, b.total = idle, total
 	if r.ProtoMajor == 1 && r.ContentLength == 0 {
-		// See endRequest. Most requests are such, and cost nothing here.
+		// endRequest can end it. Most requests are like this, and cost nothing here.
 		return
 	}
 	outer := r.Context()
 	var inner context.Context
 	inner, b.cancel = context.WithCancel(outer) //nolint:gosec // outer is the request's context: net/http cancels it, and this one with it, when the request ends
-	// In place, since placeholders are bound to this very request. It stays: the
-	// proxy's goroutine may still read the request's fields when its handler has
-	// returned, so that they can't be written a second time.
+	// In place, since placeholders are bound to this request. It is not undone: the
+	// proxy's goroutine may read the request's fields after its handler has returned.
 	*r = *r.WithContext(inner)
 }
 
@@ -62,14 +61,14 @@ func (b *bodyWatch) start(w http.ResponseWriter) {
 	})
 }
 
-// more notes that a part of the body has come.
-func (b *bodyWatch) more() {
+// extend gives the next part of the body its time, when one has come.
+func (b *bodyWatch) extend() {
 	if b.timer != nil && !b.over.Load() {
 		b.timer.Reset(max(0, min(b.idle, time.Until(b.end))))
 	}
 }
 
-// stop ends the waiting. After it over does not change any more.
+// stop ends the waiting. After that, over does not change.
 func (b *bodyWatch) stop() {
 	if b.timer != nil {
 		if !b.timer.Stop() {
@@ -79,12 +78,13 @@ func (b *bodyWatch) stop() {
 	}
 }
 
-// spent reports whether the client's connection can't be used again.
-func (b *bodyWatch) spent() bool { return b.cancel == nil && b.over.Load() }
+// connectionSpent reports whether endRequest has made the client's connection useless for
+// further requests.
+func (b *bodyWatch) connectionSpent() bool { return b.cancel == nil && b.over.Load() }
 
-// endRequest cancels the context of a HTTP/1 request without a body: net/http reads
-// from its connection meanwhile, to see it close, and takes a deadline that has
-// passed for that. It is then the end of the connection too.
+// endRequest cancels the context of an HTTP/1 request without a body. net/http reads
+// from its connection in the background to notice when it closes, and treats a deadline
+// that has passed in the same way. The connection can't be used after that.
 func endRequest(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 }

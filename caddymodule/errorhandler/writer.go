@@ -19,16 +19,15 @@ import (
 // 400 goes through it untouched and unbuffered, flushes and trailers too. From
 // 400 up it holds the body back, up to a bound, for gateway_errors to translate.
 //
-// It has Unwrap for http.ResponseController. It overrides the methods that would
-// otherwise go past it: ReadFrom and FlushError commit the header, and after Hijack
-// nothing may be written.
+// It has Unwrap for http.ResponseController, and overrides the methods that would bypass
+// it: ReadFrom and FlushError commit the header, and after Hijack nothing may be written.
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 
 	x       *request.Exchange
 	maxBody int64
-	// errors and request answer for a body that is too large as soon as it is known
-	// to be; nil where nothing is held back.
+	// errors answers request as soon as a body is known to be too large; nil where
+	// nothing is held back.
 	errors  *Errors
 	request *http.Request
 
@@ -38,8 +37,8 @@ type responseWriter struct {
 	// status of the response; 0 until a handler gives one.
 	status int
 	mode   writerMode
-	// body is what was held back, at most maxBody bytes; truncated says that there
-	// was more.
+	// body is the part that was held back, at most maxBody bytes; truncated says that
+	// there was more.
 	body      *bytes.Buffer
 	truncated bool
 	// watch bounds how long a body is held back.
@@ -48,7 +47,7 @@ type responseWriter struct {
 	drained int64
 }
 
-// writerMode is where a response stands.
+// writerMode is the state of a response.
 type writerMode uint8
 
 const (
@@ -58,16 +57,16 @@ const (
 	passing
 	// holding: the status is an error and the body is held back.
 	holding
-	// draining: the answer is sent, and the rest of the upstream's body is read and
+	// draining: the answer was sent, and the rest of the upstream's body is read and
 	// dropped.
 	draining
-	// hijacked: a handler took the connection over.
+	// hijacked: a handler has taken over the connection.
 	hijacked
 )
 
-// maxDrain is how much of a body that is too large is read after the answer, in
-// bytes, so that the connection can be used again. Past it a new one is cheaper,
-// and a body may have no end.
+// maxDrain is how much of a too large body is read after the answer, in bytes, so that
+// the connection can be used again. Beyond it a new connection is cheaper, and a body may
+// have no end.
 const maxDrain = 64 << 20
 
 // errDrained stops the handler that copies a body larger than maxDrain.
@@ -78,32 +77,32 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // keepBuffer is the largest buffer that goes back into the pool, in bytes.
 const keepBuffer = 64 << 10
 
-// writers are the writers of requests. None is ever used twice: a handler that
-// outlives its request keeps its own, and can't meet another request there.
+// writers has a writer for each request. None is used twice: a handler that outlives its
+// request must not reach the response of another.
 var writers slab.Slab[responseWriter]
 
-// wrap puts a writer before w.
+// wrap returns a writer around w.
 func wrap(w http.ResponseWriter, x *request.Exchange, maxBody int64) *responseWriter {
 	rw := writers.New()
 	rw.ResponseWriter, rw.x, rw.maxBody = w, x, maxBody
-	x.Wrapped = true
+	x.HasHeaderWriter = true
 	return rw
 }
 
-// release gives the buffer back and lets go of the response. The writer must not
-// be used after it.
+// release returns the buffer to the pool and forgets the response. The writer must not
+// be used after that.
 func (w *responseWriter) release(r *http.Request) {
 	w.watch.stop()
 	if w.mode != hijacked && r.Method != http.MethodConnect {
-		// Writers share an allocation, so this one may outlive its request. It must
-		// not keep the connection. A handler that has hijacked may still copy.
-		w.ResponseWriter = gone{}
+		// Writers share an allocation, so that this one may outlive its request. It must
+		// not keep the connection alive. A handler that has hijacked may still copy.
+		w.ResponseWriter = closedWriter{}
 	}
 	w.errors, w.request = nil, nil
 	w.free()
 }
 
-// free gives the buffer back.
+// free returns the buffer to the pool.
 func (w *responseWriter) free() {
 	if w.body != nil && w.body.Cap() <= keepBuffer {
 		w.body.Reset()
@@ -112,19 +111,19 @@ func (w *responseWriter) free() {
 	w.body = nil
 }
 
-// gone is the response of a request that is over.
-type gone struct{}
+// closedWriter is the response of a request that is over.
+type closedWriter struct{}
 
-var errGone = errors.New("the request is over")
+var errClosed = errors.New("the request is over")
 
-func (gone) Header() http.Header       { return http.Header{} }
-func (gone) Write([]byte) (int, error) { return 0, errGone }
-func (gone) WriteHeader(int)           {}
+func (closedWriter) Header() http.Header       { return http.Header{} }
+func (closedWriter) Write([]byte) (int, error) { return 0, errClosed }
+func (closedWriter) WriteHeader(int)           {}
 
-// finalHeader sets what every final response carries.
+// finalHeader sets the headers of every final response.
 func (w *responseWriter) finalHeader(h http.Header) {
-	w.x.FinalHeader(h)
-	if w.watch.spent() {
+	w.x.SetFinalHeader(h)
+	if w.watch.connectionSpent() {
 		h["Connection"] = []string{"close"}
 	}
 }
@@ -147,10 +146,10 @@ func (w *responseWriter) WriteHeader(status int) {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
-	// The final header is set with the answer: what the upstream says of its limits is
-	// read before.
+	// The final header is set with the answer, which first reads the upstream's headers
+	// about its own limits.
 	w.mode = holding
-	w.x.TimingHeader(h)
+	w.x.SetTimingHeader(h)
 	w.watch.start(w.ResponseWriter)
 }
 
@@ -174,11 +173,11 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	}
 	switch w.mode {
 	case holding:
-		w.watch.more()
+		w.watch.extend()
 		w.hold(p)
 		return len(p), nil
 	case draining:
-		w.watch.more()
+		w.watch.extend()
 		if w.drained += int64(len(p)); w.drained > maxDrain {
 			return 0, errDrained
 		}
@@ -190,8 +189,8 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// hold keeps p as far as the bound allows. A body is replaced whole or not at all,
-// never cut: one that is larger is answered for at once, and the rest is dropped.
+// hold keeps p as far as the bound allows. A body is replaced whole or not at all, never
+// cut: one that is too large is answered at once, and the rest is dropped.
 func (w *responseWriter) hold(p []byte) {
 	if w.body == nil {
 		w.body = bodies.Get().(*bytes.Buffer)
@@ -210,7 +209,7 @@ func (w *responseWriter) hold(p []byte) {
 	}
 }
 
-// ReadFrom lets sendfile and splice work for what passes.
+// ReadFrom lets sendfile and splice work for a response that passes.
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	if w.mode == nothingYet {
 		w.WriteHeader(http.StatusOK)
@@ -224,7 +223,7 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 // writerOnly hides ReadFrom from io.Copy.
 type writerOnly struct{ io.Writer }
 
-// FlushError flushes what passes. What is held back stays: a flush must not
+// FlushError flushes a response that passes. It does not flush a held one: that would
 // commit the status before the body is known.
 func (w *responseWriter) FlushError() error {
 	if w.mode == nothingYet {
@@ -239,7 +238,7 @@ func (w *responseWriter) FlushError() error {
 // Flush is FlushError for handlers that know only http.Flusher.
 func (w *responseWriter) Flush() { _ = w.FlushError() }
 
-// Hijack hands the connection over.
+// Hijack hands over the connection.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
@@ -248,7 +247,7 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// heldBody is what was held back.
+// heldBody is the part of the body that was held back.
 func (w *responseWriter) heldBody() []byte {
 	if w.body == nil {
 		return nil

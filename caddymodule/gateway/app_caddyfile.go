@@ -26,8 +26,8 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	}
 	d.Reset()
 	d.Next()
-	// Encoded before it is checked, so that the adapted configuration holds what
-	// was written and no default.
+	// Encoded before it is checked, so that the adapted configuration has only what was
+	// written and no default.
 	value, err := json.Marshal(app)
 	if err == nil {
 		err = app.definePolicies()
@@ -86,8 +86,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return caddyfiletext.Surplus(d, "gateway takes a block only")
 	}
 	return caddyfiletext.Block(d, map[string]func() error{
-		"store":           func() error { return guest(d, "gateway.stores", "store", &a.StoreRaw) },
-		"limiter":         func() error { return guest(d, "gateway.limiters", "limiter", &a.LimiterRaw) },
+		"store":           func() error { return moduleLine(d, "gateway.stores", "store", &a.StoreRaw) },
+		"limiter":         func() error { return moduleLine(d, "gateway.limiters", "limiter", &a.LimiterRaw) },
 		"pepper":          func() error { return caddyfiletext.Secret(d, &a.Pepper) },
 		"previous_pepper": func() error { return caddyfiletext.Secret(d, &a.PreviousPepper) },
 		"foreign_keys":    func() error { return caddyfiletext.Flag(d, &a.ForeignKeys) },
@@ -102,14 +102,14 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}, "role", "tier", "owner", "issuer")
 }
 
-// guest reads a module that can be of several kinds: its name and what follows.
-func guest(d *caddyfile.Dispenser, namespace, inlineKey string, into *json.RawMessage) error {
+// moduleLine reads the name of a module of the namespace, and the module's own options.
+func moduleLine(d *caddyfile.Dispenser, namespace, inlineKey string, into *json.RawMessage) error {
 	if !d.NextArg() {
-		return d.Errf("%s needs a kind: write `%s %s`", inlineKey, inlineKey, strings.Join(guestNames(namespace), "|"))
+		return d.Errf("%s needs a kind: write `%s %s`", inlineKey, inlineKey, strings.Join(moduleNames(namespace), "|"))
 	}
 	name := d.Val()
 	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
-		return d.Errf("unknown %s %s: write one of %s, or build with the module that has it", inlineKey, name, strings.Join(guestNames(namespace), ", "))
+		return d.Errf("unknown %s %s: write one of %s, or build with the module that has it", inlineKey, name, strings.Join(moduleNames(namespace), ", "))
 	}
 	unmarshaler, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
 	if err != nil {
@@ -119,7 +119,7 @@ func guest(d *caddyfile.Dispenser, namespace, inlineKey string, into *json.RawMe
 	return nil
 }
 
-func guestNames(namespace string) []string {
+func moduleNames(namespace string) []string {
 	var names []string
 	for _, module := range caddy.GetModules(namespace) {
 		names = append(names, module.ID.Name())

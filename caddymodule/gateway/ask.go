@@ -8,6 +8,9 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
@@ -16,11 +19,9 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/roles"
 	"github.com/ainative/portcullis/plugins/store"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// This file is what the handlers and the admin API ask of the app.
+// This file has what the handlers and the admin API call.
 
 // Running is the app of the running configuration, or ErrNotRunning.
 func Running() (*App, error) {
@@ -35,13 +36,13 @@ func Running() (*App, error) {
 	return app, nil
 }
 
-// ErrNotRunning is the answer where the gateway app is not configured.
+// ErrNotRunning says that the running configuration has no gateway app.
 var ErrNotRunning = errors.New("the running configuration has no gateway: add a gateway directive to a site, or the global gateway block")
 
-// Journal is where decisions are recorded.
+// Journal has the decision records.
 func (a *App) Journal() *decision.Journal { return a.journal }
 
-// Hierarchy is the roles and what they include.
+// Hierarchy has the roles and the roles that they include.
 func (a *App) Hierarchy() *roles.Hierarchy { return a.hierarchy }
 
 // Tier is the tier of this name; nil where it is not defined.
@@ -50,11 +51,11 @@ func (a *App) Tier(name string) *ratelimit.Policy { return a.tiers[name] }
 // TierNames lists the tiers, sorted.
 func (a *App) TierNames() []string { return slices.Sorted(maps.Keys(a.tiers)) }
 
-// TierSources are the limits of every tier, as they are counted.
+// TierSources are the limits of every tier.
 func (a *App) TierSources() iter.Seq[*ratelimit.Source] { return maps.Values(a.tierSources) }
 
-// Precedence is what each level says of a principal, but for the route, which the
-// handler knows; nil is an anonymous caller.
+// Precedence has the limits of each level for a principal; nil is an anonymous caller. The
+// level of the route is for the handler to fill in.
 func (a *App) Precedence(p *plugins.Principal) ratelimit.Precedence {
 	levels := ratelimit.NewPrecedence()
 	policy := a.TierOf(p)
@@ -68,23 +69,23 @@ func (a *App) Precedence(p *plugins.Principal) ratelimit.Precedence {
 		owner.Limits, owner.Concurrency, owner.ConcurrencyName = o.source, o.concurrency, string(ratelimit.LevelOwner)
 	}
 	if len(p.Limits) != 0 {
-		levels.Key().Limits = a.override(p.Limits)
+		levels.Key().Limits = a.keySource(p.Limits)
 	}
 	return levels
 }
 
-// AddRoute notes the limits of a handler in a zone. The function that it returns may be
-// called once every handler of the configuration has been provisioned.
+// AddRoute adds the limits of a handler in a zone. The function that it returns may be
+// called once every handler of the configuration is provisioned.
 func (a *App) AddRoute(zone string, route *ratelimit.Policy) func() *ratelimit.Source {
 	a.routes.Add(zone, route)
 	return sync.OnceValue(func() *ratelimit.Source { return a.routes.Source(zone, route) })
 }
 
-// AddHandler notes a handler of the configuration, for Handlers.
+// AddHandler adds a handler of the configuration to Handlers.
 func (a *App) AddHandler(h caddyhttp.MiddlewareHandler) { a.handlers = append(a.handlers, h) }
 
-// Handlers are the handlers of one type that were added, complete once all of the
-// configuration is provisioned.
+// Handlers are the handlers of one type in the configuration, complete once all of it is
+// provisioned.
 func Handlers[T caddyhttp.MiddlewareHandler](a *App) []T {
 	var found []T
 	for _, h := range a.handlers {
@@ -105,7 +106,7 @@ func (a *App) Verifier() *bearer.Verifier {
 
 // Store is the store, opened if it is not open.
 func (a *App) Store(ctx context.Context) (store.Store, error) {
-	o, err := a.records.open(ctx)
+	o, err := a.shared.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -116,38 +117,39 @@ func (a *App) Store(ctx context.Context) (store.Store, error) {
 func (a *App) StoreName() string { return a.store.Name() }
 
 // Revocations are those in force, complete once the store is open.
-func (a *App) Revocations() *revocation.Set { return a.records.revoked }
+func (a *App) Revocations() *revocation.Set { return a.shared.revoked }
 
-// RevocationsKnown is an error where it can't be told any more which tokens are revoked.
+// RevocationsKnown returns an error if the set of revocations is too old to be trusted.
 func (a *App) RevocationsKnown(ctx context.Context) error {
-	o, err := a.records.open(ctx)
+	o, err := a.shared.open(ctx)
 	if err != nil {
 		return err
 	}
 	return o.revocationsStale()
 }
 
-// RecheckKeys makes every cached API key be read again before it answers.
-func (a *App) RecheckKeys() { a.records.recheck() }
+// RecheckKeys makes every cached API key invalid until it has been read again.
+func (a *App) RecheckKeys() { a.shared.recheck() }
 
-// ReloadOwners reads the owners' limits again, for requests that begin after it returns.
+// ReloadOwners reads the owners' limits again. They hold for requests that begin after it
+// returns.
 func (a *App) ReloadOwners(ctx context.Context) error {
-	o, err := a.records.open(ctx)
+	o, err := a.shared.open(ctx)
 	if err != nil {
 		return err
 	}
-	return a.records.loadOwners(ctx, o.store)
+	return a.shared.loadOwners(ctx, o.store)
 }
 
-// ResetCount forgets the counts of a key in a zone, wherever they are.
+// ResetCount resets the counts of a key in a zone, in the limiter and in the store.
 func (a *App) ResetCount(ctx context.Context, zone string, limiter ratelimit.Limiter, key ratelimit.Key, limits []ratelimit.Limit) error {
-	if _, err := a.records.open(ctx); err != nil {
+	if _, err := a.shared.open(ctx); err != nil {
 		return err
 	}
-	return a.records.counts.Reset(ctx, zone, limiter, key, limits)
+	return a.shared.counts.Reset(ctx, zone, limiter, key, limits)
 }
 
-// Peppers are those under which API keys are hashed.
+// Peppers are the keys with which API keys are hashed.
 func (a *App) Peppers(ctx context.Context) (*apikey.Peppers, error) {
 	made, err := a.keys.open(ctx)
 	if err != nil {
@@ -156,7 +158,7 @@ func (a *App) Peppers(ctx context.Context) (*apikey.Peppers, error) {
 	return made.peppers, nil
 }
 
-// LimiterZone returns what counts a zone, and what gives it back.
+// LimiterZone returns the limiter of a zone, and the function that releases it.
 func (a *App) LimiterZone(name string) (ratelimit.Limiter, func(), error) {
 	return a.limiters.Zone(name)
 }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/store"
-	"go.uber.org/zap"
 )
 
-// countStore is the store as package durable needs it.
+// countStore adapts the store to package durable.
 type countStore struct{ store store.Store }
 
 // SaveCounts implements durable.Store.
@@ -32,8 +33,8 @@ func (s countStore) DeleteCounts(ctx context.Context, zone string, key ratelimit
 	return s.store.DeleteCounts(ctx, zone, key)
 }
 
-// keepCounts writes counts every few seconds until ctx ends.
-func (r *records) keepCounts(ctx context.Context) {
+// keepCounts writes the counts of limits every few seconds until ctx ends.
+func (r *sharedStore) keepCounts(ctx context.Context) {
 	r.counts.Run(ctx, func(err error) {
 		pool.Log("store").Warn("writing the counts of limits", zap.Error(err))
 	})

@@ -8,20 +8,20 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// policyHandler is a handler of ours that can be checked against the app before
-// it is provisioned.
-type policyHandler[T any] interface {
+// checkedHandler is a handler that can be checked against the app before it is
+// provisioned.
+type checkedHandler[T any] interface {
 	*T
 	caddyhttp.MiddlewareHandler
 	caddyfile.Unmarshaler
 	Check(app *App) error
 }
 
-// ParseHandler reads a directive and checks it against the global gateway block,
-// so that a role or tier that is not defined is refused with file and line. What
-// is checked is a copy that has gone through JSON, as the running one will: the
-// adapted configuration holds what was written and no default.
-func ParseHandler[T any, P policyHandler[T]](h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+// ParseDirective reads a directive and checks it against the global gateway block, so
+// that an undefined role or tier is an error with file and line. It checks a copy, made
+// through JSON like the running handler, so that the adapted configuration has only what
+// was written and no default.
+func ParseDirective[T any, P checkedHandler[T]](h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler, probe := P(new(T)), P(new(T))
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
@@ -45,8 +45,7 @@ func ParseHandler[T any, P policyHandler[T]](h httpcaddyfile.Helper) (caddyhttp.
 	return handler, nil
 }
 
-// draftApp is the app as the global options have it, with its policies worked
-// out and nothing else.
+// draftApp is the app of the global options. It has its policies and nothing else.
 func draftApp(h httpcaddyfile.Helper) (*App, error) {
 	app := new(App)
 	if option, ok := h.Option("gateway").(httpcaddyfile.App); ok {

@@ -5,19 +5,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/metrics"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
-	"go.uber.org/zap"
 )
 
-// Names of the events on Caddy's event bus. Each tells of a change, once; none is
-// emitted for each request. They are for the operator: they name owners and keys
-// by their ids, and never hold a credential.
+// Names of the events on Caddy's event bus. Each reports a change, once; none is emitted
+// for each request. They are for the operator: they name owners and keys by id, and hold
+// no credential.
 const (
 	eventKeyCreated    = "gateway.key_created"
 	eventKeyRevoked    = "gateway.key_revoked"
@@ -29,34 +30,34 @@ const (
 	eventJWKSRecovered = "gateway.jwks_recovered"
 )
 
-// What becomes of an event, as the label has it.
+// Outcomes of an event, as in the label of the metric.
 const (
 	eventEmitted = "emitted"
 	eventUnheard = "unheard"
 	eventDropped = "dropped"
 )
 
-// event is one that waits to be emitted.
+// event is an event that waits to be emitted.
 type event struct {
 	name string
 	data map[string]any
 }
 
-// maxEvents bounds the events that wait. Handlers may be slow, since they may run
-// commands; what does not fit is dropped and counted.
+// maxEvents is how many events may wait. Handlers may be slow, since they may run
+// commands; further events are dropped and counted.
 const maxEvents = 1024
 
-// events emits on Caddy's event bus, off the requests' way. It is pooled: what
-// emits outlives a configuration, and so does what is known of who has been told
-// of what.
+// events emits on Caddy's event bus from a goroutine of its own, so that no request waits.
+// It is pooled, because the clients that emit outlive a configuration, and so must the
+// memory of what was emitted.
 type events struct {
 	queue   chan event
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
-	// exceeded are the callers of whom it was told that they went over a limit.
+	// exceeded remembers the callers for which limit_exceeded was emitted.
 	exceeded decision.Once[ratelimit.Key]
-	// stale are the issuers whose key sets can't be read any more.
+	// stale remembers the issuers whose key sets can't be read.
 	stale decision.Turns[string]
 }
 
@@ -72,14 +73,14 @@ func acquireEvents() (*events, pool.Release, error) {
 	})
 }
 
-// Destruct stops emitting.
+// Destruct stops the goroutine.
 func (e *events) Destruct() error {
 	close(e.stop)
 	e.stopped.Wait()
 	return nil
 }
 
-// emit tells of something. It never waits.
+// emit queues an event. It never waits.
 func (e *events) emit(name string, data map[string]any) {
 	select {
 	case e.queue <- event{name, data}:
@@ -100,9 +101,8 @@ func (e *events) run() {
 	}
 }
 
-// deliver gives an event to the handlers of the configuration that is in force.
-// One that is still being started is not asked: its subscriptions may not be
-// there yet.
+// deliver emits an event on the bus of the running configuration. A configuration that is
+// still starting may not have its subscriptions yet.
 func deliver(next event) (outcome string) {
 	loaded, err := caddy.ActiveContext().AppIfConfigured("gateway")
 	if err != nil {
@@ -113,7 +113,7 @@ func deliver(next event) (outcome string) {
 		return eventUnheard
 	}
 	defer func() {
-		// A handler of somebody else must not end the gateway.
+		// A foreign handler must not end the gateway.
 		if v := recover(); v != nil {
 			pool.Log("events").Error("a handler of an event panicked", zap.String("event", next.name), zap.Any("panic", v))
 			outcome = eventDropped
@@ -123,7 +123,7 @@ func deliver(next event) (outcome string) {
 	return eventEmitted
 }
 
-// openBus finds the event bus of a configuration.
+// openBus finds the event bus of the configuration.
 func (a *App) openBus(ctx caddy.Context) error {
 	a.ctx = ctx
 	loaded, err := ctx.App("events")
@@ -139,7 +139,7 @@ func (a *App) openBus(ctx caddy.Context) error {
 	return nil
 }
 
-// keyEvent tells of a key that was made or changed.
+// keyEvent emits an event about a key that was created or changed.
 func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
 	data := map[string]any{
 		"id": key.ID, "owner": key.Owner, "name": key.Name, "prefix": key.Prefix, "role": key.Role, "tier": key.Tier,
@@ -148,15 +148,15 @@ func (a *App) keyEvent(name string, key plugins.APIKey, more map[string]any) {
 	a.events.emit(name, data)
 }
 
-// LimitExceeded emits an event for a caller that went over a limit: once in a window,
-// the period of that limit, however often the caller comes.
+// LimitExceeded emits an event for a caller over a limit, once in each period of that
+// limit.
 func (a *App) LimitExceeded(key ratelimit.Key, limit ratelimit.Limit, data map[string]any) {
 	if a.events.exceeded.First(key, limit.Period, time.Now()) {
 		a.events.emit(eventLimitExceeded, data)
 	}
 }
 
-// Emit emits an event of something that outlives configurations, such as a client.
+// Emit emits an event of an object that outlives configurations, such as a client.
 func Emit(name string, data map[string]any) {
 	if e, ok := pool.Find[*events](eventsKey); ok {
 		e.emit(name, data)

@@ -7,23 +7,23 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// LimiterHealth says how the limiter is. It asks, as long as ctx lasts.
+// LimiterHealth is the health of the limiter. It may ask a server until ctx ends.
 func (a *App) LimiterHealth(ctx context.Context) LimiterHealth { return a.limiters.Health(ctx) }
 
-// Problem is what is wrong with a part of the gateway.
+// Problem is a fault of a part of the gateway.
 type Problem struct {
-	// Undecided says that some requests can't be decided, and get 503; else the part
-	// decides worse than it should.
+	// Undecided says that some requests can't be decided and get 503. Otherwise the part
+	// decides, but not as configured.
 	Undecided bool
 	// Why names the cause and what it means for requests.
 	Why string
-	// Since is when it began, zero where that is not known.
+	// Since is when it began; zero if unknown.
 	Since time.Time
 }
 
-// StoreProblem asks the store and says what is wrong with it; nil is nothing.
+// StoreProblem checks the store; nil if it works.
 func (a *App) StoreProblem(ctx context.Context) *Problem {
-	r := a.records
+	r := a.shared
 	o, err := r.open(ctx)
 	if err != nil {
 		return &Problem{Undecided: true, Why: err.Error() + "; what the store must be asked gets 503"}
@@ -35,7 +35,8 @@ func (a *App) StoreProblem(ctx context.Context) *Problem {
 	}
 	p := new(Problem)
 	if age, ok := o.poller.Stale(); ok {
-		// The poller asks several times a second: what it heard last was the end.
+		// The poller asks several times a second, so that the store failed after its last
+		// answer.
 		p.Since = time.Now().Add(-age)
 	}
 	if failed == nil {

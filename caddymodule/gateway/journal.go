@@ -8,12 +8,12 @@ import (
 // journal is the pooled journal of decisions. It survives reloads.
 type journal struct{ *decision.Journal }
 
-// Destruct has nothing to release.
+// Destruct does nothing.
 func (journal) Destruct() error { return nil }
 
 var journalKey = pool.Key{Kind: "journal", Name: ""}
 
-// AcquireJournal takes the journal of decisions from the pool.
+// AcquireJournal acquires the journal of decisions from the pool.
 func AcquireJournal() (*decision.Journal, pool.Release, error) {
 	j, release, err := pool.Acquire(journalKey, func() (journal, error) {
 		return journal{decision.NewJournal(decision.DefaultSize)}, nil
@@ -21,7 +21,7 @@ func AcquireJournal() (*decision.Journal, pool.Release, error) {
 	return j.Journal, release, err
 }
 
-// RunningJournal is the journal of decisions; false where no configuration has one.
+// RunningJournal is the journal of decisions; false if no configuration has one.
 func RunningJournal() (*decision.Journal, bool) {
 	j, ok := pool.Find[journal](journalKey)
 	return j.Journal, ok

@@ -9,24 +9,23 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// overrides remembers the policies of keys that have limits of their own, so
-// that they are parsed once and not on each request.
-type overrides struct {
+// keyLimits caches the parsed limits of API keys that have limits of their own.
+type keyLimits struct {
 	mu      sync.RWMutex
 	sources map[string]*ratelimit.Source
 }
 
-// maxOverrides bounds what is remembered; past it everything is forgotten.
-const maxOverrides = 10_000
+// maxKeyLimits is how many sources are cached. A full cache is cleared.
+const maxKeyLimits = 10_000
 
-// override is the source of a key's own limits; nil where they can't be read, so
-// that the tier's hold.
-func (a *App) override(lines []string) *ratelimit.Source {
+// keySource is the source of a key's own limits; nil if they can't be parsed, so that the
+// tier's hold.
+func (a *App) keySource(lines []string) *ratelimit.Source {
 	key := lines[0]
 	if len(lines) > 1 {
 		key = strings.Join(lines, ";")
 	}
-	o := &a.overrides
+	o := &a.keyLimits
 	o.mu.RLock()
 	source, known := o.sources[key]
 	o.mu.RUnlock()
@@ -41,7 +40,7 @@ func (a *App) override(lines []string) *ratelimit.Source {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.sources == nil || len(o.sources) >= maxOverrides {
+	if o.sources == nil || len(o.sources) >= maxKeyLimits {
 		o.sources = map[string]*ratelimit.Source{}
 	}
 	o.sources[key] = source

@@ -11,15 +11,15 @@ import (
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 )
 
-// keyScheme is the scheme of API keys of one configuration. It is made when the
-// store is opened, because a pepper that is not configured lies beside it.
+// keyScheme is the scheme of API keys of one configuration. It is completed when the
+// store is opened, because a pepper that is not configured is kept beside it.
 type keyScheme struct {
-	records     *records
+	shared      *sharedStore
 	pepper      plugins.Secret
 	previous    plugins.Secret
 	defaultRole string
 	foreign     bool
-	// used says that some handler takes API keys.
+	// used says that some handler accepts API keys.
 	used atomic.Bool
 
 	mu     sync.Mutex
@@ -27,7 +27,7 @@ type keyScheme struct {
 	closed bool
 }
 
-// madeKeys is what there is once the pepper is known.
+// madeKeys is the part of a keyScheme that needs the pepper.
 type madeKeys struct {
 	scheme  *apikey.Scheme
 	peppers *apikey.Peppers
@@ -44,25 +44,24 @@ func (k *keyScheme) Authenticate(ctx context.Context, c auth.Credential) (*plugi
 			return nil, nil, auth.ErrNotMine
 		}
 		if !c.DryRun {
-			k.records.undecided.Store(true)
+			k.shared.undecided.Store(true)
 		}
 		return nil, nil, &plugins.Unavailable{Reason: plugins.ReasonStoreUnavailable, Err: err}
 	}
 	p, denial, err := made.scheme.Authenticate(ctx, c)
 	if _, failed := errors.AsType[*plugins.Unavailable](err); failed && !c.DryRun {
-		k.records.undecided.Store(true)
+		k.shared.undecided.Store(true)
 	}
 	return p, denial, err
 }
 
-// answers reports whether some API keys can be checked while the store can't be
-// asked.
+// answers reports whether some API keys can be checked without the store.
 func (k *keyScheme) answers() bool {
 	made := k.made.Load()
 	return made != nil && made.scheme.Answers()
 }
 
-// open opens the store and makes the scheme, if that is not done.
+// open opens the store and completes the scheme, unless that is done.
 func (k *keyScheme) open(ctx context.Context) (*madeKeys, error) {
 	if made := k.made.Load(); made != nil {
 		return made, nil
@@ -72,7 +71,7 @@ func (k *keyScheme) open(ctx context.Context) (*madeKeys, error) {
 	if made := k.made.Load(); made != nil {
 		return made, nil
 	}
-	if _, err := k.records.open(ctx); err != nil {
+	if _, err := k.shared.open(ctx); err != nil {
 		return nil, err
 	}
 	peppers, err := k.peppers()
@@ -80,18 +79,18 @@ func (k *keyScheme) open(ctx context.Context) (*madeKeys, error) {
 		return nil, err
 	}
 	scheme, err := apikey.New(apikey.Config{
-		Lookup:      k.records,
+		Lookup:      k.shared,
 		Peppers:     peppers,
 		DefaultRole: k.defaultRole,
 		Foreign:     k.foreign,
-		Used:        k.records,
+		Used:        k.shared,
 	})
 	if err != nil {
 		return nil, err
 	}
 	made := &madeKeys{scheme: scheme, peppers: peppers}
 	if !k.closed {
-		k.records.attach(scheme)
+		k.shared.attach(scheme)
 	}
 	k.made.Store(made)
 	return made, nil
@@ -101,7 +100,7 @@ func (k *keyScheme) peppers() (*apikey.Peppers, error) {
 	secret := k.pepper
 	if secret.Empty() {
 		var err error
-		if secret, err = keptPepper(k.records.provider.PepperPath()); err != nil {
+		if secret, err = keptPepper(k.shared.provider.PepperPath()); err != nil {
 			return nil, err
 		}
 	}
@@ -118,13 +117,13 @@ func (k *keyScheme) peppers() (*apikey.Peppers, error) {
 	return apikey.NewPeppers(current, previous)
 }
 
-// close ends the configuration's part in what changes. Requests under way can go
-// on with what they have.
+// close detaches the cache of this configuration from the store. Requests in flight can
+// still use it.
 func (k *keyScheme) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.closed = true
 	if made := k.made.Load(); made != nil {
-		k.records.detach(made.scheme)
+		k.shared.detach(made.scheme)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// KeyService makes and changes the keys of the store, which it opens.
+// KeyService creates and changes API keys. It opens the store.
 func (a *App) KeyService(ctx context.Context) (*keys.Service, error) {
 	opened, err := a.Store(ctx)
 	if err != nil {
@@ -26,12 +26,12 @@ func (a *App) KeyService(ctx context.Context) (*keys.Service, error) {
 		Check:         a.CheckRight,
 		CheckLimits:   func(limits []string) error { _, err := ratelimit.ParsePolicy("key", limits, 0); return err },
 		ParseDuration: caddy.ParseDuration,
-		Invalidate:    a.records.invalidate,
+		Invalidate:    a.shared.invalidate,
 		Notify:        a.keyChanged,
 	}), nil
 }
 
-// keyChanged tells of a key that was made or changed.
+// keyChanged emits the event of a key that was created or changed.
 func (a *App) keyChanged(e keys.Event) {
 	switch e.Kind {
 	case keys.Created:
@@ -43,7 +43,8 @@ func (a *App) keyChanged(e keys.Event) {
 	}
 }
 
-// CheckRight says what is wrong with a role or a tier that somebody is to have.
+// CheckRight says what is wrong with the value of a field `role` or `tier`; empty if it is
+// defined.
 func (a *App) CheckRight(field, value string) string {
 	known, names := a.hierarchy.Knows(value), a.hierarchy.Names
 	if field == "tier" {
@@ -55,8 +56,8 @@ func (a *App) CheckRight(field, value string) string {
 	return fmt.Sprintf("unknown %s %s: use one of %s", field, decision.Clip(value, 40), strings.Join(names(), ", "))
 }
 
-// WithinLimits reports whether a key of an owner in this tier lets them do no more than
-// they may without it, by rate and at once.
+// WithinLimits reports whether a key grants no higher rate and no higher concurrency than
+// its owner, in this tier, has without the key.
 func (a *App) WithinLimits(owner, tier string, key plugins.APIKey) bool {
 	has := a.TierOf(&plugins.Principal{Owner: owner, Tier: tier})
 	grants := a.TierOf(&plugins.Principal{Owner: owner, Tier: key.Tier})
@@ -69,7 +70,7 @@ func (a *App) WithinLimits(owner, tier string, key plugins.APIKey) bool {
 		hasLimits, grantsLimits = own.source.Policy.Limits, own.source.Policy.Limits
 	}
 	if len(key.Limits) != 0 {
-		if source := a.override(key.Limits); source != nil {
+		if source := a.keySource(key.Limits); source != nil {
 			grantsLimits = source.Policy.Limits
 		}
 	}

@@ -5,16 +5,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ainative/portcullis/caddymodule/internal/pool"
-	"github.com/ainative/portcullis/plugins/store"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/caddymodule/internal/pool"
+	"github.com/ainative/portcullis/plugins/store"
 )
 
-// stateMetrics tells how a configuration's store, caches, keys and limiter are,
-// when somebody asks. What it reads is pooled, so that its counts too survive a
-// reload, unless the reload changes the very thing that counts: other issuers,
-// another Redis.
+// stateMetrics reads the state of the store, the caches, the keys and the limiter at each
+// scrape. What it reads is pooled, so that its counts survive a reload, unless the reload
+// changes what counts: other issuers, another Redis.
 type stateMetrics struct{ app *App }
 
 var (
@@ -105,14 +105,14 @@ func (s stateMetrics) collectIssuers(gauge, counter emitter) {
 }
 
 func (s stateMetrics) collectStore(gauge, counter emitter) {
-	keys := s.app.records.cacheStats()
+	keys := s.app.shared.cacheStats()
 	counter(cacheHits, float64(keys.Hits), "keys")
 	counter(cacheMisses, float64(keys.Lookups), "keys")
 	counter(cacheStale, float64(keys.Stale))
 	gauge(cacheEntries, float64(keys.Entries), "keys")
 	gauge(cacheEntries, float64(keys.Unknown), "unknown_keys")
-	gauge(revocations, float64(s.app.records.revoked.Len()))
-	opened := s.app.records.opened.Load()
+	gauge(revocations, float64(s.app.shared.revoked.Len()))
+	opened := s.app.shared.opened.Load()
 	if opened == nil {
 		return
 	}
@@ -148,7 +148,7 @@ func oneIf(yes bool) float64 {
 	return 0
 }
 
-// keyCounts remembers how many keys there are, since counting reads all of them.
+// keyCounts caches the number of keys, since counting reads all of them.
 type keyCounts struct {
 	mu     sync.Mutex
 	at     time.Time
@@ -156,13 +156,13 @@ type keyCounts struct {
 }
 
 const (
-	// countEvery is how old a count may be.
+	// countEvery is how old a cached count may be.
 	countEvery = 30 * time.Second
-	// countTimeout bounds what a scrape waits for one.
+	// countTimeout is how long a scrape waits for a count.
 	countTimeout = 2 * time.Second
 )
 
-// get returns the counts, and false where they are not known.
+// get returns the counts, or false if they are not known.
 func (k *keyCounts) get(s store.Store) (store.KeyCounts, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -13,32 +13,32 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// Owner is what holds for one owner instead of what their credentials and the
-// routes say. What the admin API sets for an owner replaces it.
+// Owner has a tier, limits or a concurrency for one owner. They replace those of the
+// owner's credentials and of routes. The admin API may replace them.
 type Owner struct {
 	// ID of the owner: the subject of tokens, or the owner of API keys.
 	ID string `json:"id"`
-	// Tier instead of that of the owner's credentials.
+	// Tier that replaces the one of the owner's credentials.
 	Tier string `json:"tier,omitempty"`
-	// Limits instead of those of the tier and of routes.
+	// Limits that replace those of the tier and of routes.
 	Limits []string `json:"limits,omitempty"`
-	// Concurrency instead of that of the tier and of routes.
+	// Concurrency that replaces the one of the tier and of routes.
 	Concurrency int `json:"concurrency,omitempty"`
 }
 
-// ownerPolicy is an Owner made ready for requests.
+// ownerPolicy is a parsed Owner.
 type ownerPolicy struct {
 	tier *ratelimit.Policy
-	// source is nil where the limits stay as they are, and concurrency 0 likewise.
+	// source is nil, and concurrency 0, where the owner has none.
 	source      *ratelimit.Source
 	concurrency int
 }
 
-// errEmptyOwner is the mistake of an owner that changes nothing.
+// errEmptyOwner is the message for an owner that changes nothing.
 const errEmptyOwner = "changes nothing: write `tier NAME`, `limit COUNT/DURATION` or `concurrency COUNT`"
 
-// ownerPolicy makes the policy of an owner, and finds every mistake.
-func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
+// newOwnerPolicy parses an owner. Its errors name the field.
+func (a *App) newOwnerPolicy(o Owner) (*ownerPolicy, error) {
 	p := &ownerPolicy{concurrency: o.Concurrency}
 	switch {
 	case o.ID == "":
@@ -63,20 +63,20 @@ func (a *App) ownerPolicy(o Owner) (*ownerPolicy, error) {
 	return p, nil
 }
 
-// CheckOwner finds every mistake in what an owner is given.
+// CheckOwner returns the mistake in an owner, if there is one.
 func (a *App) CheckOwner(o Owner) error {
-	_, err := a.ownerPolicy(o)
+	_, err := a.newOwnerPolicy(o)
 	return err
 }
 
-// defineOwners makes the policies of the owners that the configuration names.
+// defineOwners parses the owners of the configuration.
 func (a *App) defineOwners() error {
 	a.ownerPolicies = map[string]*ownerPolicy{}
 	for _, o := range a.Owners {
 		if a.ownerPolicies[o.ID] != nil {
 			return fmt.Errorf("owner %s is given twice: write one block with all of it", o.ID)
 		}
-		policy, err := a.ownerPolicy(o)
+		policy, err := a.newOwnerPolicy(o)
 		if err != nil {
 			return fmt.Errorf("owner %s: %w", o.ID, err)
 		}
@@ -85,21 +85,21 @@ func (a *App) defineOwners() error {
 	return nil
 }
 
-// ownerSet is what the store has, as it was read at one time.
-type ownerSet struct{ list []store.OwnerLimits }
+// storedOwners are the owners of the store, as read at one time.
+type storedOwners struct{ list []store.OwnerLimits }
 
 // mergedOwners are the owners of the configuration and of the store.
 type mergedOwners struct {
-	from   *ownerSet
+	from   *storedOwners
 	owners map[string]*ownerPolicy
 }
 
 // ownerOf is the policy of an owner; nil where the owner has none.
 func (a *App) ownerOf(owner string) *ownerPolicy {
-	if a.records == nil {
+	if a.shared == nil {
 		return a.ownerPolicies[owner]
 	}
-	set := a.records.owners.Load()
+	set := a.shared.owners.Load()
 	merged := a.merged.Load()
 	if merged == nil || merged.from != set {
 		merged = a.mergeOwners(set)
@@ -110,15 +110,14 @@ func (a *App) ownerOf(owner string) *ownerPolicy {
 	return merged.owners[owner]
 }
 
-// mergeOwners lets what the store has for an owner replace what the configuration
-// has. What can't be read, a tier that is gone for instance, leaves the owner as
-// the configuration has them.
-func (a *App) mergeOwners(set *ownerSet) *mergedOwners {
+// mergeOwners replaces owners of the configuration by those of the store. An entry of the
+// store that can't be used, because its tier no longer exists for instance, is left out.
+func (a *App) mergeOwners(set *storedOwners) *mergedOwners {
 	merged := &mergedOwners{from: set, owners: map[string]*ownerPolicy{}}
 	maps.Copy(merged.owners, a.ownerPolicies)
 	if set != nil {
 		for _, o := range set.list {
-			policy, err := a.ownerPolicy(Owner{o.Owner, o.Tier, o.Limits, o.Concurrency})
+			policy, err := a.newOwnerPolicy(Owner{o.Owner, o.Tier, o.Limits, o.Concurrency})
 			if err != nil {
 				a.logger.Error("the limits of an owner in the store can't be used", zap.String("owner", o.Owner), zap.Error(err))
 				continue
@@ -130,9 +129,10 @@ func (a *App) mergeOwners(set *ownerSet) *mergedOwners {
 	return merged
 }
 
-// loadOwners reads the owners' limits, for requests that begin after it returns.
-func (r *records) loadOwners(ctx context.Context, s store.Store) error {
-	// What is read later is stored later.
+// loadOwners reads the owners' limits from the store. They hold for requests that begin
+// after it returns.
+func (r *sharedStore) loadOwners(ctx context.Context, s store.Store) error {
+	// One reader at a time, so that an older read does not replace a newer one.
 	r.ownersTurn.Lock()
 	defer r.ownersTurn.Unlock()
 	list, err := s.Owners(ctx)
@@ -142,7 +142,7 @@ func (r *records) loadOwners(ctx context.Context, s store.Store) error {
 	if was := r.owners.Load(); was != nil && slices.EqualFunc(was.list, list, sameOwner) {
 		return nil
 	}
-	r.owners.Store(&ownerSet{list})
+	r.owners.Store(&storedOwners{list})
 	return nil
 }
 
@@ -150,9 +150,8 @@ func sameOwner(a, b store.OwnerLimits) bool {
 	return a.Owner == b.Owner && a.Tier == b.Tier && a.Concurrency == b.Concurrency && a.UpdatedAt.Equal(b.UpdatedAt) && slices.Equal(a.Limits, b.Limits)
 }
 
-// TierOf is the tier whose limits hold for a principal: that of the owner, the
-// credential's own, or the default where it names none or one that is not
-// defined, or nobody calls.
+// TierOf is the tier of a principal: the owner's, else the credential's, else the default
+// tier. An undefined tier counts as none; nil is an anonymous caller.
 func (a *App) TierOf(p *plugins.Principal) *ratelimit.Policy {
 	if p == nil {
 		return a.tiers[a.DefaultTier]

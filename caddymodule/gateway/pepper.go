@@ -17,11 +17,11 @@ import (
 	"github.com/ainative/portcullis/plugins/auth/apikey"
 )
 
-// minPepper is the least length of a pepper, in bytes.
+// minPepper is the minimum length of a pepper, in bytes.
 const minPepper = 32
 
-// pepperOf wraps a secret. Its version follows from the secret itself, so that a
-// record says which pepper made its hash whatever order they are configured in.
+// pepperOf makes a pepper of a secret. Its version is derived from the secret, so that a
+// record finds its pepper in whatever order peppers are configured.
 func pepperOf(what string, secret plugins.Secret) (apikey.Pepper, error) {
 	if secret.Len() < minPepper {
 		return apikey.Pepper{}, fmt.Errorf("%s has %d bytes and needs %d or more: make one with `openssl rand -base64 48`", what, secret.Len(), minPepper)
@@ -32,9 +32,9 @@ func pepperOf(what string, secret plugins.Secret) (apikey.Pepper, error) {
 	return apikey.Pepper{Version: int(version), Secret: secret}, nil
 }
 
-// keptPepper returns the pepper in the file, which it makes on the first start,
-// readable by its owner only. An empty or broken file is an error: a new pepper
-// would make every key that was handed out worthless.
+// keptPepper reads the pepper in the file. The first start creates it, readable by its
+// owner only. An empty or broken file is an error: a new pepper would invalidate every
+// key.
 func keptPepper(path string) (plugins.Secret, error) {
 	if path == "" {
 		return plugins.Secret{}, errors.New("no pepper is configured: add `pepper {env.GATEWAY_PEPPER}` to the global gateway block")
@@ -59,8 +59,8 @@ func makePepper(path string) (plugins.Secret, error) {
 		return plugins.Secret{}, fmt.Errorf("making a pepper: %w", err)
 	}
 	text := base64.StdEncoding.EncodeToString(random)
-	// Linked into place, so that of two processes that start at once one wins and
-	// both use its pepper, and so that no reader sees half a file.
+	// Linked into place, so that two processes that start at once use the same pepper, and
+	// no reader sees half a file.
 	temp, err := os.CreateTemp(filepath.Dir(path), ".pepper-*")
 	if err != nil {
 		return plugins.Secret{}, fmt.Errorf("keeping a new pepper: %w: make the directory writable, or configure `pepper`", err)

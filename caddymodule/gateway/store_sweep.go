@@ -4,24 +4,25 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/plugins/store"
-	"go.uber.org/zap"
 )
 
 const (
-	// sweepEvery is how often what decides nothing any more is removed from the store.
+	// sweepEvery is how often expired records are removed from the store.
 	sweepEvery = time.Hour
-	// sweepFirst is how long after the start that is done for the first time.
+	// sweepFirst is how long after the start the first sweep is.
 	sweepFirst = 2 * time.Second
-	// keptLonger is how long counts and revocations are kept that say nothing any
-	// more. A machine whose clock is wrong must not throw away what it takes for old.
+	// keptLonger is how long expired counts and revocations are kept, in case the clock of
+	// this machine is wrong.
 	keptLonger = 24 * time.Hour
 	// auditKept is how long the audit trail goes back.
 	auditKept = 365 * 24 * time.Hour
 )
 
-// sweeps are what is removed, by what it is.
+// sweeps are the kinds of records that are removed.
 var sweeps = []struct {
 	what string
 	kept time.Duration
@@ -32,8 +33,8 @@ var sweeps = []struct {
 	{"audit trail", auditKept, store.Store.SweepAudit},
 }
 
-// sweep removes what is old at now. One that fails keeps no other from being
-// done; the next turn tries again.
+// sweep removes records that are old at now. If one kind fails, the others are still
+// swept, and the next sweep tries again.
 func sweep(ctx context.Context, s store.Store, now time.Time) {
 	for _, each := range sweeps {
 		if _, err := each.from(s, ctx, now.Add(-each.kept)); err != nil && ctx.Err() == nil {
@@ -42,7 +43,7 @@ func sweep(ctx context.Context, s store.Store, now time.Time) {
 	}
 }
 
-// keepSwept sweeps until ctx ends, for the first time soon after the start.
+// keepSwept sweeps soon after the start and then regularly, until ctx ends.
 func keepSwept(ctx context.Context, s store.Store) {
 	next := time.NewTimer(sweepFirst)
 	defer next.Stop()

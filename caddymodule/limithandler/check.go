@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Check makes the policies and finds every mistake in the configuration.
+// Check makes the policies, or returns every mistake in the configuration.
 func (l *RateLimit) Check(app *gateway.App) error {
 	if l.Zone == "" {
 		l.Zone = defaultZone
@@ -63,8 +63,7 @@ func (l *RateLimit) Check(app *gateway.App) error {
 	return errors.Join(errs...)
 }
 
-// checkCost refuses a cost that no request could ever pay. A cost above a burst
-// would be a 429 for ever.
+// checkCost rejects a cost above a burst: every request would get 429 for ever.
 func (l *RateLimit) checkCost(app *gateway.App) error {
 	if l.Cost == "" {
 		l.Cost = "1"
@@ -102,10 +101,10 @@ func (l *RateLimit) checkCostHeader() error {
 	case "Age", "Allow", "Cache-Control", "Connection", "Date", "Etag", "Expires", "Keep-Alive", "Location", "Retry-After", "Server",
 		"Set-Cookie", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Via", "Www-Authenticate", "X-Request-Id",
 		ratelimit.HeaderLimit, ratelimit.HeaderRemaining, ratelimit.HeaderReset, ratelimit.HeaderRateLimit, ratelimit.HeaderPolicy:
-		return fmt.Errorf("cost_header %s has a meaning of its own: write another name, like X-Cost", l.CostHeader)
+	default:
+		if !strings.HasPrefix(l.CostHeader, "Content-") && !strings.HasPrefix(l.CostHeader, "Access-Control-") {
+			return nil
+		}
 	}
-	if strings.HasPrefix(l.CostHeader, "Content-") || strings.HasPrefix(l.CostHeader, "Access-Control-") {
-		return fmt.Errorf("cost_header %s has a meaning of its own: write another name, like X-Cost", l.CostHeader)
-	}
-	return nil
+	return fmt.Errorf("cost_header %s has a meaning of its own: write another name, like X-Cost", l.CostHeader)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// costOf reads the request's cost. A placeholder may hold what a client sent: it
-// must be a whole number of 0 or more, else a client could pay with a refund.
+// costOf is the cost of the request. A placeholder may hold a value from the client, so
+// that a negative one is refused: it would be a refund.
 func (l *RateLimit) costOf(r *http.Request, p *ratelimit.Policy) (int64, *plugins.Denial) {
 	cost := l.cost
 	if cost < 0 {

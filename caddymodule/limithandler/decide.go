@@ -9,25 +9,25 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// charge is what a request is charged, and the limiter's decision about it.
+// charge is what a request is to be charged, and the limiter's decision about it.
 type charge struct {
 	ratelimit.Decision
 	policy *ratelimit.Policy
 	zone   *gateway.Zone
 	key    ratelimit.Key
 	cost   int64
-	// concurrency is how many requests may be under way, 0 for no bound, and
-	// concurrencySource the name of the policy that says so. inFlightKey names the
-	// caller's count of them.
+	// concurrency is how many requests of the caller may be in flight, 0 for no limit.
+	// concurrencySource is the name of the policy that sets it, and inFlightKey names the
+	// count.
 	concurrency       int
 	concurrencySource string
 	inFlightKey       ratelimit.Key
-	// inFlight says that the request is counted as under way, until it is released.
+	// inFlight says that the request is counted as in flight, until it is released.
 	inFlight bool
 }
 
-// decide charges the request. The denial and the failure are never both set, and
-// with either nothing is charged or counted as under way.
+// decide charges the request. At most one of the denial and the failure is set; with
+// either, the request is neither charged nor counted as in flight.
 func (l *RateLimit) decide(r *http.Request, x *request.Exchange) (charge, *plugins.Denial, error) {
 	c, denial := l.subject(r, x)
 	if denial != nil {
@@ -53,13 +53,13 @@ func (l *RateLimit) decide(r *http.Request, x *request.Exchange) (charge, *plugi
 	return c, denial, failure
 }
 
-// take asks the limiter.
+// take asks the limiter to charge the request.
 func (l *RateLimit) take(r *http.Request, x *request.Exchange, c *charge) (*plugins.Denial, error) {
-	if err := l.app.Restored(r.Context(), c.zone, c.policy.Limits); err != nil {
+	if err := l.app.RestoreCounts(r.Context(), c.zone, c.policy.Limits); err != nil {
 		return nil, err
 	}
 	var err error
-	c.Decision, err = x.Take(r.Context(), c.zone.Limiter, c.key, c.policy.Limits, c.cost, x.RowRoom())
+	c.Decision, err = x.Take(r.Context(), c.zone.Limiter, c.key, c.policy.Limits, c.cost, x.RowBuffer())
 	switch {
 	case err != nil:
 		return nil, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err}

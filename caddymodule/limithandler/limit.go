@@ -1,5 +1,5 @@
-// Package limithandler is the directive gateway_limit, which asks how often the caller may
-// come. Usage tells what is left of the limits of a configuration.
+// Package limithandler has the directive gateway_limit, which limits the rate of callers.
+// Usage and ResetCounts show and clear the counts of an owner for the admin API.
 package limithandler
 
 import (
@@ -18,29 +18,27 @@ import (
 
 func init() {
 	caddy.RegisterModule(RateLimit{})
-	httpcaddyfile.RegisterHandlerDirective("gateway_limit", gateway.ParseHandler[RateLimit])
+	httpcaddyfile.RegisterHandlerDirective("gateway_limit", gateway.ParseDirective[RateLimit])
 }
 
-// RateLimit asks how often the caller may come. Without further configuration
-// the limits of the caller's tier hold, counted per owner over all of the
-// owner's keys and tokens, and anonymous callers are counted by address. Over
-// the limit the request is refused with 429 and Retry-After, and costs nothing:
-// earlier handlers of this directive in the request's way give back what they have
-// charged.
+// RateLimit limits the rate of callers. By default the limits of the caller's tier hold.
+// They count per owner, over all keys and tokens of the owner; anonymous callers count by
+// address. A request over the limit is refused with 429 and Retry-After, and costs
+// nothing: earlier gateway_limit handlers that it passed refund their charges.
 //
-// Which limits hold, first to last: those of the API key, those of the owner,
-// those of this handler, those of the tier.
+// The first of these that has limits holds: the API key, the owner, this handler, the
+// tier.
 type RateLimit struct {
 	// Zone names the counts, so that they survive a reload and are shared by
 	// handlers of the same zone. Default: `default`.
 	Zone string `json:"zone,omitempty"`
 
-	// Limits instead of the tier's, such as `10/1s burst 20`. A request that one of
+	// Limits that replace the tier's, such as `10/1s burst 20`. A request that one of
 	// them refuses is charged to none.
 	Limits []string `json:"limits,omitempty"`
 
-	// Concurrency is how many requests of one caller may be under way at once,
-	// beside Limits. Default: no limit.
+	// Concurrency is how many requests of one caller may be in flight at once, in
+	// addition to Limits. Default: no limit.
 	Concurrency int `json:"concurrency,omitempty"`
 
 	// UpstreamConcurrency is how many requests of all callers together this gateway passes
@@ -56,31 +54,30 @@ type RateLimit struct {
 	// such as {http.request.header.X-Tenant}. Default: `owner`.
 	By string `json:"by,omitempty"`
 
-	// What happens to a request for which the placeholder of By is empty: `deny` or
-	// `anonymous`. Default: `deny`.
+	// What happens to a request for which the placeholder of By is empty: `deny` refuses
+	// it, `anonymous` counts it as anonymous. Default: `deny`.
 	Missing string `json:"missing,omitempty"`
 
 	// The limit of anonymous callers, per client IP, IPv6 by /64. Default: `20/1m`.
 	Anonymous string `json:"anonymous,omitempty"`
 
-	// What one request costs: a whole number, or a placeholder that gives one.
-	// Default: 1.
+	// The cost of one request: a whole number, or a placeholder for one. Default: 1.
 	Cost string `json:"cost,omitempty"`
 
-	// The response header in which the upstream reports what the request really cost,
-	// a whole number. The rest is charged or given back, and the header removed.
+	// The response header in which the upstream reports the true cost of the request, a
+	// whole number. The difference is charged or refunded, and the header is removed.
 	// Default: none.
 	CostHeader string `json:"cost_header,omitempty"`
 
-	// Which headers clients get: `all`, `retry_after` or `none`. A refusal has its
-	// Retry-After in any case. Default: `all`.
+	// Which headers clients get: `all`, `retry_after` or `none`. A refusal always has
+	// Retry-After. Default: `all`.
 	Headers string `json:"headers,omitempty"`
 
-	// Log what would be refused and refuse nothing.
+	// Log refusals and let the requests pass.
 	Shadow bool `json:"shadow,omitempty"`
 
 	app       *gateway.App
-	judge     request.Judge
+	enforcer  request.Enforcer
 	route     *ratelimit.Policy
 	source    func() *ratelimit.Source
 	anonymous *ratelimit.Policy
@@ -94,14 +91,14 @@ type RateLimit struct {
 	acquired []pool.Release
 }
 
-// What requests can be counted by, beside placeholders.
+// The values of By, besides placeholders.
 const (
 	byOwner      = "owner"
 	byCredential = "credential"
 	byIP         = "ip"
 )
 
-// What can happen where a placeholder is empty.
+// The values of Missing.
 const (
 	missingDeny      = "deny"
 	missingAnonymous = "anonymous"
@@ -123,18 +120,18 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	if l.app, err = gateway.FromContext(ctx); err != nil {
 		return err
 	}
-	l.judge = request.NewJudge(request.PolicyLimit, ctx.Logger(), l.app.Journal())
+	l.enforcer = request.NewEnforcer(request.PolicyLimit, ctx.Logger(), l.app.Journal())
 	if err := l.Check(l.app); err != nil {
 		return err
 	}
-	if err := sitehandler.Join(ctx, l.judge.Member("gateway_limit")); err != nil {
+	if err := sitehandler.Join(ctx, l.enforcer.Member("gateway_limit")); err != nil {
 		return err
 	}
 	if l.route != nil {
 		l.source = l.app.AddRoute(l.Zone, l.route)
 	}
 	// Anonymous callers have a zone of their own, so that a flood of addresses can't
-	// push out the counts of known callers.
+	// evict the counts of authenticated callers.
 	for name, into := range map[string]*gateway.Zone{l.Zone: &l.zone, l.Zone + "\x00anonymous": &l.anonymousZone} {
 		var release pool.Release
 		if *into, release, err = l.app.AcquireZone(ctx, name); err != nil {
@@ -149,7 +146,7 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Cleanup gives the zone's counts back.
+// Cleanup releases the zone's counts.
 func (l *RateLimit) Cleanup() error {
 	for _, release := range l.acquired {
 		release()
@@ -158,11 +155,11 @@ func (l *RateLimit) Cleanup() error {
 	return nil
 }
 
-// ServeHTTP calls the next handler for callers who have not come too often.
+// ServeHTTP calls the next handler for callers within their limits.
 func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := request.Of(r)
+	x := request.ExchangeOf(r)
 	if d := sitehandler.CheckRewritten(r); d != nil && !l.Shadow {
-		return l.judge.Refuse(w, r, x, d)
+		return l.enforcer.Refuse(w, r, x, d)
 	}
 	begun := request.PolicyLimit.Begin()
 	c, denial, failure := l.decide(r, x)
@@ -171,42 +168,42 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	case denial == nil && failure == nil:
 		return l.pass(w, r, x, &c, next)
 	case l.Shadow:
-		l.judge.Shadow(r, x, denial, failure)
+		l.enforcer.Shadow(r, x, denial, failure)
 		return next.ServeHTTP(w, r)
 	}
-	// A refused request costs nothing, whichever of its limits refuses it.
+	// A refused request costs nothing, also in the gateway_limit handlers that it passed.
 	x.Refund(r)
 	if failure != nil {
-		return l.judge.Undecided(w, r, x, failure)
+		return l.enforcer.Undecided(w, r, x, failure)
 	}
 	l.show(x, &c)
 	if denial.Reason == plugins.ReasonRateLimited && !x.IsDryRun() {
-		l.exceeded(&c, x.Principal)
+		l.emitExceeded(&c, x.Principal)
 	}
-	err := l.judge.Refuse(w, r, x, denial)
-	if !x.Wrapped {
-		x.LimitHeaders(w.Header())
+	err := l.enforcer.Refuse(w, r, x, denial)
+	if !x.HasHeaderWriter {
+		x.SetLimitHeaders(w.Header())
 	}
 	return err
 }
 
-// pass serves a request that has been charged.
+// pass calls the next handler for a request that was charged.
 func (l *RateLimit) pass(w http.ResponseWriter, r *http.Request, x *request.Exchange, c *charge, next caddyhttp.Handler) error {
 	if c.inFlight {
 		defer c.zone.InFlight.Release(c.inFlightKey)
 	}
-	x.Limited(c.policy, c.Rows)
+	x.PassedLimit(c.policy, c.Rows)
 	if !l.Shadow {
 		l.show(x, c)
 	}
-	charge := request.Charge{Zone: l.Zone, Limiter: c.zone.Limiter, Policy: c.policy, Key: c.key, Cost: c.cost, Logger: l.judge.Logger}
+	charge := request.Charge{Zone: l.Zone, Limiter: c.zone.Limiter, Policy: c.policy, Key: c.key, Cost: c.cost, Logger: l.enforcer.Logger}
 	if l.CostHeader != "" {
 		x.ExpectCost(r, l.CostHeader, &charge, !l.Shadow)
 	}
 	if !l.Shadow || l.CostHeader != "" {
-		w = x.FinishHeader(w)
+		w = x.HeaderWriter(w)
 	}
-	before := x.Paid(&charge)
+	before := x.AddCharge(&charge)
 	if l.queue != nil && !l.Shadow && !x.IsDryRun() {
 		if err := l.queue.Enter(r.Context()); err != nil {
 			return l.busy(w, r, x, err)
@@ -214,13 +211,13 @@ func (l *RateLimit) pass(w http.ResponseWriter, r *http.Request, x *request.Exch
 		defer l.queue.Leave()
 	}
 	err := next.ServeHTTP(w, r)
-	x.Settled(before)
+	x.KeepCharges(before)
 	return err
 }
 
-// exceeded tells of a known caller that went over a limit. Anonymous callers cause no
-// event, since anybody can be as many of them as they like.
-func (l *RateLimit) exceeded(c *charge, p *plugins.Principal) {
+// emitExceeded emits the event of a caller over a limit. Anonymous callers cause none: one
+// client can pose as any number of them.
+func (l *RateLimit) emitExceeded(c *charge, p *plugins.Principal) {
 	if p == nil {
 		return
 	}
@@ -231,10 +228,10 @@ func (l *RateLimit) exceeded(c *charge, p *plugins.Principal) {
 	})
 }
 
-// show makes the decision the one that the client is told of.
+// show sets the decision whose limits the client is shown.
 func (l *RateLimit) show(x *request.Exchange, c *charge) {
 	if c.policy != nil {
-		x.Show(c.policy, &c.Decision, l.mode)
+		x.ShowLimits(c.policy, &c.Decision, l.mode)
 	}
 }
 

@@ -68,5 +68,5 @@ func (l *RateLimit) acquireQueue() error {
 // charged.
 func (l *RateLimit) busy(w http.ResponseWriter, r *http.Request, x *request.Exchange, err error) error {
 	x.Refund(r)
-	return l.judge.Undecided(w, r, x, &plugins.Unavailable{Reason: plugins.ReasonUpstreamBusy, RetryAfter: busyRetryAfter, Err: err})
+	return l.enforcer.Undecided(w, r, x, &plugins.Unavailable{Reason: plugins.ReasonUpstreamBusy, RetryAfter: busyRetryAfter, Err: err})
 }

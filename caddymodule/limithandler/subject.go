@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// subject says which count the request belongs to and which limits hold.
+// subject finds the count of the caller, and the limits that hold.
 func (l *RateLimit) subject(r *http.Request, x *request.Exchange) (charge, *plugins.Denial) {
 	p := x.Principal
 	switch l.By {
@@ -48,8 +48,8 @@ func (l *RateLimit) subject(r *http.Request, x *request.Exchange) (charge, *plug
 	return charge{policy: l.anonymous, zone: &l.anonymousZone, key: key}, nil
 }
 
-// limitsOf is the charge of a caller that is counted by kind and subject, with the
-// limits that hold for the principal.
+// limitsOf is the charge of a caller that is counted by kind and subject, with the limits
+// that hold for the principal.
 func (l *RateLimit) limitsOf(p *plugins.Principal, kind, subject string) charge {
 	levels := l.precedence(p)
 	source := levels.Limits()
@@ -61,7 +61,7 @@ func (l *RateLimit) limitsOf(p *plugins.Principal, kind, subject string) charge 
 	return c
 }
 
-// precedence is what each level says of a principal in this handler; nil is an
+// precedence has the limits of each level for a principal in this handler; nil is an
 // anonymous caller.
 func (l *RateLimit) precedence(p *plugins.Principal) ratelimit.Precedence {
 	levels := l.app.Precedence(p)

@@ -16,28 +16,28 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// Usage lists what is left to an owner of every limit of a zone, empty for all zones,
-// that counts by owner or credential, and charges nothing. The limits are those that
-// hold for the principal; without one, those of the owner's API keys, and of the default
-// tier where the owner has none.
+// Usage lists what an owner has left of the limits of a zone, or of all zones if zone is
+// empty. It covers the limits that count by owner or credential, and charges nothing. The
+// limits are those that hold for the principal. If p is nil, they are those of the owner's
+// API keys, or of the default tier if the owner has no key.
 func Usage(ctx context.Context, app *gateway.App, zone, owner string, p *plugins.Principal) ([]adminapi.Usage, error) {
 	list := []adminapi.Usage{}
 	err := eachCount(ctx, app, zone, owner, p, func(c count) error {
-		rows, err := c.look(ctx)
+		rows, err := c.usage(ctx)
 		list = append(list, rows...)
 		return err
 	})
 	return list, err
 }
 
-// count is one caller in one zone: what a request of theirs would be charged to.
+// count is the count of one caller in one zone, to which a request would be charged.
 type count struct {
 	zone string
 	by   string
 	charge
 }
 
-// eachCount calls f for every count of an owner, each once, zone by zone.
+// eachCount calls f once for every count of an owner, zone by zone.
 func eachCount(ctx context.Context, app *gateway.App, zone, owner string, p *plugins.Principal, f func(count) error) error {
 	principals := []*plugins.Principal{p}
 	if p == nil {
@@ -78,7 +78,7 @@ func eachCount(ctx context.Context, app *gateway.App, zone, owner string, p *plu
 	return nil
 }
 
-// principalsOf is an owner as each of their API keys would make them known.
+// principalsOf are the principals of the owner's API keys that work.
 func principalsOf(ctx context.Context, app *gateway.App, owner string) ([]*plugins.Principal, error) {
 	opened, err := app.Store(ctx)
 	if err != nil {
@@ -101,8 +101,8 @@ func principalsOf(ctx context.Context, app *gateway.App, owner string) ([]*plugi
 	return principals, nil
 }
 
-// look asks the limiter and charges nothing.
-func (c *count) look(ctx context.Context) ([]adminapi.Usage, error) {
+// usage asks the limiter and charges nothing.
+func (c *count) usage(ctx context.Context) ([]adminapi.Usage, error) {
 	var list []adminapi.Usage
 	if len(c.policy.Limits) != 0 {
 		d, err := c.charge.zone.Limiter.Take(ctx, c.key, c.policy.Limits, 0, nil)
@@ -129,16 +129,16 @@ func (c *count) look(ctx context.Context) ([]adminapi.Usage, error) {
 	return list, nil
 }
 
-// limitsByZone are the handlers, sorted by zone.
+// limitsByZone are the gateway_limit handlers of the configuration, sorted by zone.
 func limitsByZone(app *gateway.App) []*RateLimit {
 	return slices.SortedStableFunc(slices.Values(gateway.Handlers[*RateLimit](app)), func(x, y *RateLimit) int { return strings.Compare(x.Zone, y.Zone) })
 }
 
-// ErrNoZone is the answer for a zone that no handler has.
+// ErrNoZone says that no gateway_limit has the zone.
 var ErrNoZone = errors.New("no zone")
 
-// KnowsZone is an ErrNoZone, with what there is, where no gateway_limit has the zone.
-func KnowsZone(app *gateway.App, zone string) error {
+// CheckZone returns an ErrNoZone that lists the zones, where no gateway_limit has this one.
+func CheckZone(app *gateway.App, zone string) error {
 	var names []string
 	for _, l := range limitsByZone(app) {
 		names = append(names, l.Zone)
@@ -153,21 +153,20 @@ func KnowsZone(app *gateway.App, zone string) error {
 	return fmt.Errorf("%w %s: use one of %s", ErrNoZone, zone, strings.Join(names, ", "))
 }
 
-// ResetCounts forgets what an owner has used in a zone of every limit that may
-// hold for them, now or by another of their credentials. What is under way stays
-// counted.
+// ResetCounts resets the counts of an owner in a zone, for every limit that may hold for
+// the owner, with any credential. Requests in flight stay counted.
 func ResetCounts(ctx context.Context, app *gateway.App, zone, owner string) error {
 	principals, err := principalsOf(ctx, app, owner)
 	if err != nil {
 		return err
 	}
-	type count struct {
+	type place struct {
 		limiter ratelimit.Limiter
 		key     ratelimit.Key
 	}
-	limits := map[count][]ratelimit.Limit{}
+	limits := map[place][]ratelimit.Limit{}
 	add := func(l *RateLimit, kind, subject string, source *ratelimit.Source) {
-		at := count{l.zone.Limiter, source.Key(l.Zone, kind, subject)}
+		at := place{l.zone.Limiter, source.Key(l.Zone, kind, subject)}
 		for _, limit := range source.Policy.Limits {
 			if !slices.ContainsFunc(limits[at], limit.SameState) {
 				limits[at] = append(limits[at], limit)
@@ -198,7 +197,7 @@ func ResetCounts(ctx context.Context, app *gateway.App, zone, owner string) erro
 		}
 	}
 	for at, limits := range limits {
-		// A limiter takes a bounded number of limits at once, as in a decision.
+		// A limiter takes MaxLimits at once, as in a decision.
 		for part := range slices.Chunk(limits, ratelimit.MaxLimits) {
 			if err := app.ResetCount(ctx, zone, at.limiter, at.key, part); err != nil {
 				return err

@@ -4,15 +4,14 @@ import (
 	"context"
 
 	"github.com/ainative/portcullis/caddymodule/metrics"
-	"github.com/ainative/portcullis/plugins"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// attach lets the access log and the trace of a request, where there are any, tell
-// what the gateway decided.
+// attach adds the gateway's decision to the access log and the trace of the request,
+// where it has them.
 func (x *Exchange) attach(ctx context.Context) {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
 		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
@@ -25,8 +24,8 @@ func (x *Exchange) attach(ctx context.Context) {
 	}
 }
 
-// accessFields is an exchange as the access log shows it, under `gateway`. It
-// holds no credential.
+// accessFields are the fields of an exchange in the access log, under `gateway`. They
+// hold no credential.
 type accessFields Exchange
 
 // MarshalLogObject implements zapcore.ObjectMarshaler.
@@ -48,7 +47,7 @@ func (f *accessFields) MarshalLogObject(e zapcore.ObjectEncoder) error {
 	}
 	switch last.result {
 	case Refused, Undecided:
-		e.AddString("decision", decisionOf(last.result))
+		e.AddString("decision", last.result.label())
 		e.AddString("policy", last.policy.String())
 		text("reason", last.reason())
 	default:
@@ -86,31 +85,4 @@ func (f *accessFields) shadows(e zapcore.ObjectEncoder) error {
 		}
 		return nil
 	}))
-}
-
-// decisionOf is a result as metrics, traces and the access log name it.
-func decisionOf(r Result) string {
-	switch r {
-	case Refused:
-		return metrics.Refused
-	case Undecided:
-		return metrics.Failed
-	case Shadowed:
-		return metrics.Shadow
-	}
-	return metrics.Allowed
-}
-
-// reason is why a check did not simply pass; empty where it did.
-func (s *step) reason() string {
-	switch of := s.of.(type) {
-	case *plugins.Denial:
-		return string(of.Reason)
-	case error:
-		return reasonOf(of)
-	}
-	if s.result == Anonymous {
-		return reasonAnonymous
-	}
-	return ""
 }

@@ -22,7 +22,7 @@ func TestRequestIDs(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			for range 1000 {
 				var x Exchange
-				x.Identify(r)
+				x.EnsureRequestID(r)
 				mine = append(mine, x.RequestID)
 			}
 			mu.Lock()

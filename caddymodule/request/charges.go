@@ -10,8 +10,11 @@ import (
 )
 
 // Charge is what one gateway_limit has charged a request.
+//
+// A request may pass one gateway_limit and be refused by a later one. The earlier charges
+// are then refunded, so that a refused request costs nothing. Until then, another request
+// of the same caller sees them charged.
 type Charge struct {
-	// Zone is the zone of the count, Key whose count it is.
 	Zone    string
 	Limiter ratelimit.Limiter
 	Policy  *ratelimit.Policy
@@ -20,46 +23,40 @@ type Charge struct {
 	Logger  *zap.Logger
 }
 
-// A request may pass one gateway_limit and be refused by a later one. What the
-// earlier ones have charged is then given back, so that a refused request costs
-// nothing. Until it is, a request of the same caller at the same moment sees it
-// charged.
-
-// Paid notes a charge, and returns what settled takes.
-func (x *Exchange) Paid(c *Charge) (before int) {
-	before = len(x.payments)
+// AddCharge notes a charge that Refund may give back. It returns what KeepCharges takes.
+func (x *Exchange) AddCharge(c *Charge) (before int) {
+	before = len(x.charges)
 	if x.dry == nil && c.Cost != 0 && len(c.Policy.Limits) != 0 {
-		if x.payments == nil {
-			x.payments = x.paymentRoom[:0]
+		if x.charges == nil {
+			x.charges = x.chargeBuffer[:0]
 		}
-		x.payments = append(x.payments, *c)
+		x.charges = append(x.charges, *c)
 	}
 	return before
 }
 
-// Settled makes a charge final: the handlers behind it have answered.
-func (x *Exchange) Settled(before int) {
-	x.payments = x.payments[:min(before, len(x.payments))]
+// KeepCharges makes a charge final: the handlers behind it have answered.
+func (x *Exchange) KeepCharges(before int) {
+	x.charges = x.charges[:min(before, len(x.charges))]
 }
 
-// Refund gives back what the gateway_limit handlers around this one have charged.
+// Refund gives back what the enclosing gateway_limit handlers have charged.
 func (x *Exchange) Refund(r *http.Request) {
-	if len(x.payments) == 0 {
+	if len(x.charges) == 0 {
 		return
 	}
-	// A client that goes away must not keep others from their units.
+	// The refund does not end with the client's connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTimeout)
 	defer cancel()
-	for i := range x.payments {
-		c := &x.payments[i]
-		// No more comes back than was charged, and never past full.
+	for i := range x.charges {
+		c := &x.charges[i]
 		if _, err := c.Limiter.Adjust(ctx, c.Key, c.Policy.Limits, -c.Cost, nil); err != nil {
 			c.Logger.Warn("the charge of a request that a later limit refused was not given back",
 				zap.String("request_id", x.RequestID), zap.String("zone", c.Zone), zap.Int64("cost", c.Cost), zap.Error(err))
 		}
 	}
-	x.payments = x.payments[:0]
-	// Nothing of it is charged any more that a response could correct.
+	x.charges = x.charges[:0]
+	// A response has no charge left to correct.
 	for c := x.cost; c != nil; c = c.outer {
 		c.settled = true
 	}
@@ -70,21 +67,21 @@ type pendingCost struct {
 	Charge
 
 	ctx context.Context
-	// header is where the response reports it.
+	// header is the response header that reports it.
 	header  string
 	settled bool
-	// shown is the turn of the decision that the client is told of, 0 for one that the
-	// client is not told of.
+	// shown is the exchange's shown count of the decision about this charge; 0 where the
+	// client is not shown it.
 	shown uint8
 	// outer is the pending charge of the enclosing gateway_limit, if any.
 	outer *pendingCost
 }
 
-// settleTimeout bounds how long a response waits for its charge to be corrected.
+// settleTimeout is how long a response waits at most for its charge to be corrected.
 const settleTimeout = time.Second
 
-// ExpectCost notes that the response to this request tells its cost in a header. shown
-// says that the last decision that was shown is the one about this charge.
+// ExpectCost notes that the response to this request reports its cost in a header. shown
+// says that the last call of ShowLimits was about this charge.
 func (x *Exchange) ExpectCost(r *http.Request, header string, c *Charge, shown bool) {
 	pending := &pendingCost{Charge: *c, ctx: r.Context(), header: header, outer: x.cost}
 	if shown {
@@ -93,8 +90,8 @@ func (x *Exchange) ExpectCost(r *http.Request, header string, c *Charge, shown b
 	x.cost = pending
 }
 
-// settleCosts corrects the charges of the request by what the response reports, and
-// removes the headers. A response that reports nothing leaves the charges.
+// settleCosts corrects the charges of the request to the cost that the response reports,
+// and removes the headers. A response that reports no cost changes no charge.
 func (x *Exchange) settleCosts(h http.Header) {
 	for c := x.cost; c != nil; c = c.outer {
 		if !c.settled {
@@ -123,10 +120,10 @@ func (c *pendingCost) settle(x *Exchange, values []string) {
 	if cost == c.Cost {
 		return
 	}
-	// A client that goes away must not save what the answer to it cost.
+	// The correction does not end with the client's connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), settleTimeout)
 	defer cancel()
-	// No more comes back than this request was charged, since a cost is not negative.
+	// A reported cost is 0 or more, so that no more than the charge is given back.
 	d, err := c.Limiter.Adjust(ctx, c.Key, c.Policy.Limits, cost-c.Cost, nil)
 	if err != nil {
 		log("the limiter did not answer", err)

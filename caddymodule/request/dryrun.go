@@ -9,33 +9,39 @@ import (
 	"go.uber.org/zap"
 )
 
-// DryRun says that nobody sent the request: `check` asks what would become of it.
-// This file says how the handlers then differ.
+// DryRun marks a request that no client sent: `check` asks what would happen to it. The
+// same handlers decide about it as about a real request. It differs in these points, and
+// only through this file and the exchange:
+//
+//   - gateway_auth takes Caller, where given, instead of looking for a credential.
+//   - Limits are looked at and not charged: Take, Acquire, AddCharge.
+//   - Nothing is counted, logged or emitted, and no record goes into the journal.
 type DryRun struct {
-	// As is whom gateway_auth is to find, instead of looking for a credential; nil
-	// leaves it to look.
-	As *plugins.Principal
+	// Caller is the caller that `check` describes; nil where gateway_auth has to look for
+	// a credential.
+	Caller *plugins.Principal
 }
 
-// StartDryRun makes the exchange of a request that nobody sent.
+// StartDryRun makes the exchange of a dry run.
 func StartDryRun(r *http.Request, dry *DryRun) *Exchange {
-	x := Of(r)
+	x := ExchangeOf(r)
 	x.dry = dry
 	return x
 }
 
-// IsDryRun reports whether nobody sent the request.
+// IsDryRun reports whether no client sent the request.
 func (x *Exchange) IsDryRun() bool { return x.dry != nil }
 
-// Described is the caller whom a dry run describes; nil where gateway_auth has to look.
-func (x *Exchange) Described() *plugins.Principal {
+// DescribedCaller is the caller that a dry run describes; nil where gateway_auth has to
+// look for a credential.
+func (x *Exchange) DescribedCaller() *plugins.Principal {
 	if x.dry == nil {
 		return nil
 	}
-	return x.dry.As
+	return x.dry.Caller
 }
 
-// Take is Limiter.Take, or a look where nobody sent the request.
+// Take is Limiter.Take. In a dry run it returns the same decision and charges nothing.
 func (x *Exchange) Take(ctx context.Context, l ratelimit.Limiter, key ratelimit.Key, limits []ratelimit.Limit, cost int64, rows []ratelimit.Row) (ratelimit.Decision, error) {
 	if x.dry == nil {
 		return l.Take(ctx, key, limits, cost, rows)
@@ -47,7 +53,7 @@ func (x *Exchange) Take(ctx context.Context, l ratelimit.Limiter, key ratelimit.
 	return d, err
 }
 
-// Acquire takes a place, or looks for one where nobody sent the request.
+// Acquire is InFlight.Acquire. In a dry run it only reports whether there is room.
 func (x *Exchange) Acquire(f *ratelimit.InFlight, key ratelimit.Key, limit int) bool {
 	if x.dry != nil {
 		return f.Held(key) < limit
@@ -55,8 +61,7 @@ func (x *Exchange) Acquire(f *ratelimit.InFlight, key ratelimit.Key, limit int) 
 	return f.Acquire(key, limit)
 }
 
-// Log is a logger for what becomes of the request; what would have become of one
-// is not logged.
+// Log returns l, or in a dry run a logger that writes nothing.
 func (x *Exchange) Log(l *zap.Logger) *zap.Logger {
 	if x.dry != nil {
 		return zap.NewNop()

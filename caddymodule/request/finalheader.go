@@ -9,22 +9,21 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// FinalHeader sets what every final response carries, in place of what the
-// upstream may have sent: the request id, the cost and the limits, the time.
-func (x *Exchange) FinalHeader(h http.Header) {
+// SetFinalHeader sets the headers of every final response: the request id, the limits and
+// Server-Timing. It replaces those that the upstream sent.
+func (x *Exchange) SetFinalHeader(h http.Header) {
 	if x.RequestID != "" {
 		if x.idLine == nil {
 			x.idLine = []string{x.RequestID}
 		}
-		// An upstream's own is replaced. A second response, in handle_errors, gets a
-		// line of its own.
+		// A second response, in handle_errors, gets a line of its own.
 		h[auth.HeaderRequestID], x.idLine = x.idLine, nil
 	}
 	if x.cost != nil {
 		x.settleCosts(h)
 	}
-	x.LimitHeaders(h)
-	x.TimingHeader(h)
+	x.SetLimitHeaders(h)
+	x.SetTimingHeader(h)
 	x.keepPrivate(h)
 	oneOrigin(h)
 }
@@ -38,15 +37,15 @@ func (x *Exchange) keepPrivate(h http.Header) {
 	}
 }
 
-// Show makes a decision the one that the client is told of.
-func (x *Exchange) Show(p *ratelimit.Policy, d *ratelimit.Decision, mode ratelimit.HeaderMode) {
+// ShowLimits sets the decision whose limits the client is shown.
+func (x *Exchange) ShowLimits(p *ratelimit.Policy, d *ratelimit.Decision, mode ratelimit.HeaderMode) {
 	x.shown++
 	x.policy, x.decision, x.headerMode = p, *d, mode
 }
 
-// LimitHeaders tells the client of the last limit, in place of what the upstream
-// may have said of its own.
-func (x *Exchange) LimitHeaders(h http.Header) {
+// SetLimitHeaders sets the headers of the decision that is shown. It replaces those that
+// the upstream sent about its own limits.
+func (x *Exchange) SetLimitHeaders(h http.Header) {
 	if x.policy == nil {
 		return
 	}
@@ -54,12 +53,12 @@ func (x *Exchange) LimitHeaders(h http.Header) {
 	ratelimit.SetHeaders(h, x.policy, &x.decision, x.headerMode)
 }
 
-// singleCORS are the CORS headers that browsers take one value of; more than one is
-// refused as if there were none (https://fetch.spec.whatwg.org/#cors-check).
+// singleCORS are the CORS headers with one value. Browsers treat a second value as if
+// the header were missing (https://fetch.spec.whatwg.org/#cors-check).
 var singleCORS = []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Max-Age"}
 
-// oneOrigin leaves one value where both the site's `header` and the upstream have
-// set one: the first, which is the site's.
+// oneOrigin removes the upstream's CORS values where the site's `header` has set its own,
+// which come first.
 func oneOrigin(h http.Header) {
 	if len(h[singleCORS[0]]) < 2 {
 		return
@@ -71,21 +70,21 @@ func oneOrigin(h http.Header) {
 	}
 }
 
-// headerWriter sets the final header of a response where no gateway_errors does.
+// headerWriter sets the final header of a response on a route without gateway_errors.
 type headerWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	x *Exchange
-	// sent says that the final header is out.
+	// sent says that the final header was sent.
 	sent bool
 }
 
-// FinishHeader returns a writer that sets the final header of the response, or w where
+// HeaderWriter returns a writer that sets the final header of the response, or w where
 // one does so already.
-func (x *Exchange) FinishHeader(w http.ResponseWriter) http.ResponseWriter {
-	if x.Wrapped {
+func (x *Exchange) HeaderWriter(w http.ResponseWriter) http.ResponseWriter {
+	if x.HasHeaderWriter {
 		return w
 	}
-	x.Wrapped = true
+	x.HasHeaderWriter = true
 	return &headerWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, x: x}
 }
 
@@ -94,7 +93,7 @@ func (w *headerWriter) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if !informational && !w.sent {
 		w.sent = true
-		w.x.FinalHeader(w.Header())
+		w.x.SetFinalHeader(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -1,28 +1,22 @@
 package request
 
 import (
-	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/ainative/portcullis/caddymodule/metrics"
-	"github.com/ainative/portcullis/plugins"
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// reasonAnonymous is the reason of a request that was let pass without a
-// credential.
-const reasonAnonymous = "anonymous"
 
 // meter counts what one policy decides.
 type meter struct {
 	policy string
-	// What most requests add to is looked up once.
+	// Most requests add to these, so they are looked up once.
 	allowed, anonymous prometheus.Counter
 	took               prometheus.Observer
 }
 
-// meters are those of the policies, by policyName.
+// meters has the meter of each Policy but gateway_errors.
 var meters = func() (all [len(policyNames)]meter) {
 	for i, name := range policyNames {
 		if Policy(i) != PolicyErrors {
@@ -37,11 +31,11 @@ var meters = func() (all [len(policyNames)]meter) {
 	return all
 }()
 
-// One decision in sampleEvery is timed: reading the clock twice costs more than
-// everything else that is counted.
+// sampleEvery is how many decisions share one that is timed: reading the clock twice
+// costs more than all counting.
 const sampleEvery = 16
 
-// Begin is when a decision of the policy begins, if it is one to be timed.
+// Begin starts the clock of a decision. The zero time means that it is not sampled.
 func (p Policy) Begin() time.Time {
 	if rand.Uint32()%sampleEvery != 0 {
 		return time.Time{}
@@ -49,7 +43,7 @@ func (p Policy) Begin() time.Time {
 	return time.Now()
 }
 
-// End times the decision that began then.
+// End measures the decision that Begin started.
 func (p Policy) End(begun time.Time) {
 	if !begun.IsZero() {
 		meters[p].took.Observe(time.Since(begun).Seconds())
@@ -64,14 +58,6 @@ func (m *meter) count(s *step) {
 	case Anonymous:
 		m.anonymous.Inc()
 	default:
-		metrics.RequestsTotal.WithLabelValues(m.policy, decisionOf(s.result), s.reason()).Inc()
+		metrics.RequestsTotal.WithLabelValues(m.policy, s.result.label(), s.reason()).Inc()
 	}
-}
-
-// reasonOf is the reason of a failure to decide; `other` where it has none.
-func reasonOf(failure error) string {
-	if u, ok := errors.AsType[*plugins.Unavailable](failure); ok {
-		return string(u.Reason)
-	}
-	return "other"
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// Record keeps what is known of the request. finish, which may be nil, adds how
-// it ended. A later record of the same request takes the place of an earlier one.
+// Record writes a decision record of the request, with the steps so far. finish, which
+// may be nil, adds how the request ended. A later record replaces an earlier one.
 func (x *Exchange) Record(j *decision.Journal, r *http.Request, status int, finish func(*decision.Record)) {
 	rec := &decision.Record{
 		RequestID: x.RequestID, Time: time.Now().UTC(), Method: decision.Clip(r.Method, 16), Host: decision.Text(r.Host),
@@ -46,57 +46,55 @@ func (x *Exchange) Record(j *decision.Journal, r *http.Request, status int, fini
 	}
 	switch {
 	case x.dry != nil:
-	case x.Recorded != nil:
-		j.Replace(x.Recorded, rec)
+	case x.LastRecord != nil:
+		j.Replace(x.LastRecord, rec)
 	default:
 		j.Add(rec)
 	}
-	x.Recorded = rec
+	x.LastRecord = rec
 }
 
-// recordCredential says whose credential was refused, where one was and the request did not
-// get another caller.
+// recordCredential adds what is known about a refused credential.
 func (x *Exchange) recordCredential(rec *decision.Record) {
 	for i := range x.stepCount {
-		if d, ok := x.steps[i].of.(*plugins.Denial); ok && x.steps[i].policy == PolicyAuth {
+		if d, ok := x.steps[i].finding.(*plugins.Denial); ok && x.steps[i].policy == PolicyAuth {
 			rec.SetRefusedCredential(d.Of)
 		}
 	}
 }
 
-// Describer is what a check tells of itself, where that is neither a denial nor one of
-// the values that every policy shares.
+// Describer is a finding that describes itself in a decision record.
 type Describer interface {
-	// Describe says the check in words. p is the caller, nil where none is known.
+	// Describe fills in the step. p is the caller, nil for an anonymous one.
 	Describe(p *plugins.Principal, into *decision.Step)
 }
 
-// describe says a check in words.
+// describe makes the entry of a check in a decision record.
 func (x *Exchange) describe(s *step) decision.Step {
-	told := decision.Step{Policy: s.policy.String(), Result: stepResults[s.result]}
-	switch of := s.of.(type) {
+	entry := decision.Step{Policy: s.policy.String(), Result: stepResults[s.result]}
+	switch finding := s.finding.(type) {
 	case *plugins.Denial:
-		told.SetDenial(of)
+		entry.SetDenial(finding)
 	case Describer:
-		of.Describe(x.Principal, &told)
+		finding.Describe(x.Principal, &entry)
 	case error:
-		told.SetFailure(of, problem.Redact)
+		entry.SetFailure(finding, problem.Redact)
 	case *plugins.Principal:
-		told.SetFound("a described caller", "")
-		if x.Described() != of {
-			told.SetFound(decision.CredentialText(of), "")
+		entry.SetFound("a described caller", "")
+		if x.DescribedCaller() != finding {
+			entry.SetFound(decision.CredentialText(finding), "")
 		}
 	case *ratelimit.Policy:
 		left := ""
 		if s.remaining >= 0 {
 			left = strconv.FormatInt(s.remaining, 10) + " left"
 		}
-		told.SetFound(left, of.Name+" "+of.Text())
+		entry.SetFound(left, finding.Name+" "+finding.Text())
 	}
-	return told
+	return entry
 }
 
-// RecordCause says why a request did not reach its upstream.
+// RecordCause adds to a record why the request did not reach its upstream.
 func (x *Exchange) RecordCause(rec *decision.Record, err error) {
 	ending := decision.Ending{Err: err, Unrouted: errors.Is(err, sitehandler.ErrUnrouted)}
 	var last *step
@@ -107,8 +105,8 @@ func (x *Exchange) RecordCause(rec *decision.Record, err error) {
 	if refused, ok := errors.AsType[*Refusal](err); ok {
 		ending.Denial = refused.denial
 	} else if last != nil && last.result == Refused {
-		// Caddy's own authentication asked the gateway, and says no in its own words.
-		ending.Denial, _ = last.of.(*plugins.Denial)
+		// Caddy's authentication handler returned an error of its own for our denial.
+		ending.Denial, _ = last.finding.(*plugins.Denial)
 	}
 	if ending.Denial != nil && ending.Denial.RetryAfter > 0 {
 		ending.RetryAfter = plugins.RetrySeconds(ending.Denial.RetryAfter)
@@ -138,5 +136,5 @@ func originalPath(r *http.Request) string {
 	return r.URL.Path
 }
 
-// ShownPath is the path of a request as a log line may hold it.
-func ShownPath(r *http.Request) string { return decision.Text(r.URL.Path) }
+// LogPath is the path of a request as a log line may hold it.
+func LogPath(r *http.Request) string { return decision.Text(r.URL.Path) }

@@ -9,28 +9,27 @@ import (
 	"github.com/ainative/portcullis/plugins/auth"
 )
 
-// maxRequestID bounds a request id that a trusted proxy sends, in bytes.
+// maxRequestID is the longest request id that is taken from a trusted proxy, in bytes.
 const maxRequestID = 128
 
-// Identify gives the request its id, if it has none: the one that a trusted proxy
-// sent, if it is sane, else a new one.
-func (x *Exchange) Identify(r *http.Request) {
+// EnsureRequestID gives the request an id where gateway_errors has not.
+func (x *Exchange) EnsureRequestID(r *http.Request) {
 	if x.RequestID != "" {
 		return
 	}
-	if x.RequestID = sentRequestID(r); x.RequestID == "" {
+	if x.RequestID = trustedRequestID(r); x.RequestID == "" {
 		a := takeArena()
 		defer a.mu.Unlock()
 		x.RequestID = a.id(time.Now())
 	}
 }
 
-// sentRequestID returns the id that a trusted proxy sent with a request, if it is
-// sane, or "". A client's own is never kept: it could repeat another's, or write
-// into our log.
-func sentRequestID(r *http.Request) string {
+// trustedRequestID is the id that a trusted proxy sent with the request, if it is well
+// formed, else empty. A client's own id is never kept: it could repeat another client's,
+// or forge log lines.
+func trustedRequestID(r *http.Request) string {
 	sent := r.Header[auth.HeaderRequestID]
-	if len(sent) == 1 && saneRequestID(sent[0]) {
+	if len(sent) == 1 && wellFormedID(sent[0]) {
 		if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 			return sent[0]
 		}
@@ -38,7 +37,9 @@ func sentRequestID(r *http.Request) string {
 	return ""
 }
 
-func saneRequestID(id string) bool {
+// wellFormedID reports whether an id is short and has only characters that are safe in a
+// header and a log line.
+func wellFormedID(id string) bool {
 	if id == "" || len(id) > maxRequestID {
 		return false
 	}

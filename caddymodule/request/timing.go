@@ -12,29 +12,29 @@ import (
 // beside each request.
 const headerServerTiming = "Server-Timing"
 
-// timing measures the times in Server-Timing: how long the upstream took to answer,
-// and how long the request spent in the gateway besides.
+// timing measures for Server-Timing how long the upstream took to answer, and how long
+// the gateway took in addition.
 type timing struct {
 	begun time.Time
 	repl  *caddy.Replacer
-	told  bool
+	sent  bool
 }
 
-// Time begins to measure a request, if no gateway_errors further out has.
-func (x *Exchange) Time(r *http.Request) {
+// StartTiming begins to measure a request, unless an outer gateway_errors has.
+func (x *Exchange) StartTiming(r *http.Request) {
 	if x.timing == nil {
 		repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 		x.timing = &timing{begun: time.Now(), repl: repl}
 	}
 }
 
-// TimingHeader adds the header to a final response, once. The upstream's own value stays.
-func (x *Exchange) TimingHeader(h http.Header) {
+// SetTimingHeader adds the header to a final response, once. The upstream's own value stays.
+func (x *Exchange) SetTimingHeader(h http.Header) {
 	t := x.timing
-	if t == nil || t.told {
+	if t == nil || t.sent {
 		return
 	}
-	t.told = true
+	t.sent = true
 	here, there, proxied := time.Since(t.begun), time.Duration(0), false
 	if t.repl != nil {
 		// reverse_proxy sets it for the attempt that succeeded, when the upstream's

@@ -7,9 +7,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// What the gateway adds to the span that Caddy's `tracing` made: attributes that
-// say how it ended, and an event for each decision. Callers are named by the id of
-// their key, never by their subject or owner: traces often go to somebody else.
+// The gateway adds to the span of Caddy's `tracing`: attributes for the outcome, and an
+// event for each decision. They name a caller by the id of the key, never by subject or
+// owner, because traces often go to a third party.
 const (
 	attrDecision  = attribute.Key("gateway.decision")
 	attrPolicy    = attribute.Key("gateway.policy")
@@ -26,10 +26,9 @@ const (
 // eventDecision is the name of the span's event for each decision.
 const eventDecision = "gateway.decision"
 
-// trace tells the span of a check. It is called only where there is a span that
-// records.
+// trace adds a check to the span. The caller has made sure that there is one.
 func (x *Exchange) trace(s *step) {
-	result := decisionOf(s.result)
+	result := s.result.label()
 	attrs := []attribute.KeyValue{attrPolicy.String(s.policy.String()), attrDecision.String(result)}
 	reason := s.reason()
 	if reason != "" {
@@ -41,7 +40,7 @@ func (x *Exchange) trace(s *step) {
 		return
 	}
 	x.span.SetAttributes(attrDecision.String(metrics.Allowed))
-	if p, ok := s.of.(*plugins.Principal); ok && s.result == Passed {
+	if p, ok := s.finding.(*plugins.Principal); ok && s.result == Passed {
 		x.span.SetAttributes(attrScheme.String(p.Scheme), attrTier.String(p.Tier))
 		if p.KeyID != "" {
 			x.span.SetAttributes(attrKeyID.String(p.KeyID))
@@ -52,7 +51,7 @@ func (x *Exchange) trace(s *step) {
 	}
 }
 
-// traceLimit tells the span what is left of a limit.
+// traceLimit adds to the span what is left of a limit.
 func (x *Exchange) traceLimit(policy string, remaining int64) {
 	x.span.SetAttributes(attrLimit.String(policy), attrRemaining.Int64(remaining))
 }

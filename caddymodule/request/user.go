@@ -9,10 +9,10 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// SetUserPlaceholders makes {http.auth.user.*} answer for a principal, as Caddy's
-// own authentication does, so that `log`, `header_up`, CEL and other modules
-// just work. One provider answers for all of them when asked: setting each
-// ahead costs every request a locked map write apiece.
+// SetUserPlaceholders sets {http.auth.user.*} for a principal, as Caddy's own
+// authentication does, so that `log`, `header_up`, CEL and other modules work. One
+// provider resolves all of them on demand: setting each in advance would cost every
+// request nine writes to a locked map.
 func SetUserPlaceholders(r *http.Request, p *plugins.Principal, role, tier string) {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
@@ -53,7 +53,7 @@ func userValue(p *plugins.Principal, role, tier, name string) (value string, kno
 	return "", false
 }
 
-// UserMetadata is what {http.auth.user.*} answers.
+// UserMetadata is the same for the User that a caddyauth.Authenticator returns.
 func UserMetadata(p *plugins.Principal, role, tier string) map[string]string {
 	meta := map[string]string{}
 	for _, name := range []string{"owner", "role", "roles", "tier", "scheme", "key_id", "scopes", "issuer"} {

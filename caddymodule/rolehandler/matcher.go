@@ -17,11 +17,11 @@ import (
 
 func init() { caddy.RegisterModule(MatchRole{}) }
 
-// MatchRole matches requests of callers who have one of the roles, themselves or
-// by inclusion. It matches nobody before gateway_auth has run: use it on
-// directives that come later, such as `reverse_proxy`.
+// MatchRole matches requests of callers that have one of the roles, or a role that
+// includes one. It matches no request before gateway_auth has run: use it on directives
+// that come later, such as `reverse_proxy`.
 type MatchRole struct {
-	// The roles of which one is enough.
+	// The caller needs one of these roles.
 	AnyOf []string `json:"any_of,omitempty"`
 
 	hierarchy *roles.Hierarchy
@@ -36,7 +36,7 @@ func (MatchRole) CaddyModule() caddy.ModuleInfo {
 //
 //	gateway_role <role>...
 //
-// Given several times, any of all the roles is enough.
+// If it is given several times, one of all the roles is enough.
 func (m *MatchRole) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	for d.Next() {
 		given := d.RemainingArgs()

@@ -1,5 +1,5 @@
-// Package rolehandler is the directive gateway_roles, which asks whether the caller may,
-// and the matcher gateway_role.
+// Package rolehandler has the directive gateway_roles, which authorizes the caller, and
+// the matcher gateway_role.
 package rolehandler
 
 import (
@@ -19,15 +19,14 @@ import (
 
 func init() {
 	caddy.RegisterModule(Roles{})
-	httpcaddyfile.RegisterHandlerDirective("gateway_roles", gateway.ParseHandler[Roles])
+	httpcaddyfile.RegisterHandlerDirective("gateway_roles", gateway.ParseDirective[Roles])
 }
 
-// Roles asks whether the caller may. It refuses with 403 a caller who has none of
-// the roles, not the scopes, or who does not own the resource, and with 401 a
-// request that gateway_auth has not authenticated: a route with roles is never
-// open.
+// Roles authorizes the caller. It refuses with 403 a caller that has none of the roles,
+// lacks the scopes, or does not own the resource. It refuses with 401 a request that
+// gateway_auth has not authenticated: a route with roles is never open.
 type Roles struct {
-	// The roles of which the caller needs one, itself or by inclusion.
+	// The caller needs one of these roles, or a role that includes one.
 	AnyOf []string `json:"any_of,omitempty"`
 
 	// The scopes that the caller needs.
@@ -36,22 +35,22 @@ type Roles struct {
 	// Whether `any` or `all` of the scopes are needed.
 	ScopeMode string `json:"scope_mode,omitempty"`
 
-	// Who owns the resource, as a placeholder such as {http.regexp.user.1}. It
-	// must equal the caller's subject exactly; an empty one is nobody's. ADMIN
-	// passes, unless Bypass says otherwise.
+	// The owner of the resource, as a placeholder such as {http.regexp.user.1}. It must
+	// equal the caller's subject exactly; an empty value matches no caller. ADMIN passes,
+	// unless Bypass says otherwise.
 	Owner string `json:"owner,omitempty"`
 
-	// Roles whose holders pass every check of this handler. Default: ADMIN passes
-	// the owner check alone. An empty list lets nobody pass.
+	// Roles that pass every check of this handler. Default: ADMIN passes the owner check
+	// alone.
 	Bypass []string `json:"bypass,omitempty"`
 
-	// BypassNone takes the default bypass away.
+	// BypassNone removes the default bypass.
 	BypassNone bool `json:"bypass_none,omitempty"`
 
-	// Log what would be refused and refuse nothing.
+	// Log refusals and let the requests pass.
 	Shadow bool `json:"shadow,omitempty"`
 
-	judge     request.Judge
+	enforcer  request.Enforcer
 	policy    roles.Policy
 	hierarchy *roles.Hierarchy
 }
@@ -67,14 +66,14 @@ func (h *Roles) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.judge = request.NewJudge(request.PolicyRoles, ctx.Logger(), app.Journal())
-	if err := sitehandler.Join(ctx, h.judge.Member("gateway_roles")); err != nil {
+	h.enforcer = request.NewEnforcer(request.PolicyRoles, ctx.Logger(), app.Journal())
+	if err := sitehandler.Join(ctx, h.enforcer.Member("gateway_roles")); err != nil {
 		return err
 	}
 	return h.Check(app)
 }
 
-// Check works the policy out and finds every mistake in it.
+// Check makes the policy, or returns every mistake in it.
 func (h *Roles) Check(app *gateway.App) error {
 	h.hierarchy = app.Hierarchy()
 	h.policy = roles.Policy{
@@ -90,11 +89,11 @@ func (h *Roles) Check(app *gateway.App) error {
 	return h.policy.Validate(h.hierarchy)
 }
 
-// ServeHTTP calls the next handler for callers who may.
+// ServeHTTP calls the next handler for authorized callers.
 func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := request.Of(r)
+	x := request.ExchangeOf(r)
 	if d := sitehandler.CheckRewritten(r); d != nil && !h.Shadow {
-		return h.judge.Refuse(w, r, x, d)
+		return h.enforcer.Refuse(w, r, x, d)
 	}
 	owner := ""
 	if h.policy.Owner {
@@ -110,7 +109,7 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return next.ServeHTTP(w, r)
 	}
 	if h.Shadow {
-		h.judge.Shadow(r, x, d, nil)
+		h.enforcer.Shadow(r, x, d, nil)
 		return next.ServeHTTP(w, r)
 	}
 	switch d.Reason {
@@ -119,10 +118,10 @@ func (h *Roles) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	case plugins.ReasonScopeMissing:
 		d.Challenges = []string{auth.InsufficientScope(auth.DefaultRealm, h.Scopes)}
 	}
-	return h.judge.Refuse(w, r, x, d)
+	return h.enforcer.Refuse(w, r, x, d)
 }
 
-// Describe says what of the caller counted.
+// Describe implements request.Describer.
 func (h *Roles) Describe(p *plugins.Principal, into *decision.Step) {
 	if p != nil {
 		into.SetFound(h.policy.Describe(p))

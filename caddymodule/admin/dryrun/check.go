@@ -65,7 +65,7 @@ func describedRequest(ctx context.Context, in *adminapi.CheckInput, gateway *gat
 		return nil, nil, err
 	}
 	if in.As != nil {
-		if dry.As, err = describedCaller(in.As, gateway); err != nil {
+		if dry.Caller, err = describedCaller(in.As, gateway); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -183,8 +183,8 @@ func (d *dryRun) check(made *http.Request) (answer *adminapi.CheckResult, err er
 	}()
 	failure := d.serve(w, r)
 
-	x.Identify(r)
-	if x.Recorded == nil || x.Recorded.Outcome == decision.Shadow {
+	x.EnsureRequestID(r)
+	if x.LastRecord == nil || x.LastRecord.Outcome == decision.Shadow {
 		shadowed := x.Shadowed()
 		x.Record(nil, r, w.status, func(rec *decision.Record) {
 			switch {
@@ -197,11 +197,11 @@ func (d *dryRun) check(made *http.Request) (answer *adminapi.CheckResult, err er
 			}
 		})
 	}
-	answer = &adminapi.CheckResult{Status: w.status, Upstreams: d.upstreams, Limits: x.Recorded.Limits, Decision: x.Recorded}
+	answer = &adminapi.CheckResult{Status: w.status, Upstreams: d.upstreams, Limits: x.LastRecord.Limits, Decision: x.LastRecord}
 	if d.stopped != "" {
 		answer.PassedTo = &d.stopped
 		if !d.answered {
-			answer.Status, x.Recorded.Status = 0, 0
+			answer.Status, x.LastRecord.Status = 0, 0
 		}
 	}
 	if answer.Upstreams == nil {
@@ -210,7 +210,7 @@ func (d *dryRun) check(made *http.Request) (answer *adminapi.CheckResult, err er
 	if answer.Limits == nil {
 		answer.Limits = []decision.LimitRow{}
 	}
-	answer.Allowed = x.Recorded.Outcome != decision.Refused && x.Recorded.Outcome != decision.Undecided
+	answer.Allowed = x.LastRecord.Outcome != decision.Refused && x.LastRecord.Outcome != decision.Undecided
 	return answer, nil
 }
 

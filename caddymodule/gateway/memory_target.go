@@ -24,7 +24,7 @@ func (a *App) memoryTarget() (uint64, error) {
 	return bytes, nil
 }
 
-// useMemoryTarget tunes the garbage collector, unless the environment has done so.
+// useMemoryTarget tunes the garbage collector, unless the environment does.
 func (a *App) useMemoryTarget() {
 	if name := heaptarget.Overridden(); name != "" {
 		if a.MemoryTarget != "" {
