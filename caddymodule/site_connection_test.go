@@ -199,6 +199,11 @@ func TestRestOfABodyIsNoRequest(t *testing.T) {
 // A client that waits for a go-ahead gets its refusal at once, and no go-ahead.
 func TestExpectIsRefusedAtOnce(t *testing.T) {
 	up := newUpstream(t)
+	// It wants the body: one that answers without may do so before there is a go-ahead.
+	up.answer(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusOK)
+	})
 	for name, site := range map[string]string{
 		"with errors": "gateway_errors\n gateway_auth /private\n reverse_proxy $UPSTREAM",
 		"without":     "gateway_auth /private\n reverse_proxy $UPSTREAM",
