@@ -14,26 +14,25 @@ import (
 	"github.com/ainative/portcullis/plugins/edge"
 )
 
-// Guard stands around all routes of a server. A request is refused by it, or the
-// routes get it in the one form that matchers, policies and the upstream read
-// alike.
+// Guard wraps all routes of a server. It refuses a request, or passes it to the routes in
+// the one form that matchers, policies and the upstream read alike.
 type Guard struct {
 	routes caddyhttp.RouteList
 	sites  []*site
-	// inSubroute says that the routes are those of a site block, which what comes
-	// next differs for with each request.
+	// inSubroute says that the routes are those of a site block. The handler after them
+	// then differs with each request, so that they can't be compiled once.
 	inSubroute bool
 
 	compile sync.Once
 	chain   caddyhttp.Handler
 }
 
-// site is one or more routes of the server for the same hosts.
+// site is a route of the server, as Caddy makes it of a site block.
 type site struct {
 	// route is the index of the server's route, or everyHost.
 	route int
-	// hosts are the host matchers of the route, one of which has to match; nil
-	// matches every host.
+	// hosts are the host matchers of the route, of which one must match; nil matches every
+	// host.
 	hosts []caddyhttp.RequestMatcherWithError
 	// settings are the defaults unless the site has a gateway_site.
 	settings settings
@@ -42,7 +41,7 @@ type site struct {
 	errors   caddyhttp.MiddlewareHandler
 }
 
-// join adds a member of the route at an index.
+// join adds a member to the site of the route with this index.
 func (g *Guard) join(at int, m Member) {
 	var s *site
 	for _, known := range g.sites {
@@ -68,7 +67,8 @@ func (g *Guard) join(at int, m Member) {
 	}
 }
 
-// everyHost stands for a route that may answer for every host of the server.
+// everyHost is the index of a site without hosts of its own, which may answer for every
+// host of the server.
 const everyHost = -1
 
 // hostsOf returns the host matchers of a route, nil if it may match any host.
@@ -91,13 +91,13 @@ func hostsOf(route caddyhttp.Route) []caddyhttp.RequestMatcherWithError {
 	return hosts
 }
 
-// CaddyModule returns the module's information. The guard is no module that can
-// be configured; the id names it in traces.
+// CaddyModule returns the module's information. The guard can't be configured as a module;
+// the id names it in traces.
 func (*Guard) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.gateway_site", New: func() caddy.Module { return new(Site) }}
 }
 
-// Routes are the routes that the guard stands around.
+// Routes are the routes inside the guard.
 func (g *Guard) Routes() caddyhttp.RouteList { return g.routes }
 
 // ServeHTTP guards a request and passes it to the routes.
@@ -113,8 +113,8 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return g.Serve(w, r, g.chain)
 }
 
-// End is what comes after the last route: no site answers for the host, or the
-// routes of one whose hosts are not named did not answer. Next is Caddy's end.
+// End handles a request that no route has answered. It refuses one whose host has no site,
+// and passes others to Caddy's own end, next.
 func (g *Guard) End(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if g.siteOf(r) != nil || g.passesUnknown() {
 		return next.ServeHTTP(w, r)
@@ -131,13 +131,12 @@ func (g *Guard) passesUnknown() bool {
 	return false
 }
 
-// siteOf returns the guarded site that a request is for, or nil. Where several
-// have its host, one with settings of its own is asked first, and among those the
-// strictest path policy holds.
+// siteOf returns the guarded site of a request, or nil. If several have its host, one with
+// settings of its own goes first, and among those the one with the strictest path policy.
 func (g *Guard) siteOf(r *http.Request) *site {
 	var found *site
 	for _, s := range g.sites {
-		if !s.has(r) {
+		if !s.matchesHost(r) {
 			continue
 		}
 		if found == nil || s.explicit && !found.explicit ||
@@ -153,7 +152,7 @@ func (g *Guard) siteOf(r *http.Request) *site {
 	return found
 }
 
-func (s *site) has(r *http.Request) bool {
+func (s *site) matchesHost(r *http.Request) bool {
 	if s.hosts == nil {
 		return true
 	}
@@ -176,9 +175,9 @@ func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Ha
 	}
 	body, _ := r.Body.(*edge.Body)
 	var gw *writer
-	if s.errors == nil || expects(r, body) {
+	if s.errors == nil || expectsContinue(r, body) {
 		gw = &writer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-		if expects(r, body) {
+		if expectsContinue(r, body) {
 			gw.expected = body
 		}
 		w = gw
@@ -195,13 +194,13 @@ func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Ha
 	return err
 }
 
-// expects reports whether the client waits for a go-ahead before it sends its body.
-func expects(r *http.Request, body *edge.Body) bool {
+// expectsContinue reports whether the client waits for 100 Continue before it sends its
+// body.
+func expectsContinue(r *http.Request, body *edge.Body) bool {
 	return body != nil && r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0
 }
 
-// sanitize refuses a request, or brings it into the form that everything after it
-// reads.
+// sanitize refuses a request, or brings it into the form that all later handlers read.
 func (s *site) sanitize(r *http.Request) *plugins.Denial {
 	acceptExtendedConnect(r)
 	if d := edge.CheckMethod(r.Method); d != nil {
@@ -211,9 +210,9 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 		return d
 	}
 	if original := originalURL(r); original != nil {
-		// What Caddy keeps of the request is the judged form too: FastCGI sends it as
-		// REQUEST_URI, which is the path that a front controller in PHP routes by, and
-		// error routes start from it.
+		// Caddy's copy of the original request gets the checked form too: FastCGI sends it
+		// as REQUEST_URI, by which a PHP front controller routes, and error routes start
+		// from it.
 		*original = *r.URL
 	}
 	auth.StripIdentity(r)
@@ -228,7 +227,7 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 	return nil
 }
 
-// deny answers for a request that the guard refuses, in the site's format.
+// deny refuses a request in the site's format.
 func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
 	refuse := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if s.refuse == nil {
@@ -245,15 +244,15 @@ func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) e
 	return refuse(w, r)
 }
 
-// Why a request was not answered.
+// The causes of a request without an answer.
 var (
 	ErrUnrouted = errors.New("no route of the configuration answers this request")
 	errSilent   = errors.New("the handler gave no answer")
 )
 
-// Unanswered says what a request gets that no handler has answered: 404 where no
-// route is for it, and 502 where a handler gave up without a word, as Caddy's
-// proxy does when an upstream switches protocols unasked.
+// Unanswered is the status and cause of a request that no handler has answered: 404 if no
+// route matches, and 502 if a handler returned without an answer, as Caddy's proxy does
+// when an upstream switches protocols without a request for it.
 func Unanswered(r *http.Request) (status int, cause error) {
 	if unhandled, _ := caddyhttp.GetVar(r.Context(), "unhandled").(bool); unhandled {
 		return http.StatusNotFound, ErrUnrouted
@@ -264,23 +263,23 @@ func Unanswered(r *http.Request) (status int, cause error) {
 // siteVar is the name of the guarded site in the request's vars.
 const siteVar = "gateway.site"
 
-// CheckRewritten refuses a request that was rewritten since the guard read it, to
-// a path that matchers and the upstream could read differently. Policies call it:
-// a rewrite can put what a client sent into a path.
+// CheckRewritten refuses a request that was rewritten, after the guard has checked it, to a
+// path that matchers and the upstream could read differently. Policies call it, because a
+// rewrite can put a client's input into the path.
 func CheckRewritten(r *http.Request) *plugins.Denial {
 	s, ok := caddyhttp.GetVar(r.Context(), siteVar).(*site)
 	if !ok {
 		return nil
 	}
-	judged := originalURL(r)
-	if judged == nil {
+	checked := originalURL(r)
+	if checked == nil {
 		return nil
 	}
-	return s.settings.path.CheckRewritten(judged, r.URL)
+	return s.settings.path.CheckRewritten(checked, r.URL)
 }
 
-// originalURL is what Caddy keeps of a request's URL before any rewrite. After
-// sanitize it is the form that the guard has judged.
+// originalURL is the request's URL before any rewrite, as Caddy keeps it. After sanitize it
+// is the form that the guard has checked.
 func originalURL(r *http.Request) *url.URL {
 	original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	return original.URL

@@ -8,10 +8,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// joinNamed guards the sites that invoke a named route with a handler of the
-// gateway, where no site of the server has one of its own. Caddy provisions named
-// routes last, when the server's routes are compiled already; the routes of a
-// site block are not, they are compiled with each request.
+// joinNamed guards the sites that invoke a named route with a handler of the gateway, if
+// no site of the server has a handler of its own. Caddy provisions named routes last, when
+// the server's routes are already compiled. The routes of a site block are compiled with
+// each request, so that they can still be wrapped.
 func joinNamed(ctx caddy.Context, server *caddyhttp.Server, m Member) error {
 	for i := range server.Routes {
 		for _, handler := range server.Routes[i].Handlers {
@@ -37,8 +37,7 @@ func joinNamed(ctx caddy.Context, server *caddyhttp.Server, m Member) error {
 	return nil
 }
 
-// invokes reports whether a handler invokes a named route, itself or by a route in
-// it.
+// invokes reports whether a handler, or a route inside it, invokes a named route.
 func invokes(handler caddyhttp.MiddlewareHandler) bool {
 	switch h := handler.(type) {
 	case *caddyhttp.Invoke:
