@@ -46,6 +46,7 @@ func (s *session) read() *http.Response {
 	s.t.Helper()
 	response, err := http.ReadResponse(s.in, nil)
 	if err != nil {
+		s.t.Logf("reading a response: %v", err)
 		return nil
 	}
 	_, _ = io.Copy(io.Discard, response.Body)

@@ -77,10 +77,10 @@ type App struct {
 	// How many decisions are kept for `explain`. Default: 10000.
 	Decisions int `json:"decisions,omitempty"`
 
-	// How far the heap may grow before the garbage collector runs, such as `64MiB`, or
+	// How far the heap may grow before the garbage collector runs, such as `32MiB`, or
 	// `off` for Go's default, twice the live heap. It is no limit: if more than half of it
 	// is live, Go's default holds. The environment variables GOGC and GOMEMLIMIT override
-	// it. Default: `64MiB`.
+	// it. Default: `32MiB`.
 	MemoryTarget string `json:"memory_target,omitempty"`
 
 	logger    *zap.Logger

@@ -4,21 +4,22 @@ package limiters
 import (
 	"context"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 func init() { caddy.RegisterModule(MemoryLimiter{}) }
 
-// MemoryLimiter counts in the memory of this process; each process counts for
-// itself. Counts survive a reload, and those of a period of an hour or more a
-// restart too: they are written to the store every two seconds.
+// MemoryLimiter counts in the memory of this process; each process counts alone. Counts
+// survive a reload. Those of a period of an hour or more also survive a restart: they are
+// written to the store every two seconds.
 type MemoryLimiter struct {
-	// MaxKeys bounds the counts of one zone, one for each caller and period. A
-	// changed bound holds from the next restart. Default: 1,000,000.
+	// MaxKeys is how many counts one zone may have, one for each caller and period. A
+	// change takes effect at the next restart. Default: 1,000,000.
 	MaxKeys int `json:"max_keys,omitempty"`
 }
 
@@ -42,13 +43,13 @@ func (m *MemoryLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Zone implements LimiterProvider. MaxKeys holds for the first configuration that
-// asks: the counts are worth more than a changed bound.
+// Zone implements LimiterProvider. The first configuration sets MaxKeys: a change of it
+// must not drop the counts.
 func (m *MemoryLimiter) Zone(name string) (ratelimit.Limiter, func(), error) {
 	return gateway.AcquireMemory(name, m.MaxKeys)
 }
 
-// Health implements LimiterProvider. Memory is always there.
+// Health implements LimiterProvider. Memory always works.
 func (*MemoryLimiter) Health(context.Context) gateway.LimiterHealth {
 	return gateway.LimiterHealth{Name: "memory"}
 }

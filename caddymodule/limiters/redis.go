@@ -11,39 +11,36 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
-	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/internal/secret"
-	"github.com/ainative/portcullis/caddymodule/metrics"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/ainative/portcullis/plugins/ratelimit/redisgcra"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"go.uber.org/zap"
 )
 
 func init() { caddy.RegisterModule(RedisLimiter{}) }
 
-// RedisLimiter counts in Redis, so that all nodes of a gateway hold one limit
-// together. While Redis does not answer, OnFailure says what happens; a caller
-// waits no longer than Timeout.
+// RedisLimiter counts in Redis, so that all nodes of a gateway share one limit. OnFailure
+// says what happens while Redis does not answer; a caller waits no longer than Timeout.
 type RedisLimiter struct {
-	// URLs of the servers: `redis://`, `rediss://` for TLS, `unix://`; several are
-	// a cluster, `sentinel://master@h1,h2,h3` asks sentinels. Placeholders {env.*}
+	// URLs of the servers: `redis://`, `rediss://` for TLS, `unix://`. Several URLs are a
+	// cluster, `sentinel://master@h1,h2,h3` asks sentinels. Placeholders {env.*}
 	// and {file.*} are supported, for passwords.
 	URLs []string `json:"urls,omitempty"`
 
-	// `exact` never admits more than the limit, `bounded` makes fewer calls and
-	// admits more by a bound that the health endpoint states. Default: `exact`.
+	// `exact` never admits more than the limit. `bounded` makes fewer calls and may admit
+	// more, up to a bound that the health endpoint shows. Default: `exact`.
 	Mode string `json:"mode,omitempty"`
 
-	// The part of a burst that all nodes together may admit on credit in the bounded
-	// mode, such as `5%`, up to 50%. `0%` gives no credit: then it saves calls only by
-	// charging busy callers in advance. Default: `5%`.
+	// In the bounded mode, the part of a burst that all nodes together may admit on
+	// credit, such as `5%`, up to 50%. `0%` gives no credit; the mode then saves calls only
+	// by charging busy callers in advance. Default: `5%`.
 	Error string `json:"error,omitempty"`
 
-	// `redis_rate`, whose keys other users of that package share, or `native`.
+	// `redis_rate` shares its keys with other users of that package, `native` does not.
 	// Default: `redis_rate`.
 	Engine string `json:"engine,omitempty"`
 
@@ -55,10 +52,9 @@ type RedisLimiter struct {
 	// Default: `local`.
 	OnFailure string `json:"on_failure,omitempty"`
 
-	// The share of each limit that this node grants alone while Redis does not
-	// answer, above 0 and up to 1. Default: 1/N of the N gateways that share the Redis,
-	// by their signs of life there; while none is known, 1/Nodes where that is given,
-	// else 0.5.
+	// The share of each limit that this node grants alone while Redis does not answer,
+	// above 0 and up to 1. Default: 1/N, where N is how many gateways were last seen on
+	// the same Redis; while none was seen, 1/Nodes if that is given, else 0.5.
 	Share float64 `json:"share,omitempty"`
 
 	// How many gateways share the limits, for the bounded mode. Default: 4.
@@ -73,7 +69,7 @@ func (RedisLimiter) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "gateway.limiters.redis", New: func() caddy.Module { return new(RedisLimiter) }}
 }
 
-// Provision resolves the URLs. It connects to nobody.
+// Provision resolves the URLs. It does not connect.
 func (l *RedisLimiter) Provision(caddy.Context) error {
 	if len(l.URLs) == 0 {
 		return errors.New("limiter redis needs a server: write `limiter redis redis://localhost:6379`")
@@ -101,8 +97,8 @@ func (l *RedisLimiter) Provision(caddy.Context) error {
 		Target: target, Mode: redisgcra.Mode(l.Mode), Engine: redisgcra.Engine(l.Engine),
 		Timeout: time.Duration(l.Timeout), OnFailure: redisgcra.OnFailure(l.OnFailure), Share: l.Share, Nodes: l.Nodes,
 	}
-	// The key is the whole identity, credentials and database included, and holds
-	// none of it.
+	// The key identifies the whole configuration, credentials included, and reveals none
+	// of it.
 	if err := json.NewEncoder(fingerprint).Encode(l); err != nil {
 		return err
 	}
@@ -110,7 +106,7 @@ func (l *RedisLimiter) Provision(caddy.Context) error {
 	return nil
 }
 
-// errorPart is Error as a fraction, as redisgcra.Options has it.
+// errorPart is Error as a fraction, in the form of redisgcra.Options: -1 for `0%`.
 func (l *RedisLimiter) errorPart() (float64, error) {
 	if l.Error == "" {
 		return 0, nil
@@ -128,66 +124,10 @@ func (l *RedisLimiter) errorPart() (float64, error) {
 	return percent / 100, nil
 }
 
-// UnmarshalCaddyfile reads the limiter. Syntax:
-//
-//	redis <url>... {
-//	    mode       exact
-//	    mode       bounded {
-//	        error  <percent>
-//	    }
-//	    engine     redis_rate|native
-//	    timeout    <duration>
-//	    on_failure local|open|closed
-//	    share      <fraction>
-//	    nodes      <count>
-//	}
-func (l *RedisLimiter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // limiter name
-	l.URLs = d.RemainingArgs()
-	if len(l.URLs) == 0 {
-		return d.Err("limiter redis needs a server: write `limiter redis redis://localhost:6379`")
-	}
-	return caddyfiletext.Block(d, map[string]func() error{
-		"mode": func() error {
-			if err := caddyfiletext.OneOf(d, &l.Mode, string(redisgcra.ModeExact), string(redisgcra.ModeBounded)); err != nil {
-				return err
-			}
-			err := caddyfiletext.Block(d, map[string]func() error{"error": func() error { return caddyfiletext.Word(d, &l.Error) }})
-			if err == nil {
-				_, err = l.errorPart()
-			}
-			if err != nil {
-				return d.WrapErr(err)
-			}
-			return nil
-		},
-		"engine": func() error {
-			return caddyfiletext.OneOf(d, &l.Engine, string(redisgcra.EngineRedisRate), string(redisgcra.EngineNative))
-		},
-		"on_failure": func() error {
-			return caddyfiletext.OneOf(d, &l.OnFailure, string(redisgcra.FailLocal), string(redisgcra.FailOpen), string(redisgcra.FailClosed))
-		},
-		"timeout": func() error { return caddyfiletext.Duration(d, &l.Timeout) },
-		"nodes":   func() error { return caddyfiletext.Number(d, &l.Nodes) },
-		"share": func() error {
-			var text string
-			if err := caddyfiletext.Word(d, &text); err != nil {
-				return err
-			}
-			share, err := strconv.ParseFloat(text, 64)
-			if err != nil || !(share > 0 && share <= 1) {
-				return d.Errf("share %s: write a fraction above 0 and up to 1, like 0.5", text)
-			}
-			l.Share = share
-			return nil
-		},
-	})
-}
-
 // redisCounts is a pooled client.
 type redisCounts struct{ *redisgcra.Limiter }
 
-// Destruct closes the client, when requests of the old configuration are done.
+// Destruct closes the client once requests of the old configuration are done.
 func (c *redisCounts) Destruct() error {
 	pool.CloseLater(c.Limiter)
 	return nil
@@ -208,22 +148,22 @@ func (l *RedisLimiter) Zone(string) (ratelimit.Limiter, func(), error) {
 	return counts.Limiter, release, nil
 }
 
-// startPatience bounds the question whether Redis is there at the start, and
-// startTries how often it is asked.
+// startTimeout is how long to wait for Redis at the start, and startTries how often to
+// try.
 const (
-	startPatience = 5 * time.Second
-	startTries    = 3
+	startTimeout = 5 * time.Second
+	startTries   = 3
 )
 
-// StartLimiter makes this gateway known to the others on the same Redis, and logs
-// why Redis can't be asked if it can't. That ends no start: OnFailure decides.
+// StartLimiter announces this gateway to the others on the same Redis. If Redis can't be
+// asked, it logs the cause and the start goes on: OnFailure decides.
 func (l *RedisLimiter) StartLimiter() error {
 	counts, ok := pool.Find[*redisCounts](l.key)
 	if !ok {
 		return nil // no zone uses it
 	}
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
 		if err := ask(ctx, counts.Limiter); err != nil {
 			pool.Log("limiter").Error("redis can't be asked at the start, on_failure decides until it can", zap.String("redis", l.options.Target.String()),
@@ -234,8 +174,8 @@ func (l *RedisLimiter) StartLimiter() error {
 	return nil
 }
 
-// ask asks Redis, again where it did not answer in time: on a busy machine that may
-// happen once.
+// ask checks that Redis answers. It tries again after a timeout, which may happen once on
+// a busy machine.
 func ask(ctx context.Context, l *redisgcra.Limiter) (err error) {
 	for range startTries {
 		if err = l.Check(ctx); !errors.Is(err, redisgcra.ErrTimeout) {
@@ -245,91 +185,9 @@ func ask(ctx context.Context, l *redisgcra.Limiter) (err error) {
 	return err
 }
 
-// Health implements LimiterProvider: that of the client, if a zone uses it.
-func (l *RedisLimiter) Health(ctx context.Context) gateway.LimiterHealth {
-	h := gateway.LimiterHealth{Name: "redis"}
-	counts, ok := pool.Find[*redisCounts](l.key)
-	if !ok {
-		return h
-	}
-	err := ask(ctx, counts.Limiter)
-	state := counts.Health()
-	h.Redis = &state
-	if err == nil && state.Breaker == "closed" {
-		return h
-	}
-	why := state.LastError
-	if err != nil {
-		why = redisgcra.Explain(err)
-	}
-	h.Problem = &gateway.Problem{Undecided: state.OnFailure == redisgcra.FailClosed, Why: "redis at " + state.Target + " can't be asked: " + why + "; " + outageText(&state)}
-	switch {
-	case state.OpenSince != nil:
-		h.Problem.Since = *state.OpenSince
-	case state.FailedAt != nil:
-		h.Problem.Since = *state.FailedAt
-	}
-	return h
-}
-
-// RedisState implements RedisStater.
-func (l *RedisLimiter) RedisState() *redisgcra.Health {
-	counts, ok := pool.Find[*redisCounts](l.key)
-	if !ok {
-		return nil
-	}
-	state := counts.Health()
-	return &state
-}
-
-// outageText says what becomes of requests while Redis can't be asked.
-func outageText(h *redisgcra.Health) string {
-	switch h.OnFailure {
-	case redisgcra.FailClosed:
-		return "limited requests get 503"
-	case redisgcra.FailOpen:
-		return "every request passes its limits"
-	}
-	return "this gateway alone grants " + strconv.FormatFloat(h.Share, 'g', 3, 64) + " of each limit"
-}
-
-// storeObserver counts what a limiter does with Redis.
-func storeObserver(limiter *redisgcra.Limiter) redisgcra.Observer {
-	return redisgcra.Observer{
-		OnCall:     observeCall,
-		OnFallback: func(policy redisgcra.OnFailure) { metrics.Fallbacks.WithLabelValues(string(policy)).Inc() },
-		OnBreaker:  func(open bool) { breakerChanged(limiter, open) },
-	}
-}
-
-func observeCall(took time.Duration, err error) {
-	metrics.StoreSeconds.Observe(took.Seconds())
-	if err != nil {
-		metrics.StoreErrors.WithLabelValues(redisgcra.ErrorKind(err)).Inc()
-	}
-}
-
-// breakerChanged logs and emits that the breaker before a Redis has opened or
-// closed. Its limiter outlives configurations, so the events of the one
-// in force are looked up on every call.
-func breakerChanged(limiter *redisgcra.Limiter, open bool) {
-	name, data := gateway.EventBreakerClosed, map[string]any{"limiter": "redis"}
-	if h := limiter.Health(); open {
-		metrics.BreakerOpened.Inc()
-		name = gateway.EventBreakerOpened
-		data["error"] = h.LastError
-		pool.Log("limiter").Error("redis can't be asked, on_failure decides until it can", zap.String("redis", h.Target),
-			zap.String("on_failure", string(h.OnFailure)), zap.String("why", h.LastError))
-	} else {
-		pool.Log("limiter").Info("redis answers again", zap.String("redis", h.Target))
-	}
-	gateway.Emit(name, data)
-}
-
 // Interface guards.
 var (
 	_ gateway.LimiterProvider = (*RedisLimiter)(nil)
 	_ gateway.LimiterStarter  = (*RedisLimiter)(nil)
 	_ caddy.Provisioner       = (*RedisLimiter)(nil)
-	_ caddyfile.Unmarshaler   = (*RedisLimiter)(nil)
 )

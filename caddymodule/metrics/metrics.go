@@ -1,5 +1,5 @@
-// Package metrics has the counters that the rooms add to. They live as long as the
-// process; what is read only when somebody asks is in package gateway.
+// Package metrics has the counters of all rooms. State that is read at each scrape, such
+// as the size of a cache, is in gateway/metrics.go.
 package metrics
 
 import (
@@ -10,13 +10,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// What is counted as it happens. The counters live as long as the process and
-// are registered anew with the registry of each configuration, of which Caddy
-// makes one for every load: a reload loses no count. No label is ever a caller,
-// a key or an address; each has its values from the code or the configuration.
+// The counters live as long as the process. Caddy makes a registry for every load, and
+// Register adds the counters to it, so that a reload loses no count. No label holds a
+// caller, a key or an address; values come from the code or the configuration.
 //
-// They count whether or not anybody asks: Caddy's admin endpoint serves /metrics
-// without the `metrics` option too, and a count costs a few nanoseconds.
+// They always count: Caddy's admin endpoint serves /metrics without the `metrics` option
+// too, and a count costs a few nanoseconds.
 var (
 	RequestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_gateway_requests_total",
@@ -66,20 +65,20 @@ var (
 	}, []string{"event", "outcome"})
 )
 
-// countedMetrics are the collectors above.
-var countedMetrics = []prometheus.Collector{
+// counters are the collectors above.
+var counters = []prometheus.Collector{
 	RequestsTotal, DecisionSeconds, ErrorResponses, ErrorBodies, ErrorLeaks,
 	StoreSeconds, StoreErrors, Fallbacks, BreakerOpened, KeySetFailures, EventsTotal,
 }
 
-// Register makes the collectors answer for a configuration. Each handler
-// may call it; the second time changes nothing.
+// Register adds the counters and more collectors to the registry of a configuration. A
+// second call changes nothing.
 func Register(ctx caddy.Context, more ...prometheus.Collector) error {
 	registry := ctx.GetMetricsRegistry()
 	if registry == nil {
 		return nil
 	}
-	for _, collector := range append(more, countedMetrics...) {
+	for _, collector := range append(more, counters...) {
 		if err := registry.Register(collector); err != nil {
 			if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); !twice {
 				return fmt.Errorf("registering metrics: %w", err)

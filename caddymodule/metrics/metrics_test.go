@@ -28,7 +28,7 @@ func TestMetricsInTwoRegistries(t *testing.T) {
 	var before float64
 	for generation := range 2 {
 		registry := prometheus.NewPedanticRegistry()
-		for _, collector := range countedMetrics {
+		for _, collector := range counters {
 			if err := registry.Register(collector); err != nil {
 				t.Fatal(err)
 			}
@@ -37,8 +37,8 @@ func TestMetricsInTwoRegistries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(families) != len(countedMetrics) {
-			t.Errorf("got %d metrics, want %d: each must be counted above", len(families), len(countedMetrics))
+		if len(families) != len(counters) {
+			t.Errorf("got %d metrics, want %d: each must be counted above", len(families), len(counters))
 		}
 		problems, err := promlint.NewWithMetricFamilies(families).Lint()
 		if err != nil {

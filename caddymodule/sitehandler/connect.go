@@ -8,10 +8,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// acceptExtendedConnect turns a WebSocket that was asked for over HTTP/2 or HTTP/3
-// (RFC 8441, RFC 9220) into the handshake of HTTP/1.1, as Caddy's reverse_proxy
-// does just before it sends the request on: policies with a matcher for GET then
-// see what the upstream will see. Other extended CONNECTs stay what they are.
+// acceptExtendedConnect turns a WebSocket request over HTTP/2 or HTTP/3 (RFC 8441,
+// RFC 9220) into the handshake of HTTP/1.1. Caddy's reverse_proxy does the same later;
+// done here, a policy with a matcher for GET sees the request that the upstream gets.
+// Other extended CONNECT requests stay unchanged.
 func acceptExtendedConnect(r *http.Request) {
 	if r.Method != http.MethodConnect ||
 		(r.ProtoMajor != 2 || r.Header.Get(":protocol") != "websocket") && (r.ProtoMajor != 3 || r.Proto != "websocket") {
@@ -20,7 +20,7 @@ func acceptExtendedConnect(r *http.Request) {
 	var key [16]byte
 	_, _ = rand.Read(key[:]) // never fails
 	delete(r.Header, ":protocol")
-	// By this name the proxy finds the stream when the upstream has agreed.
+	// The proxy finds the stream by this name when the upstream has accepted.
 	caddyhttp.SetVar(r.Context(), "extended_connect_websocket_body", r.Body)
 	r.Body, r.ContentLength, r.Method = http.NoBody, 0, http.MethodGet
 	r.Header["Upgrade"] = []string{"websocket"}

@@ -15,12 +15,11 @@ import (
 	"github.com/ainative/portcullis/plugins/problem"
 )
 
-// guardErrorRoutes puts a [Page] before every handler of handle_errors that
-// could serve content. Caddy gives error routes the path that the client asked
-// for: `handle_errors { file_server }` would answer a 401 with the very page that
-// the 401 protects.
+// guardErrorRoutes puts a [Page] before every handler of handle_errors that could serve
+// content. Error routes see the path of the original request, so that
+// `handle_errors { file_server }` would answer a 401 with the page that the 401 protects.
 //
-// The routes are raw still: Caddy provisions them after the server's routes.
+// The routes are still raw JSON: Caddy provisions them after the server's routes.
 func guardErrorRoutes(routes caddyhttp.RouteList) error {
 	for i := range routes {
 		raw, err := json.Marshal(routes[i].HandlersRaw)
@@ -39,15 +38,15 @@ func guardErrorRoutes(routes caddyhttp.RouteList) error {
 	return nil
 }
 
-// answersAlone are the handlers that serve no content by the request's path.
-var answersAlone = map[string]bool{
+// servesNoContent lists the handlers that serve no content by the request's path.
+var servesNoContent = map[string]bool{
 	"static_response": true, "error": true, "headers": true, "rewrite": true, "vars": true, "map": true,
 	"subroute": true, "encode": true, "log_append": true, "tracing": true, "templates": true, "intercept": true,
 	"request_body": true, "copy_response_headers": true, "invoke": true,
 	"gateway_errors": true, "gateway_site": true, "gateway_page": true,
 }
 
-// insertPages does it for a list of handlers, and for lists inside them.
+// insertPages puts Pages into a list of handlers, and into the routes inside it.
 func insertPages(raw json.RawMessage) (json.RawMessage, error) {
 	var handlers []map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &handlers); err != nil {
@@ -59,7 +58,7 @@ func insertPages(raw json.RawMessage) (json.RawMessage, error) {
 		if err := json.Unmarshal(handler["handler"], &name); err != nil {
 			return nil, err
 		}
-		if !answersAlone[name] {
+		if !servesNoContent[name] {
 			out = append(out, map[string]json.RawMessage{"handler": json.RawMessage(`"gateway_page"`)})
 		}
 		if name == "subroute" {
@@ -93,9 +92,9 @@ func insertIntoRoutes(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(routes)
 }
 
-// Page answers, in handle_errors, for a request that a policy of the gateway has
-// refused, unless a route has chosen another path than the one that was asked for.
-// It is put there by the guard and can't be configured.
+// Page answers, in handle_errors, a request that a policy of the gateway has refused,
+// unless a route has rewritten the path to another one. The guard inserts it; it can't be
+// configured.
 type Page struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -103,41 +102,41 @@ func (Page) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.gateway_page", New: func() caddy.Module { return new(Page) }}
 }
 
-// ServeHTTP calls the next handler where that can't be the protected content.
+// ServeHTTP calls the next handler if that can't serve the protected content.
 func (Page) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if s, ok := caddyhttp.GetVar(r.Context(), siteVar).(*site); ok {
 		if d := s.checkForwarded(r, r.URL, r.Method, false); d != nil {
-			answer(w, r, fixed().FromDenial(d))
+			answer(w, r, defaultFormat().FromDenial(d))
 			return nil
 		}
 	}
 	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
-	p, refused := refusal(err)
-	if !refused || !asked(r) {
+	p, refused := problemOf(err)
+	if !refused || !keepsPath(r) {
 		return next.ServeHTTP(w, r)
 	}
 	answer(w, r, p)
 	return nil
 }
 
-// refusal says what to answer for an error by which a policy of the gateway ended
-// a request. Errors of other handlers are none.
-func refusal(err error) (problem.Problem, bool) {
+// problemOf is the answer to an error of a policy of the gateway; false for errors of other
+// handlers.
+func problemOf(err error) (problem.Problem, bool) {
 	if r, ok := errors.AsType[interface {
 		error
 		Denial() *plugins.Denial
 	}](err); ok {
-		return fixed().FromDenial(r.Denial()), true
+		return defaultFormat().FromDenial(r.Denial()), true
 	}
 	if u, ok := errors.AsType[*plugins.Unavailable](err); ok {
-		return fixed().FromUnavailable(u), true
+		return defaultFormat().FromUnavailable(u), true
 	}
 	return problem.Problem{}, false
 }
 
-// asked reports whether a path still is the one that the client asked for, or one
-// that names the same file below another root.
-func asked(r *http.Request) bool {
+// keepsPath reports whether the path is still the one of the original request, or names
+// the same file below another root.
+func keepsPath(r *http.Request) bool {
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if !ok || original.URL == nil {
 		return true

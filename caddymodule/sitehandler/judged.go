@@ -157,7 +157,7 @@ func (s *guarded) nested(v reflect.Value) error {
 // passesOn reports whether a handler neither sends a request on nor serves content
 // by its path. Policies judge for themselves.
 func passesOn(handler caddyhttp.MiddlewareHandler) bool {
-	return answersAlone[nameOf(handler)] || judges(handler)
+	return servesNoContent[nameOf(handler)] || judges(handler)
 }
 
 // judges reports whether a handler is a policy, which passes a request on or

@@ -1,8 +1,8 @@
-// Package sitehandler guards every site that has a directive of the gateway. The
-// guard stands around all routes of a server, before any matcher reads the
-// request, so that it holds for routes with and without a policy, in a Caddyfile
-// and in JSON. It needs no directive: handlers of the gateway install it when they
-// are provisioned, by [Join]. The directive gateway_site changes its settings.
+// Package sitehandler guards every site that has a directive of the gateway. The guard
+// runs before any matcher reads the request, so that it protects routes with and without
+// a policy, in a Caddyfile and in JSON. It needs no directive: handlers of the gateway
+// install it by [Join] when they are provisioned. The directive gateway_site changes its
+// settings.
 package sitehandler
 
 import (
@@ -18,35 +18,34 @@ import (
 	"github.com/ainative/portcullis/plugins/edge"
 )
 
-// Site changes how the gateway guards a site. It is not needed for the guard to
-// be there: a site with any directive of the gateway has it, with these defaults.
+// Site changes how the gateway guards a site. A site with any directive of the gateway is
+// guarded with these defaults, also without gateway_site.
 //
-// The guard refuses with 400 a request whose path two servers could read
-// differently, and a method in small letters. It removes identity headers that a
-// client sends, in headers and trailers; headers that tell an upstream another
-// path or method; and upgrades other than to WebSocket.
+// The guard refuses with 400 a path that two servers could read differently, and a method
+// in lower case. It removes identity headers of the client, in headers and trailers;
+// headers that give an upstream another path or method; and upgrades other than to
+// WebSocket.
 type Site struct {
 	// What happens to a path that servers read differently: `strict` refuses it,
 	// `normalize` forwards its cleaned form, `off` lets it pass, so that matchers
 	// and the upstream may see different paths. Default: `strict`.
 	PathPolicy string `json:"path_policy,omitempty"`
 
-	// Forms that pass all the same, since the API needs them: `encoded_slash`,
+	// Forms that pass because the API needs them: `encoded_slash`,
 	// `path_parameters`, `encoded_semicolon`, `empty_segments`, `backslash`,
 	// `double_escape`, `trailing_dot`, `trailing_space`. Matchers then see the path
 	// as the upstream reads it. Default: none.
 	Allow []string `json:"allow,omitempty"`
 
-	// Protocols to which a connection may be switched. Default: `websocket`.
+	// Protocols to which a connection may be upgraded. Default: `websocket`.
 	Upgrades []string `json:"upgrades,omitempty"`
 
 	// Headers such as X-Original-URL and X-HTTP-Method-Override pass to the upstream.
 	// Default: they are removed.
 	AllowOverride bool `json:"allow_override,omitempty"`
 
-	// What a request gets whose host no site answers for, on the server of this
-	// site: `refuse`, 404, or 421 over TLS, or `pass`, Caddy's empty 200.
-	// Default: `refuse`.
+	// The answer to a request whose host has no site on this server: `refuse` is 404, or
+	// 421 over TLS; `pass` is Caddy's empty 200. Default: `refuse`.
 	UnknownHosts string `json:"unknown_hosts,omitempty"`
 }
 
@@ -64,13 +63,13 @@ func (s *Site) Provision(ctx caddy.Context) error {
 	return Join(ctx, Member{Name: "gateway_site", settings: set})
 }
 
-// What can happen to a request whose host no site answers for.
+// The values of UnknownHosts.
 const (
 	unknownRefuse = "refuse"
 	unknownPass   = "pass"
 )
 
-// settings are those of a site, parsed.
+// settings are the parsed settings of a site.
 type settings struct {
 	path          edge.PathPolicy
 	upgrades      edge.Upgrades
@@ -78,7 +77,7 @@ type settings struct {
 	passUnknown   bool
 }
 
-// settings finds every mistake.
+// settings parses the settings, or returns every mistake in them.
 func (s *Site) settings() (*settings, error) {
 	set := &settings{allowOverride: s.AllowOverride}
 	var errs []error
@@ -109,7 +108,7 @@ func (s *Site) settings() (*settings, error) {
 	return set, errors.Join(errs...)
 }
 
-// ServeHTTP calls the next handler: the guard has done its work already.
+// ServeHTTP calls the next handler: the guard has done its work before.
 func (*Site) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return next.ServeHTTP(w, r)
 }

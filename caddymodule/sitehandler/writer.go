@@ -9,10 +9,10 @@ import (
 	"github.com/ainative/portcullis/plugins/edge"
 )
 
-// writer notes whether a response was written. Where a client waits for a
-// go-ahead, it closes the connection after a response that nobody has read the
-// request's body for: net/http would wait for that body, which the client does
-// not send, and it can't tell what comes next on the connection.
+// writer notes whether a response was written. If the client waits for 100 Continue and
+// gets a response before its body was read, writer closes the connection: net/http would
+// wait for the body, which the client need not send, and could mistake the next request
+// for it.
 type writer struct {
 	*caddyhttp.ResponseWriterWrapper
 	wrote bool
@@ -20,7 +20,8 @@ type writer struct {
 	expected *edge.Body
 }
 
-// closeUnread is called before the header of a final response leaves.
+// closeUnread closes the connection if the body was not read. It is called before the
+// header of a final response is sent.
 func (w *writer) closeUnread() {
 	if w.expected != nil && !w.wrote && !w.expected.Begun() {
 		w.Header().Set("Connection", "close")
@@ -43,14 +44,14 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriterWrapper.Write(p)
 }
 
-// ReadFrom is Write for a reader. The one that is embedded would go past Write.
+// ReadFrom is Write for a reader. The embedded ReadFrom would bypass Write.
 func (w *writer) ReadFrom(r io.Reader) (int64, error) {
 	w.closeUnread()
 	w.wrote = true
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// FlushError sends what is held back, and the header if that has not left.
+// FlushError sends buffered data, and the header if it was not sent.
 func (w *writer) FlushError() error {
 	w.closeUnread()
 	w.wrote = true

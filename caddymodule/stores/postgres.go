@@ -22,25 +22,25 @@ import (
 
 func init() { caddy.RegisterModule(PostgresStore{}) }
 
-// PostgresStore keeps records in a PostgreSQL database, which gateways on several
-// machines share: a key made on one is good on all, and what is revoked on one is
-// refused by the others within a second. The pepper must be configured, the same for
-// all. While the database does not answer, what must be asked is answered with 503.
+// PostgresStore keeps records in a PostgreSQL database, which gateways on several machines
+// share. A key created on one is valid on all, and a revocation on one takes effect on the
+// others within a second. All need the same configured pepper. While the database does not
+// answer, requests that need it get 503.
 type PostgresStore struct {
 	// URL of the database: `postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full`.
-	// Several hosts, separated by commas, are tried for the one that can be written to.
-	// Placeholders {env.*} and {file.*} are supported, for all of it or a part.
+	// Of several hosts, separated by commas, the one that accepts writes is used.
+	// Placeholders {env.*} and {file.*} are supported, for the whole URL or a part.
 	URL string `json:"url,omitempty"`
 
-	// Password of the user, where it is not in the URL. It needs no escapes.
+	// Password of the user, if it is not in the URL. It is not escaped.
 	// Placeholders {env.*} and {file.*} are supported.
 	Password string `json:"password,omitempty"`
 
 	// How many connections this process opens at most. Default: 10.
 	MaxConnections int `json:"max_connections,omitempty"`
 
-	// How long one operation may take; the server is told too, so that nobody holds a
-	// lock for longer. Default: 5s.
+	// How long one operation may take. The server enforces it too, so that no lock is held
+	// for longer. Default: 5s.
 	StatementTimeout caddy.Duration `json:"statement_timeout,omitempty"`
 
 	target   *postgres.Target
@@ -52,7 +52,7 @@ func (PostgresStore) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "gateway.stores.postgres", New: func() caddy.Module { return new(PostgresStore) }}
 }
 
-// Provision resolves the URL. It connects to nobody.
+// Provision resolves the URL. It does not connect.
 func (s *PostgresStore) Provision(caddy.Context) error {
 	if s.URL == "" {
 		return errors.New("store postgres needs a database: write `store postgres {env.DATABASE_URL}`")
@@ -74,15 +74,15 @@ func (s *PostgresStore) Provision(caddy.Context) error {
 	return nil
 }
 
-// fingerprintKey makes the fingerprints of this process worthless to others.
+// fingerprintKey is random, so that a fingerprint reveals nothing outside this process.
 var fingerprintKey = func() []byte {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	return key
 }()
 
-// fingerprint tells options apart without giving them away. The password is in it:
-// a reload with a new one must connect with that.
+// fingerprint distinguishes options without revealing them. It covers the password: a
+// reload with a new password must connect with it.
 func fingerprint(o postgres.Options) string {
 	mac := hmac.New(sha256.New, fingerprintKey)
 	for _, secret := range []plugins.Secret{o.URL, o.Password} {
@@ -123,13 +123,13 @@ func (s *PostgresStore) Open(ctx context.Context) (store.Store, error) {
 	return postgres.Open(ctx, s.target)
 }
 
-// Identity is the place of the database, and a fingerprint of how it is reached.
+// Identity is the place of the database, and a fingerprint of the connection options.
 func (s *PostgresStore) Identity() string { return s.identity }
 
 // Name is the place of the database.
 func (s *PostgresStore) Name() string { return s.target.String() }
 
-// PepperPath is empty: a file of this machine is not there for the others.
+// PepperPath is empty: other machines can't read a file of this one.
 func (s *PostgresStore) PepperPath() string { return "" }
 
 // Interface guards.

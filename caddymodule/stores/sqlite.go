@@ -15,11 +15,11 @@ import (
 
 func init() { caddy.RegisterModule(SQLiteStore{}) }
 
-// SQLiteStore keeps records in an SQLite file of this machine. Several processes
-// of one machine can share it; machines can't, nor can it be on a network drive.
+// SQLiteStore keeps records in an SQLite file. Processes of one machine can share it;
+// several machines can't, and it must not be on a network drive.
 type SQLiteStore struct {
-	// Path of the file. It is created, readable by its owner only, if it is not
-	// there. Default: `portcullis/gateway.db` in Caddy's data directory.
+	// Path of the file. It is created, readable by its owner only, if it does not exist.
+	// Default: `portcullis/gateway.db` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
 }
 
@@ -28,7 +28,7 @@ func (SQLiteStore) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "gateway.stores.sqlite", New: func() caddy.Module { return new(SQLiteStore) }}
 }
 
-// Provision works the path out.
+// Provision resolves the path.
 func (s *SQLiteStore) Provision(caddy.Context) error {
 	if s.Path == "" {
 		s.Path = filepath.Join(caddy.AppDataDir(), "portcullis", "gateway.db")

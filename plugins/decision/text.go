@@ -64,11 +64,26 @@ var (
 	named = regexp.MustCompile(`(?i)\b((?:[\w.-]*[_.-])?(?:api[_-]?key|apikey|key|token|jwt|secret|password|passwd|pwd|signature|sig|auth|authorization|credentials?)=)[^;&/?#\s]+`)
 )
 
+// tokenMarks are texts of which each match of tokens has one.
+var tokenMarks = [...]string{
+	"eyJ", "AIza", "k_live_", "k_test_", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox",
+}
+
+// mayHoldToken reports whether a text may match tokens.
+func mayHoldToken(s string) bool {
+	for _, mark := range tokenMarks {
+		if strings.Contains(s, mark) {
+			return true
+		}
+	}
+	return false
+}
+
 // Mask replaces what looks like a credential. Strangers put them into paths, hosts
 // and the names of things, and a record is shown to operators.
 func Mask(s string) string {
 	// Most texts have none of these, and cost no more than a look.
-	if len(s) > 10 && (strings.Contains(s, "eyJ") || strings.Contains(s, "AIza") || strings.ContainsAny(s, "_-")) {
+	if len(s) > 8 && mayHoldToken(s) {
 		s = tokens.ReplaceAllString(s, "${1}"+masked)
 	}
 	if strings.IndexByte(s, '=') >= 0 {

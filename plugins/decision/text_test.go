@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -81,4 +82,30 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q is not UTF-8 any more: %q", s, got)
 		}
 	})
+}
+
+// The look that spares most texts the pattern never spares one that the pattern matches.
+func TestMaskLooksAtEveryToken(t *testing.T) {
+	parts := []string{
+		"sk_live_", "pk_test_", "rk_live_", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AIza", "eyJ",
+		"abcdefghijklmnop", "0123456789012345678901234567890", ".", "-", "_", "/", " ", "x", "SK_LIVE_", "gh", "k_",
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	matched := 0
+	for range 50_000 {
+		var text strings.Builder
+		for range 1 + random.IntN(6) {
+			text.WriteString(parts[random.IntN(len(parts))])
+		}
+		s := text.String()
+		if tokens.MatchString(s) {
+			matched++
+			if len(s) <= 8 || !mayHoldToken(s) {
+				t.Fatalf("%q matches and is not looked at", s)
+			}
+		}
+	}
+	if matched < 1000 {
+		t.Fatalf("%d texts matched, want thousands", matched)
+	}
 }

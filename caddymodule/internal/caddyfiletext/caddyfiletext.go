@@ -10,10 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Block reads a block of subdirectives, each with its own parser, which finds the
-// dispenser on the subdirective's name. Unknown and repeated names are errors
-// with file and line: in a gateway a misspelt word that is passed over is an
-// open door.
+// Block reads a block of subdirectives. The parser of each starts with the dispenser on
+// the subdirective's name. Unknown and repeated names are errors with file and line: in a
+// gateway, a misspelt option that is ignored is an open door.
 func Block(d *caddyfile.Dispenser, parsers map[string]func() error, repeatable ...string) error {
 	seen := map[string]bool{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -78,7 +77,7 @@ func Flag(d *caddyfile.Dispenser, into *bool) error {
 	return nil
 }
 
-// Surplus refuses the word on which the dispenser stands.
+// Surplus rejects the dispenser's current word.
 func Surplus(d *caddyfile.Dispenser, takes string) error {
 	return d.Errf("surplus word %s: %s", d.Val(), takes)
 }

@@ -40,7 +40,7 @@ func Number(d *caddyfile.Dispenser, into *int) error {
 	return nil
 }
 
-// Duration reads a duration in Caddy's form, days included.
+// Duration reads a duration in Caddy's syntax, which has days.
 func Duration(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	name := d.Val()
 	var text string
@@ -55,7 +55,7 @@ func Duration(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	return nil
 }
 
-// NoBlock refuses a block behind a line that takes none.
+// NoBlock rejects a block after a line that takes none.
 func NoBlock(d *caddyfile.Dispenser, name string) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		return d.Errf("%s takes no block", name)
@@ -63,8 +63,8 @@ func NoBlock(d *caddyfile.Dispenser, name string) error {
 	return nil
 }
 
-// Secret reads one secret, which must not be empty. A placeholder stays a
-// placeholder: it is resolved at provision.
+// Secret reads one secret, which must not be empty. A placeholder is kept, and resolved at
+// provision.
 func Secret(d *caddyfile.Dispenser, into *string) error {
 	name := d.Val()
 	if err := Word(d, into); err != nil {
@@ -73,7 +73,7 @@ func Secret(d *caddyfile.Dispenser, into *string) error {
 	return CheckSecret(d, name, *into)
 }
 
-// CheckSecret refuses a secret that is empty, or in a file of a relative path.
+// CheckSecret rejects an empty secret, and a file with a relative path.
 func CheckSecret(d *caddyfile.Dispenser, name, secret string) error {
 	if secret == "" {
 		return d.Errf("%s is empty: write `%s {env.NAME}` or `%s {file./absolute/path}`", name, name, name)

@@ -37,7 +37,7 @@ type Caddy struct {
 	// Dir is the data directory.
 	Dir  string
 	vars []string
-	// Client does not follow redirects and keeps connections apart from others'.
+	// Client does not follow redirects, and shares no connections.
 	Client *http.Client
 }
 
@@ -79,8 +79,8 @@ func Start(t testing.TB, text string, vars ...string) *Caddy {
 	return c
 }
 
-// Eventually waits until something holds that a test has caused: what tells it
-// where it does not, after a time that no machine needs.
+// Eventually waits until holds returns true. After a time that no machine needs, it fails
+// the test with what.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	const patience = 60 * time.Second
@@ -97,8 +97,8 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// Options is a global block for tests: nothing is written, fetched or logged
-// that the test did not ask for. inner stands inside it.
+// Options is a global block for tests, with inner inside. Nothing is written, fetched or
+// logged unless the test asks for it.
 func Options(inner string) string {
 	return "{\n\tadmin $ADMIN\n\tpersist_config off\n\tauto_https off\n\tgrace_period 2s\n" + inner + "\n}\n"
 }
@@ -106,8 +106,8 @@ func Options(inner string) string {
 // Expand replaces the variables in a text.
 func (c *Caddy) Expand(text string) string { return strings.NewReplacer(c.vars...).Replace(text) }
 
-// Reload puts another Caddyfile into force, as `caddy reload` does. An error
-// leaves the old one serving.
+// Reload loads another Caddyfile, as `caddy reload` does. After an error the old one
+// still serves.
 func (c *Caddy) Reload(text string) error {
 	config, err := Adapt(c.Expand(text))
 	if err != nil {
@@ -159,8 +159,8 @@ func listeners(port string) (found int) {
 	return found
 }
 
-// Restart stops Caddy and starts it with another Caddyfile. What the process
-// keeps across reloads is let go of in between.
+// Restart stops Caddy and starts it with another Caddyfile. State that survives a reload
+// is released in between.
 func (c *Caddy) Restart(text string) error {
 	c.Client.CloseIdleConnections()
 	if err := caddy.Stop(); err != nil {
@@ -201,20 +201,20 @@ func (c *Caddy) await() {
 	})
 }
 
-// Response is an answer that has been read.
+// Response is a response that has been read.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// Get asks with GET; headers are pairs of name and value.
+// Get sends a GET request; headers are pairs of name and value.
 func (c *Caddy) Get(path string, headers ...string) Response {
 	c.t.Helper()
 	return c.Do(http.MethodGet, path, "", headers...)
 }
 
-// Do sends a request and reads the answer.
+// Do sends a request and reads the response.
 func (c *Caddy) Do(method, path, body string, headers ...string) Response {
 	c.t.Helper()
 	answer, err := c.Try(method, path, body, headers...)
@@ -224,8 +224,7 @@ func (c *Caddy) Do(method, path, body string, headers ...string) Response {
 	return answer
 }
 
-// Try is Do with the error of the connection as a result; it may be called from
-// any goroutine.
+// Try is Do that returns an error of the connection. Any goroutine may call it.
 func (c *Caddy) Try(method, path, body string, headers ...string) (Response, error) {
 	var sent io.Reader
 	if body != "" {
@@ -252,7 +251,7 @@ func (c *Caddy) Try(method, path, body string, headers ...string) (Response, err
 	return Response{answer.StatusCode, answer.Header, string(read)}, err
 }
 
-// FreePort is a port that nothing listens on.
+// FreePort is a port without a listener.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

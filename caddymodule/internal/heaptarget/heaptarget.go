@@ -1,11 +1,10 @@
-// Package heaptarget trades memory for CPU: it lets the heap grow to a target
-// before the garbage collector runs, instead of to twice what is alive.
+// Package heaptarget trades memory for CPU: it lets the heap grow to a target before the
+// garbage collector runs, instead of to twice the live heap.
 //
-// A gateway keeps little alive and makes much garbage, so that at Go's default
-// the collector runs dozens of times a second. A fixed GOGC would be dangerous
-// the other way: with much alive, ten times as much is more than the machine has.
-// So the percentage is set anew after each collection, from what is alive then,
-// and is never below Go's default of 100.
+// A gateway has a small live heap and makes much garbage, so that with Go's default the
+// collector runs dozens of times a second. A fixed GOGC would be dangerous: ten times a
+// large live heap is more than the machine has. So the percentage is set again after each
+// collection, from the live heap, and is never below Go's default of 100.
 package heaptarget
 
 import (
@@ -19,11 +18,11 @@ import (
 
 const (
 	// Default is the target unless configured otherwise, in bytes.
-	Default = 64 << 20
+	Default = 32 << 20
 	// Off leaves the collector as it is.
 	Off = 0
 
-	// goDefault is GOGC's default, in percent, and highest what is set at most.
+	// goDefault is GOGC's default, and highest the largest value that is set, in percent.
 	goDefault = 100
 	highest   = 2000
 )
@@ -34,8 +33,8 @@ var (
 	percent atomic.Int64
 )
 
-// Overridden returns the environment variable by which somebody has tuned the
-// collector; empty where nobody has. Set then does nothing.
+// Overridden returns the environment variable that tunes the collector, or "". If there is
+// one, Set does nothing.
 func Overridden() string {
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
 		if os.Getenv(name) != "" {
@@ -45,8 +44,8 @@ func Overridden() string {
 	return ""
 }
 
-// Set sets the target of the process in bytes; the last one set holds. With Off
-// the collector goes back to Go's default.
+// Set sets the target of the process in bytes. The last call holds. Off restores Go's
+// default.
 func Set(bytes uint64) {
 	if Overridden() != "" {
 		return
@@ -70,20 +69,19 @@ func afterCollection(int) {
 	runtime.AddCleanup(new(sentinel), afterCollection, 0)
 }
 
-// adjust sets the percentage for what is alive now.
+// adjust sets the percentage for the current live heap.
 func adjust() {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
 	want := percentFor(sample[0].Value.Uint64(), target.Load())
-	// The first sets it in any case. Setting it stops the world: small changes are
-	// not worth that.
+	// Setting it stops the world, which a small change is not worth.
 	if was := percent.Load(); was == 0 || want < was*9/10 || want > was*11/10 {
 		percent.Store(want)
 		debug.SetGCPercent(int(want))
 	}
 }
 
-// percentFor is how far the heap may grow over what is alive to reach a target.
+// percentFor is how far the heap may grow beyond the live heap to reach a target.
 func percentFor(live, target uint64) int64 {
 	if target == Off || live == 0 || target <= 2*live {
 		if target != Off && live == 0 {

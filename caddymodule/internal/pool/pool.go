@@ -1,6 +1,5 @@
-// Package pool holds what outlives a configuration: open stores, counts, verified keys.
-// A reload provisions the new configuration before it cleans the old one up, so that what
-// both use is never let go of.
+// Package pool keeps values that outlive a configuration: open stores, counts, verified
+// keys.
 package pool
 
 import (
@@ -11,27 +10,25 @@ import (
 	"go.uber.org/zap"
 )
 
-// Release gives back what a configuration holds of the pool, once.
+// Release releases a pooled value. Further calls do nothing.
 type Release func()
 
-// retentionAfterReload is how long closed state outlives its last holder, for
-// requests that are still under way.
+// retentionAfterReload is how long a value outlives its last holder, for requests that
+// are still in flight.
 const retentionAfterReload = 30 * time.Second
 
-// pool holds what outlives a configuration: open stores, counts, verified keys.
-// It lives as long as the process. A reload provisions the new configuration
-// before it cleans the old one up, so that what both use is never let go of.
+// pool lives as long as the process. A reload provisions the new configuration before it
+// cleans up the old one, so that a value that both use is never released.
 var pool = caddy.NewUsagePool()
 
-// Key names a pooled value by what it is, never by how it is configured:
-// limits and tiers are parameters of each call. It holds no secret.
+// Key identifies a pooled value. It holds no secret, and no setting that may change while
+// the value stays: limits and tiers are parameters of each call.
 type Key struct {
 	Kind string
 	Name string
 }
 
-// Acquire returns the pooled value of the key, made if nobody holds one. The
-// releaser gives it back, once; later calls of it do nothing.
+// Acquire returns the pooled value of the key, and makes it if there is none.
 func Acquire[T caddy.Destructor](key Key, construct func() (T, error)) (T, Release, error) {
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return construct() })
 	if err != nil {
@@ -47,7 +44,7 @@ func Acquire[T caddy.Destructor](key Key, construct func() (T, error)) (T, Relea
 	}, nil
 }
 
-// Find returns the value of the key, if somebody holds one.
+// Find returns the value of the key, if there is one.
 func Find[T any](key Key) (found T, ok bool) {
 	pool.Range(func(k, v any) bool {
 		if k == key {
@@ -69,8 +66,8 @@ func Each[T any](f func(T)) {
 	})
 }
 
-// CloseLater closes something that requests of an old configuration may still
-// use: at once if the process ends, after a while else.
+// CloseLater closes a value that requests of an old configuration may still use: at once
+// if the process ends, otherwise after a while.
 func CloseLater(c io.Closer) {
 	if caddy.Exiting() {
 		_ = c.Close()
@@ -79,6 +76,6 @@ func CloseLater(c io.Closer) {
 	time.AfterFunc(retentionAfterReload, func() { _ = c.Close() })
 }
 
-// Log is the logger of pooled values. They outlive the configuration whose
-// logger they could keep, so they ask for the current one each time.
+// Log is the logger of pooled values. They outlive configurations and their loggers, so
+// that each use asks for the current one.
 func Log(name string) *zap.Logger { return caddy.Log().Named("gateway." + name) }

@@ -1,5 +1,4 @@
-// Package secret reads secrets as a configuration gives them, when it is provisioned and
-// not before.
+// Package secret resolves the secrets of a configuration at provision, and not before.
 package secret
 
 import (
@@ -12,11 +11,11 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// Resolve reads a secret as the config gives it: the text itself, {env.X}
-// or {file./abs/path}. It is called at provision, never when a Caddyfile is
-// adapted, so that the value is in no adapted config, autosave or admin answer.
-// An unset variable, a missing file and an empty value are errors: an empty key
-// would let anybody in. what names the secret in the message.
+// Resolve resolves a configured secret: the text itself, {env.X} or {file./abs/path}. It is
+// called at provision, never when a Caddyfile is adapted, so that the value is in no
+// adapted config, autosave or admin answer. An unset variable, a missing file and an empty
+// value are errors: anybody could guess an empty key. what names the secret in the
+// message.
 func Resolve(what, configured string) (plugins.Secret, error) {
 	if configured == "" {
 		return plugins.Secret{}, fmt.Errorf("%s is empty: write the value, {env.NAME} or {file./absolute/path}", what)
@@ -28,7 +27,7 @@ func Resolve(what, configured string) (plugins.Secret, error) {
 	return plugins.NewSecret(value), nil
 }
 
-// ResolvePEM reads a key in PEM, given as itself or as the path of a file.
+// ResolvePEM resolves a key in PEM, or the path of a file with one.
 func ResolvePEM(what, configured string) (plugins.Secret, error) {
 	key, err := Resolve(what, configured)
 	if err != nil || strings.Contains(key.Reveal(), "-----BEGIN") {
@@ -41,8 +40,8 @@ func ResolvePEM(what, configured string) (plugins.Secret, error) {
 	return plugins.NewSecret(string(text)), nil
 }
 
-// source is the placeholder of a secret, or a word for a literal one, which must
-// not be printed.
+// source is the placeholder of a secret, or `the value` for a literal one, which must not
+// be printed.
 func source(configured string) string {
 	if start := strings.IndexByte(configured, '{'); start >= 0 {
 		if end := strings.IndexByte(configured[start:], '}'); end > 0 {
@@ -52,7 +51,7 @@ func source(configured string) string {
 	return "the value"
 }
 
-// remedy says what to do about a placeholder that has no value.
+// remedy says how to give a placeholder its value.
 func remedy(configured string) string {
 	placeholder := source(configured)
 	switch name, isEnv := strings.CutPrefix(placeholder, "{env."); {

@@ -1,5 +1,5 @@
-// Package slab cuts values that each request needs from blocks, so that one allocation
-// serves many requests.
+// Package slab allocates the values that each request needs in blocks, so that one
+// allocation serves many requests.
 package slab
 
 import (
@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// Slab hands out zero values of T, each one once: what outlives its request keeps its
-// value, and can't meet another request there. The zero Slab is ready, and safe for
+// Slab hands out zero values of T, each one once: code that outlives its request never
+// shares a value with another request. The zero Slab is ready to use, and safe for
 // concurrent use.
 type Slab[T any] struct {
-	// More than most machines have processors, so that one is hardly ever waited for.
+	// More than most machines have processors, so that a lock is rarely contended.
 	shards [64]shard[T]
 }
 
@@ -20,8 +20,8 @@ type shard[T any] struct {
 	left []T
 }
 
-// block is how many values one allocation has. It is small, since one that lives long
-// keeps its neighbours.
+// block is how many values one allocation has. It is small, since one long-lived value
+// keeps the block alive.
 const block = 8
 
 // New returns a zero value that nobody else has.
