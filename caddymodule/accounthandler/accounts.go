@@ -12,6 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/caddymodule/authhandler"
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
@@ -22,9 +26,6 @@ import (
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {

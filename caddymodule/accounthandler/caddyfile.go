@@ -3,11 +3,12 @@ package accounthandler
 import (
 	"strings"
 
-	"github.com/ainative/portcullis/caddymodule/gateway"
-	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/ainative/portcullis/caddymodule/gateway"
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 )
 
 // parseAccounts reads the directive. A first word that begins with a slash is the

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/caddymodule/limithandler"
 	"github.com/ainative/portcullis/caddymodule/request"
@@ -18,7 +20,6 @@ import (
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // accountCall is one request to a path of accounts.

@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
@@ -19,8 +22,6 @@ import (
 	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/store"
-	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 )
 
 func init() { caddy.RegisterModule(Admin{}) }

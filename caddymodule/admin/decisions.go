@@ -9,13 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
-	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 )
 
 const (

@@ -4,8 +4,9 @@ import (
 	_ "embed"
 	"net/http"
 
-	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/caddymodule/internal/pool"
 )
 
 // openAPI describes the admin API, by OpenAPI 3.1. A test holds it against the

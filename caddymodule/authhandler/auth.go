@@ -8,6 +8,10 @@ import (
 	"net/textproto"
 	"slices"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/request"
@@ -16,9 +20,6 @@ import (
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // ServeHTTP calls the next handler for authenticated callers.

@@ -3,8 +3,9 @@ package authhandler
 import (
 	"strings"
 
-	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 )
 
 // UnmarshalCaddyfile reads the directive. Syntax:

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/ainative/portcullis/caddymodule/internal/secret"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
-	"github.com/caddyserver/caddy/v2"
 )
 
 // IdentityToken is a short-lived signed token that names the caller to the upstream. Set

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/ainative/portcullis/caddymodule/request"
-	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+
+	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 )
 
 func init() { caddy.RegisterModule(Provider{}) }

@@ -6,14 +6,15 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ainative/portcullis/caddymodule/request"
-	"github.com/ainative/portcullis/caddymodule/sitehandler"
-	"github.com/ainative/portcullis/plugins"
-	"github.com/ainative/portcullis/plugins/problem"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
+	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/problem"
 )
 
 // ServeHTTP calls the next handler and answers the errors of the handlers behind it.

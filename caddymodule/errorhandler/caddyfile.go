@@ -5,9 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 )
 
 // UnmarshalCaddyfile reads the directive. Syntax:

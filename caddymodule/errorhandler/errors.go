@@ -6,6 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/metrics"
@@ -13,10 +18,6 @@ import (
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 )
 
 func init() {

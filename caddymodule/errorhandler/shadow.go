@@ -5,11 +5,12 @@ import (
 	"net/http"
 	"strconv"
 
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/problem"
-	"go.uber.org/zap"
 )
 
 // shadowedAnswer is the answer that gateway_errors would have given but for shadow mode.

@@ -10,9 +10,10 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/caddymodule/internal/slab"
 	"github.com/ainative/portcullis/caddymodule/request"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // responseWriter stands between the handlers and the client. A response below

@@ -3,9 +3,10 @@ package limithandler
 import (
 	"strconv"
 
-	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 )
 
 // UnmarshalCaddyfile reads the directive. Syntax:

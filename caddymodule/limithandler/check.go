@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"golang.org/x/net/http/httpguts"
 )
 
 // Check makes the policies, or returns every mistake in the configuration.

@@ -4,10 +4,11 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2"
 )
 
 // costOf is the cost of the request. A placeholder may hold a value from the client, so

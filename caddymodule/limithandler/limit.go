@@ -5,15 +5,16 @@ package limithandler
 import (
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {

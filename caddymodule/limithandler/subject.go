@@ -3,10 +3,11 @@ package limithandler
 import (
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2"
 )
 
 // subject finds the count of the caller, and the limits that hold.

@@ -3,11 +3,12 @@ package request
 import (
 	"context"
 
-	"github.com/ainative/portcullis/caddymodule/metrics"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ainative/portcullis/caddymodule/metrics"
 )
 
 // attach adds the gateway's decision to the access log and the trace of the request,

@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/ainative/portcullis/plugins/ratelimit"
 	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // Charge is what one gateway_limit has charged a request.

@@ -4,9 +4,10 @@ import (
 	"context"
 	"net/http"
 
+	"go.uber.org/zap"
+
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"go.uber.org/zap"
 )
 
 // DryRun marks a request that no client sent: `check` asks what would happen to it. The

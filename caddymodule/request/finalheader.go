@@ -4,9 +4,10 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/ratelimit"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // SetFinalHeader sets the headers of every final response: the request id, the limits and

@@ -4,8 +4,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/ainative/portcullis/caddymodule/metrics"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ainative/portcullis/caddymodule/metrics"
 )
 
 // meter counts what one policy decides.

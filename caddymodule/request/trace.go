@@ -1,10 +1,11 @@
 package request
 
 import (
-	"github.com/ainative/portcullis/caddymodule/metrics"
-	"github.com/ainative/portcullis/plugins"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/ainative/portcullis/caddymodule/metrics"
+	"github.com/ainative/portcullis/plugins"
 )
 
 // The gateway adds to the span of Caddy's `tracing`: attributes for the outcome, and an

@@ -1,8 +1,9 @@
 package rolehandler
 
 import (
-	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 )
 
 // UnmarshalCaddyfile reads the directive. Syntax:

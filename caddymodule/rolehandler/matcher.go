@@ -7,12 +7,13 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types/ref"
-	"github.com/ainative/portcullis/caddymodule/gateway"
-	"github.com/ainative/portcullis/caddymodule/request"
-	"github.com/ainative/portcullis/plugins/roles"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ainative/portcullis/caddymodule/gateway"
+	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/plugins/roles"
 )
 
 func init() { caddy.RegisterModule(MatchRole{}) }

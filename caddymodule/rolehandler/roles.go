@@ -5,6 +5,10 @@ package rolehandler
 import (
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
@@ -12,9 +16,6 @@ import (
 	"github.com/ainative/portcullis/plugins/auth"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/roles"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {

@@ -10,14 +10,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/caddymodule/internal/secret"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
 	"github.com/ainative/portcullis/plugins/store/postgres"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 func init() { caddy.RegisterModule(PostgresStore{}) }

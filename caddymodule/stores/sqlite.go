@@ -5,12 +5,13 @@ import (
 	"context"
 	"path/filepath"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
 	"github.com/ainative/portcullis/plugins/store"
 	"github.com/ainative/portcullis/plugins/store/sqlite"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 func init() { caddy.RegisterModule(SQLiteStore{}) }

@@ -15,14 +15,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/ainative/portcullis/caddymodule/adminapi"
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"golang.org/x/net/http/httpguts"
 )
 
 // Check says what would become of the request that the input describes, by the

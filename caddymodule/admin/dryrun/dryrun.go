@@ -9,6 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
 	"github.com/ainative/portcullis/caddymodule/accounthandler"
 	"github.com/ainative/portcullis/caddymodule/authhandler"
 	"github.com/ainative/portcullis/caddymodule/proxyhandler"
@@ -16,10 +21,6 @@ import (
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/decision"
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // dryRun walks the routes of a running server as a request would, with the real

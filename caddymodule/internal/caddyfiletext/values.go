@@ -5,10 +5,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ainative/portcullis/plugins/ratelimit"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
+
+	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // Limit reads and checks the words of one limit and appends them as a line.
