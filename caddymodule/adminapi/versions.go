@@ -1,6 +1,9 @@
 package adminapi
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strings"
+)
 
 // Versions names what this program is built of: Caddy and the gateway, with their
 // versions as far as the build knows them.
@@ -9,14 +12,14 @@ func Versions() string {
 	if !ok {
 		return "unknown"
 	}
-	text := build.GoVersion
+	versions := []string{build.GoVersion}
 	for _, module := range append(build.Deps, &build.Main) {
 		switch module.Path {
 		case "github.com/caddyserver/caddy/v2":
-			text += ", caddy " + module.Version
+			versions = append(versions, "caddy "+module.Version)
 		case "github.com/ainative/portcullis":
-			text += ", portcullis " + module.Version
+			versions = append(versions, "portcullis "+module.Version)
 		}
 	}
-	return text
+	return strings.Join(versions, ", ")
 }

@@ -38,7 +38,7 @@ func ParseLimit(words []string) (Limit, error) {
 			return Limit{}, fmt.Errorf("%w: %s is given twice", ErrLimit, word)
 		}
 		seen[word] = true
-		if err := limit.option(word, rest[1]); err != nil {
+		if err := setOption(&limit, word, rest[1]); err != nil {
 			return Limit{}, err
 		}
 	}
@@ -47,8 +47,8 @@ func ParseLimit(words []string) (Limit, error) {
 	return limit, limit.Validate()
 }
 
-// option reads one option of a limit.
-func (l *Limit) option(word, value string) (err error) {
+// setOption reads one option of a limit.
+func setOption(l *Limit, word, value string) (err error) {
 	switch word {
 	case "burst":
 		if l.Burst, err = parseCount(value); err != nil {
