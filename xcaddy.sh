@@ -30,8 +30,9 @@ Usage: ./xcaddy.sh <command>
   lint                    check formatting and run the linters (the first time builds them: 3 to 4 minutes)
   mutate [--again] [<package>...]
                           take every check out of the security packages, one at a time, and see that a test fails
-  bench [--quick] [--check]
-                          compare the gateway's cost per request with bare Caddy's (Linux, needs wrk)
+  bench [--quick] [--rounds N] [--rows PATTERNS] [--check]
+                          compare the gateway's cost per request with bare Caddy's, nginx's and
+                          HAProxy's (Linux, needs wrk); bench --help says more
   clean                   remove bin/; what `run` made stays in data/
   help                    print this
 
@@ -355,7 +356,7 @@ GREETING
   curl -i $url/v1/auth/register -H 'Content-Type: application/json' -d '{"email":"user@example.com","password":"SecurePass123!","full_name":"John Doe"}'
   curl -i $url/v1/auth/login-json -H 'Content-Type: application/json' -d '{"username":"user@example.com","password":"SecurePass123!"}'
 
-  # 429: tier free allows 60 a minute
+  # 429: tier free allows 60 a minute, and one more
   for i in \$(seq 70); do curl -s -o /dev/null -w '%{http_code}\n' $url/v1/items $key; done | sort | uniq -c
 GREETING
 	cat <<GREETING
@@ -430,6 +431,8 @@ missing_packages() {
 	/usr/bin/python3 -c 'import aiohttp' 2>/dev/null || missing+=(python3-aiohttp)
 	/usr/bin/python3 -c 'import flask' 2>/dev/null || missing+=(python3-flask)
 	/usr/bin/python3 -c 'import django' 2>/dev/null || missing+=(python3-django)
+	/usr/bin/python3 -c 'import jwt' 2>/dev/null || missing+=(python3-jwt)
+	/usr/bin/python3 -c 'import rest_framework_simplejwt' 2>/dev/null || missing+=(python3-djangorestframework-simplejwt)
 	have php-cgi || missing+=(php-cgi)
 	have node || missing+=(nodejs)
 	have npm || missing+=(npm)
@@ -486,8 +489,8 @@ install_test_needs() {
 	have nginx || missing+=("nginx (macOS: brew install nginx)")
 	have_postgres || missing+=("PostgreSQL's server and client (macOS: brew install postgresql@17, and its bin directory in PATH)")
 	have node && have npm || missing+=("Node.js with npm (macOS: brew install node)")
-	python3 -c 'import fastapi, uvicorn, requests, aiohttp, flask, django' 2>/dev/null ||
-		missing+=("Python with FastAPI, uvicorn, requests, aiohttp, Flask and Django (python3 -m pip install fastapi uvicorn requests aiohttp flask django)")
+	python3 -c 'import fastapi, uvicorn, requests, aiohttp, flask, django, jwt, rest_framework_simplejwt' 2>/dev/null ||
+		missing+=("Python with FastAPI, uvicorn, requests, aiohttp, Flask, Django, PyJWT and simplejwt (python3 -m pip install fastapi uvicorn requests aiohttp flask django pyjwt djangorestframework-simplejwt)")
 	have php-cgi || missing+=("PHP's php-cgi (macOS: brew install php)")
 	[ ${#missing[@]} -eq 0 ] || die "the tests need, and this machine lacks:" "${missing[@]}"
 }
@@ -531,7 +534,8 @@ test_all() {
 	install_test_needs
 	cd "$root"
 	local express=caddymodule/testdata/express
-	if [ -f "$express/package.json" ] && [ ! -d "$express/node_modules" ]; then
+	# npm notes in node_modules what it has installed.
+	if [ -f "$express/package.json" ] && [ ! "$express/node_modules/.package-lock.json" -nt "$express/package-lock.json" ]; then
 		say "Installing Express for the interop tests"
 		npm --prefix "$express" ci --no-audit --no-fund --loglevel=error </dev/null ||
 			die "npm ci in $express failed (see above)."
@@ -547,7 +551,7 @@ test_all() {
 	: >"$output"
 	heartbeat "$output" "$(go list "${packages[@]}" | wc -l | tr -d ' ')" &
 	beat=$!
-	go test -race -tags "$tags" -timeout 12m "${packages[@]}" </dev/null | tee "$output" || status=$?
+	go test -race -tags "$tags" -timeout 18m "${packages[@]}" </dev/null | tee "$output" || status=$?
 	kill "$beat" 2>/dev/null || true
 	wait "$beat" 2>/dev/null || true
 	rm -f "$output"
@@ -587,8 +591,16 @@ mutate() {
 bench() {
 	[ "$(uname -s)" = Linux ] || die "bench reads the CPU time of a process from /proc and pins it to a core: it needs Linux."
 	require_go
-	if ! have wrk; then
-		if [ -r /etc/debian_version ] && have apt-get; then apt_install wrk || true; fi
+	local missing=()
+	have wrk || missing+=(wrk)
+	have h2load || missing+=(nghttp2-client)
+	have nginx || missing+=(nginx)
+	have haproxy || missing+=(haproxy)
+	if [ ${#missing[@]} -gt 0 ]; then
+		# What can't be installed is left out of the table, but for wrk.
+		if [ -r /etc/debian_version ] && have apt-get; then
+			for package in "${missing[@]}"; do apt_install "$package" || true; done
+		fi
 		have wrk || die "bench needs wrk, which makes the load." "Debian, Ubuntu: sudo apt-get install wrk" "Else: https://github.com/wg/wrk"
 	fi
 	build

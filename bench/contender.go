@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"text/template"
 	"time"
 )
 
@@ -29,6 +31,14 @@ type contender struct {
 	samples []sample
 }
 
+// label is the contender's name in the table.
+func (c *contender) label() string {
+	if c.settings == tuned {
+		return c.name + ", tuned"
+	}
+	return c.name
+}
+
 // sample is one turn.
 type sample struct {
 	rate   float64 // requests per second
@@ -36,17 +46,21 @@ type sample struct {
 	cpu    float64 // microseconds per request
 	memory float64 // MiB
 	busy   float64 // share of its core that the process got, 0 to 1
+
+	// Bare Caddy's turns around this one. nil for its own.
+	before, after *sample
 }
 
 // arena holds what all contenders share.
 type arena struct {
-	dir      string // for files that end with the run
-	caddy    string // the binary
-	upstream string // host:port
-	pinned   []string
-	callers  int
-	secret   []byte
-	now      time.Time
+	dir         string // for files that end with the run
+	caddy       string // the binary
+	upstream    string // host:port
+	certificate string // file
+	pinned      []string
+	callers     int
+	secret      []byte
+	now         time.Time
 }
 
 // enter starts a contender and makes its callers. It returns when it serves.
@@ -60,20 +74,29 @@ func (a *arena) enter(ctx context.Context, c *contender, name string) error {
 		return err
 	}
 	c.address, c.admin = "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
-	config, err := caddyfileData{
-		Admin: c.admin, Port: ports[0], Last: c.lastDirective(a.upstream), Limit: c.limit,
-		Store: filepath.Join(dir, "gateway.db"), Gateway: c.kind == allowed || c.kind == refused, Tuned: c.settings == tuned,
-	}.render()
+	data := configData{
+		Dir: dir, Admin: c.admin, Port: ports[0], Upstream: a.upstream, Last: c.lastDirective(a.upstream), Limit: c.limit,
+		Store: filepath.Join(dir, "gateway.db"), Secret: string(a.secret),
+		Gateway: c.kind == allowed || c.kind == refused, Policies: c.policies, Tuned: c.settings == tuned,
+	}
+	if c.workload.http2 {
+		data.Certificate = a.certificate
+	}
+	from := map[program]*template.Template{caddy: caddyfile, nginx: nginxConf, haproxy: haproxyCfg}[c.program]
+	config, err := data.render(from)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(path, config, 0o600); err != nil {
-		return fmt.Errorf("writing a Caddyfile: %w", err)
+	file := filepath.Join(dir, from.Name())
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		return fmt.Errorf("writing a configuration: %w", err)
 	}
-
-	args := append(slices.Clone(a.pinned), a.caddy, "run", "--config", path, "--adapter", "caddyfile")
-	if c.process, err = start(ctx, filepath.Join(dir, "log"), a.environment(dir, c.settings), args...); err != nil {
+	args := map[program][]string{
+		caddy:   {a.caddy, "run", "--config", file, "--adapter", "caddyfile"},
+		nginx:   {"nginx", "-p", dir, "-c", file},
+		haproxy: {"haproxy", "-db", "-f", file},
+	}[c.program]
+	if c.process, err = start(ctx, filepath.Join(dir, "log"), a.environment(dir, c.settings), append(slices.Clone(a.pinned), args...)...); err != nil {
 		return err
 	}
 	if err := waitForPort(ctx, c.address); err != nil {
@@ -158,24 +181,37 @@ func (a *arena) createKey(ctx context.Context, c *contender, owner string) (stri
 
 // probe sends one request and checks that the system does what it stands for.
 func (c *contender) probe(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.address+"/v1/items/1", nil)
+	target, client := "http://"+c.address, http.DefaultClient
+	if c.workload.http2 {
+		// The certificate is our own, made for this run.
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+		defer transport.CloseIdleConnections()
+		target, client = "https://"+c.address, &http.Client{Transport: transport}
+	}
+	request, err := http.NewRequestWithContext(ctx, c.workload.method, target+c.workload.path, strings.NewReader(strings.Repeat("x", c.workload.body)))
 	if err != nil {
 		return fmt.Errorf("making a probe: %w", err)
 	}
 	name, value, _ := strings.Cut(c.header, ": ")
 	request.Header.Set(name, value)
 	request.Close = true
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("probing %q: %w\n%s", c.name, err, c.process.tail())
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return fmt.Errorf("probing %q: %w", c.name, err)
 	}
 	if response.StatusCode != c.status {
-		return fmt.Errorf("probing %q: got status %d, want %d: %s\n%s", c.name, response.StatusCode, c.status, body, c.process.tail())
+		return fmt.Errorf("probing %q: got status %d, want %d: %s\n%s", c.name, response.StatusCode, c.status, body[:min(len(body), 1000)], c.process.tail())
+	}
+	if got := len(body); c.status == http.StatusOK && c.last != respond && got != c.workload.size {
+		return fmt.Errorf("probing %q: got %d bytes, want %d", c.name, got, c.workload.size)
+	}
+	if c.workload.http2 && response.ProtoMajor != 2 {
+		return fmt.Errorf("probing %q: got %s, want HTTP/2", c.name, response.Proto)
 	}
 	return nil
 }
@@ -186,7 +222,7 @@ func (c *contender) turn(ctx context.Context, l *load, length time.Duration) (sa
 	if err != nil {
 		return sample{}, err
 	}
-	result, err := l.run(ctx, c.address, c.callers, length)
+	result, err := l.run(ctx, c, length)
 	if err != nil {
 		return sample{}, fmt.Errorf("loading %q: %w", c.name, err)
 	}

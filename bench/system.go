@@ -1,18 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"text/template"
+	"path"
+	"slices"
+	"strings"
 )
 
 // settings of the process under test.
 type settings string
 
 const (
-	// stock is Caddy as it comes.
+	// stock is the program as it comes.
 	stock settings = "stock"
-	// tuned is what Caddyfile.example and the README recommend.
+	// tuned is Caddy with less garbage collection, and without the logger that its
+	// own reverse_proxy makes for each request.
 	tuned settings = "tuned"
 )
 
@@ -23,10 +25,11 @@ var tunedEnvironment = []string{"GOGC=1000", "GOMEMLIMIT=512MiB"}
 type kind int
 
 const (
-	bare    kind = iota // bare Caddy: the measure of the others
-	plain               // no policies either, something else than bare Caddy's proxy
+	bare    kind = iota // Caddy's reverse_proxy: the measure of the others
+	plain               // no policies either, something else than Caddy's proxy
 	allowed             // all policies, the request reaches the upstream
 	refused             // all policies, the gateway answers itself
+	peer                // another program
 )
 
 // credential tells what the callers of a system present.
@@ -39,14 +42,27 @@ const (
 	noCredential
 )
 
+// program is what runs.
+type program string
+
+const (
+	caddy   program = "" // the binary under test
+	nginx   program = "nginx"
+	haproxy program = "haproxy"
+)
+
 // system is one thing to measure.
 type system struct {
+	id         string // unique within its workload
 	name       string
+	program    program
 	kind       kind
 	credential credential
 	limit      string // of gateway_limit; empty: the caller's tier
-	status     int    // every answer once the callers are warmed up
+	status     int    // every answer once the callers are warmed up; 0: 200
 	last       string // the directive at the end; empty: reverse_proxy to the upstream
+	policies   bool   // of haproxy: token, role and limit
+	workload   workload
 }
 
 // Directives at the end of a site.
@@ -56,80 +72,92 @@ const (
 	respond = "respond 200"
 )
 
-// systems in the order in which they take turns. Bare Caddy forwards the same
-// tokens, so that the bytes on the wire are the same.
-var systems = []system{
-	{name: "bare reverse_proxy", kind: bare, credential: validToken, status: 200},
-	{name: "bare gateway_proxy", kind: plain, credential: validToken, status: 200, last: gatewayProxy},
-	{name: "bare respond, the floor", kind: plain, credential: validToken, status: 200, last: respond},
-	{name: "JWT, allowed, gateway_proxy", kind: allowed, credential: validToken, status: 200, last: gatewayProxy},
-	{name: "API key, allowed, gateway_proxy", kind: allowed, credential: validKey, status: 200, last: gatewayProxy},
-	{name: "JWT, allowed", kind: allowed, credential: validToken, status: 200},
-	{name: "API key, allowed", kind: allowed, credential: validKey, status: 200},
-	{name: "429, over the limit", kind: refused, credential: validToken, limit: "1/1h", status: 429},
-	{name: "401, forged token", kind: refused, credential: forgedToken, status: 401},
-	{name: "401, no credential", kind: refused, credential: noCredential, status: 401},
+// everywhere is measured with each workload. Proxies without policies forward the
+// same tokens, so that the bytes on the wire are the same.
+var everywhere = []system{
+	{id: "reverse_proxy", name: "bare `reverse_proxy`", kind: bare},
+	{id: "gateway_proxy", name: "bare `gateway_proxy`", kind: plain, last: gatewayProxy},
+	{id: "jwt", name: "all policies, JWT, `gateway_proxy`", kind: allowed, last: gatewayProxy},
+	{id: "nginx", name: "nginx, proxy only", kind: peer, program: nginx},
+	{id: "haproxy", name: "HAProxy, proxy only", kind: peer, program: haproxy},
 }
 
-// caddyfile is the configuration of a system. The failed-attempts limit is off,
-// else it would answer 429 where a 401 is to be measured; no limit of the tier
-// comes into play for the callers that are to be allowed.
-var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
-	admin {{.Admin}}
-	persist_config off
-	auto_https off
-{{- if .Tuned}}
-	log default {
-		exclude http.handlers.reverse_proxy
-	}
-{{- end}}
-{{- if .Gateway}}
-	gateway {
-		store sqlite {{.Store}}
-		tier bench 100000/1s
-		issuer bench {
-			secret {env.PORTCULLIS_JWT_SECRET}
-			algorithms HS256
+// onGet is measured with the first workload besides.
+var onGet = []system{
+	{id: "key", name: "all policies, API key, `gateway_proxy`", kind: allowed, credential: validKey, last: gatewayProxy},
+	{id: "jwt-reverse_proxy", name: "all policies, JWT, `reverse_proxy`", kind: allowed},
+	{id: "key-reverse_proxy", name: "all policies, API key, `reverse_proxy`", kind: allowed, credential: validKey},
+	{id: "429", name: "429, over the limit", kind: refused, limit: "1/1h", status: 429, last: gatewayProxy},
+	{id: "forged", name: "401, forged token", kind: refused, credential: forgedToken, status: 401, last: gatewayProxy},
+	{id: "missing", name: "401, no credential", kind: refused, credential: noCredential, status: 401, last: gatewayProxy},
+	{id: "respond", name: "bare `respond 200`, the floor", kind: plain, last: respond},
+	{id: "haproxy-jwt", name: "HAProxy, JWT, role and limit", kind: peer, program: haproxy, policies: true},
+}
+
+// allSystems returns them workload by workload, the measure of the others first.
+func allSystems() []system {
+	var all []system
+	for i, w := range workloads {
+		list := everywhere
+		if i == 0 {
+			list = slices.Concat(everywhere, onGet)
+		}
+		for _, s := range list {
+			s.workload = w
+			if s.status == 0 {
+				s.status = 200
+			}
+			all = append(all, s)
 		}
 	}
-{{- end}}
+	return all
 }
 
-http://:{{.Port}} {
-	bind 127.0.0.1
-{{- if .Gateway}}
-	gateway_errors
-	gateway_auth {
-		failures off
-	}
-	gateway_roles USER
-{{- if .Limit}}
-	gateway_limit {
-		limit {{.Limit}}
-	}
-{{- else}}
-	gateway_limit
-{{- end}}
-{{- end}}
-	{{.Last}}
-}
-`))
+// row is the system's name on the command line.
+func (s system) row() string { return s.workload.id + "/" + s.id }
 
-// caddyfileData fills in caddyfile.
-type caddyfileData struct {
-	Admin   string // host:port
-	Port    string
-	Last    string // the directive at the end
-	Store   string // file
-	Limit   string
-	Gateway bool
-	Tuned   bool
+// choose returns the systems whose rows match one of the patterns (as path.Match
+// has them), and the bare reverse_proxy of their workloads. No pattern: all.
+func choose(all []system, patterns []string) ([]system, error) {
+	if len(patterns) == 0 {
+		return all, nil
+	}
+	chosen := map[string]bool{}
+	for _, pattern := range patterns {
+		found := false
+		for _, s := range all {
+			matches, err := path.Match(pattern, s.row())
+			if err != nil {
+				return nil, fmt.Errorf("rows: %q: %w", pattern, err)
+			}
+			if matches {
+				found = true
+				chosen[s.row()], chosen[s.workload.id+"/"+everywhere[0].id] = true, true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("rows: nothing is called %q; there are %s", pattern, rowNames(all))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(s system) bool { return !chosen[s.row()] }), nil
 }
 
-func (d caddyfileData) render() ([]byte, error) {
-	var out bytes.Buffer
-	if err := caddyfile.Execute(&out, d); err != nil {
-		return nil, fmt.Errorf("writing a Caddyfile: %w", err)
+func rowNames(all []system) string {
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = s.row()
 	}
-	return out.Bytes(), nil
+	return strings.Join(names, " ")
+}
+
+// needs returns the programs that a system needs and this machine may lack.
+func (s system) needs() []string {
+	var needed []string
+	if s.program != caddy {
+		needed = append(needed, string(s.program))
+	}
+	if s.workload.http2 {
+		needed = append(needed, "h2load")
+	}
+	return needed
 }

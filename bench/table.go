@@ -6,61 +6,85 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 )
 
-// The budgets: CPU time per request over that of bare Caddy with the same
-// settings, in the same round.
-const (
-	allowedBudget = 1.10
-	refusedBudget = 0.50
-)
+// budget is what a row may need, as ratios to bare Caddy. 0: no bound.
+type budget struct{ cpu, p99, memory float64 }
 
-// row is a contender's line of the table: medians over the rounds, and medians
-// of the ratios of each round to bare Caddy with the same settings.
-type row struct {
-	system   string
-	kind     kind
-	settings settings
-	value    sample
-	ratio    sample
-	// cpuOverStock is the CPU time over that of bare Caddy with stock settings.
-	cpuOverStock float64
+// budgetOf returns what is asked of a system: with all policies less than Caddy
+// without any, and least where the gateway answers itself.
+func budgetOf(s system) budget {
+	switch {
+	case s.kind == refused:
+		return budget{cpu: 0.42, memory: 1.5}
+	case s.kind == allowed && s.last == gatewayProxy && s.workload.id == "get":
+		return budget{cpu: 0.60, p99: 1, memory: 1.5}
+	case s.kind == allowed && s.last == gatewayProxy, s.kind == plain && s.last == gatewayProxy:
+		return budget{cpu: 1, p99: 1, memory: 1.5}
+	}
+	return budget{}
 }
 
-// summarise pairs each contender's turns with bare Caddy's of the same round.
-func summarise(contenders []*contender) []row {
-	bareSamples := map[settings][]sample{}
-	for _, c := range contenders {
-		if c.kind == bare {
-			bareSamples[c.settings] = c.samples
-		}
+// row is a contender's line of the table: medians over the rounds, and medians of
+// the ratios to bare Caddy's turns around each turn.
+type row struct {
+	system
+	label       string
+	value       sample
+	ratio       sample
+	least, most float64 // of the ratios of CPU time
+	turns, kept int     // how many there were, and how many were in quiet surroundings
+}
+
+// steady is how much bare Caddy's turns before and after another may differ. If they
+// differ more, something else ran, and that turn's ratio tells nothing.
+const steady = 1.2
+
+// quiet tells whether bare Caddy's turns around this one are alike.
+func (s sample) quiet() bool {
+	return s.before == nil || max(s.before.cpu, s.after.cpu) <= steady*min(s.before.cpu, s.after.cpu)
+}
+
+// over returns the ratio of a figure to bare Caddy's around it.
+func (s sample) over(of func(sample) float64) float64 {
+	if s.before == nil {
+		return 1
 	}
+	return of(s) / ((of(*s.before) + of(*s.after)) / 2)
+}
+
+// summarise makes a row of each contender.
+func summarise(contenders []*contender) []row {
 	rows := make([]row, 0, len(contenders))
 	for _, c := range contenders {
-		pair := func(of func(sample) float64, base []sample) float64 {
-			ratios := make([]float64, len(c.samples))
-			for i, s := range c.samples {
-				ratios[i] = of(s) / of(base[i])
-			}
-			return median(ratios)
+		kept := slices.DeleteFunc(slices.Clone(c.samples), func(s sample) bool { return !s.quiet() })
+		r := row{system: c.system, label: c.label(), turns: len(c.samples), kept: len(kept)}
+		if len(kept) == 0 {
+			kept = c.samples // better than nothing; the table says that there was none
 		}
 		each := func(of func(sample) float64) (value, ratio float64) {
-			values := make([]float64, len(c.samples))
-			for i, s := range c.samples {
-				values[i] = of(s)
+			values, ratios := make([]float64, len(kept)), make([]float64, len(kept))
+			for i, s := range kept {
+				values[i], ratios[i] = of(s), s.over(of)
 			}
-			return median(values), pair(of, bareSamples[c.settings])
+			return median(values), median(ratios)
 		}
-		r := row{system: c.name, kind: c.kind, settings: c.settings}
 		r.value.rate, r.ratio.rate = each(func(s sample) float64 { return s.rate })
 		r.value.p99, r.ratio.p99 = each(func(s sample) float64 { return s.p99 })
 		r.value.cpu, r.ratio.cpu = each(sampleCPU)
 		r.value.memory, r.ratio.memory = each(func(s sample) float64 { return s.memory })
 		r.value.busy, r.ratio.busy = each(func(s sample) float64 { return s.busy })
-		r.cpuOverStock = pair(sampleCPU, bareSamples[stock])
+		for i, s := range kept {
+			ratio := s.over(sampleCPU)
+			if i == 0 {
+				r.least, r.most = ratio, ratio
+			}
+			r.least, r.most = min(r.least, ratio), max(r.most, ratio)
+		}
 		rows = append(rows, r)
 	}
 	return rows
@@ -81,34 +105,39 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// markdown prints rows as a table.
+// markdown prints rows as a table for each workload.
 func markdown(rows []row) string {
 	var out strings.Builder
-	out.WriteString("| system | settings | requests/s | p99, ms | CPU, µs per request | resident, MiB | CPU over stock bare Caddy |\n")
-	out.WriteString("|---|---|---|---|---|---|---|\n")
+	workload := ""
 	for _, r := range rows {
-		fmt.Fprintf(&out, "| %s | %s | %.0f (%.2f) | %.2f (%.2f) | %.1f (**%.2f**) | %.0f (%.2f) | %.2f |\n",
-			r.system, r.settings, r.value.rate, r.ratio.rate, r.value.p99, r.ratio.p99,
-			r.value.cpu, r.ratio.cpu, r.value.memory, r.ratio.memory, r.cpuOverStock)
+		if r.workload.name != workload {
+			workload = r.workload.name
+			out.WriteString("### " + workload + "\n\n")
+			out.WriteString("| system | CPU, µs per request | ratio (least, most) | requests/s | p99, ms | resident, MiB | turns |\n")
+			out.WriteString("|---|---|---|---|---|---|---|\n")
+		}
+		fmt.Fprintf(&out, "| %s | %.1f | **%.2f** (%.2f, %.2f) | %.0f (%.2f) | %.2f (%.2f) | %.0f (%.2f) | %d of %d |\n",
+			r.label, r.value.cpu, r.ratio.cpu, r.least, r.most, r.value.rate, r.ratio.rate, r.value.p99, r.ratio.p99,
+			r.value.memory, r.ratio.memory, r.kept, r.turns)
 	}
-	out.WriteString("\nIn parentheses: the ratio to bare Caddy with the same settings, median of the rounds.\n")
-	return out.String()
+	return strings.ReplaceAll(out.String(), " |\n###", " |\n\n###") + `
+Medians. Ratios, and what stands in parentheses, are to bare ` + "`reverse_proxy`" + ` with stock settings in its turns before and after. A turn does not count
+when these two differ by more than 20 %: something else ran. Where none counts ("0 of"), all are shown, and tell nothing.
+`
 }
 
-// overBudget returns a sentence for each row whose CPU ratio is above its budget.
+// overBudget returns a sentence for each figure that is above its budget.
 func overBudget(rows []row) []string {
 	var over []string
 	for _, r := range rows {
-		budget := allowedBudget
-		switch r.kind {
-		case bare, plain:
-			continue
-		case allowed:
-		case refused:
-			budget = refusedBudget
-		}
-		if r.ratio.cpu > budget {
-			over = append(over, fmt.Sprintf("%s (%s): %.2f times bare Caddy's CPU per request, budget %.2f", r.system, r.settings, r.ratio.cpu, budget))
+		b := budgetOf(r.system)
+		for _, figure := range []struct {
+			name          string
+			ratio, budget float64
+		}{{"CPU per request", r.ratio.cpu, b.cpu}, {"p99", r.ratio.p99, b.p99}, {"memory", r.ratio.memory, b.memory}} {
+			if figure.budget > 0 && figure.ratio > figure.budget {
+				over = append(over, fmt.Sprintf("%s, %s: %.2f times bare Caddy's %s, budget %.2f", r.workload.name, r.label, figure.ratio, figure.name, figure.budget))
+			}
 		}
 	}
 	return over
@@ -134,8 +163,8 @@ func disturbed(rows []row) string {
 }
 
 // machineFacts says what was measured and on what, without naming the machine.
-func machineFacts(ctx context.Context, caddy string, o options, pinned bool) (string, error) {
-	info, err := buildinfo.ReadFile(caddy)
+func machineFacts(ctx context.Context, binary string, o options, pinned bool) (string, error) {
+	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return "", fmt.Errorf("reading the binary's build information: %w", err)
 	}
@@ -150,10 +179,9 @@ func machineFacts(ctx context.Context, caddy string, o options, pinned bool) (st
 		where = "gateway pinned to one core, load and upstream to the rest"
 	}
 	return fmt.Sprintf(`%d cores (%s), %s/%s, %s, Caddy %s, %s; %s.
-%d rounds of %s each in turn, %d connections, %d callers in turn, upstream answers 200 bytes of JSON.
-Stock is Caddy as it comes; tuned is %s and the reverse proxy's logger excluded.
-`, runtime.NumCPU(), processorName(), runtime.GOOS, runtime.GOARCH, info.GoVersion, caddyVersion, wrkVersion(ctx), where,
-		o.rounds, o.turn, o.connections, o.callers, strings.Join(tunedEnvironment, " ")), nil
+%d rounds of turns of %s, %d requests at a time, %d callers in turn. Settings are those of a fresh build.
+`, runtime.NumCPU(), processorName(), runtime.GOOS, runtime.GOARCH, info.GoVersion, caddyVersion, strings.Join(versions(ctx), ", "), where,
+		o.rounds, o.turn, o.connections, o.callers), nil
 }
 
 func processorName() string {
@@ -169,12 +197,16 @@ func processorName() string {
 	return "unknown processor"
 }
 
-// wrkVersion reads `wrk 4.1.0 [epoll] ...`; wrk exits with 1 after printing it.
-func wrkVersion(ctx context.Context) string {
-	output, _ := exec.CommandContext(ctx, "wrk", "-v").CombinedOutput()
-	fields := strings.Fields(string(output))
-	if len(fields) < 2 || fields[0] != "wrk" {
-		return "wrk"
+// versions of the programs that are there, from what they print first:
+// `wrk 4.1.0 [epoll] ...`, `nginx version: nginx/1.22.1`, `HAProxy version 2.6.12-1 ...`, `h2load nghttp2/1.52.0`.
+func versions(ctx context.Context) []string {
+	var found []string
+	for _, command := range [][]string{{"wrk", "-v"}, {"h2load", "--version"}, {"nginx", "-v"}, {"haproxy", "-v"}} {
+		// wrk exits with 1 after printing it.
+		output, _ := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+		if version := regexp.MustCompile(`\d+(\.\d+)+`).Find(output); version != nil {
+			found = append(found, command[0]+" "+string(version))
+		}
 	}
-	return fields[0] + " " + fields[1]
+	return found
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -25,71 +26,95 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// contendersWith returns bare Caddy, stock and tuned, and a gateway whose CPU
-// times are given.
-func contendersWith(k kind, cpu ...float64) []*contender {
-	turns := func(cpu ...float64) []sample {
+// contendersWith returns bare Caddy with its turns, and a system that took its
+// turns between them: the one at i between bare Caddy's at i and i+1.
+func contendersWith(s system, base []float64, cpu ...float64) []*contender {
+	turns := func(cpu []float64) []sample {
 		var s []sample
 		for _, v := range cpu {
-			s = append(s, sample{rate: 1e6 / v, p99: 5, cpu: v, memory: 50})
+			s = append(s, sample{rate: 1e6 / v, p99: v / 20, cpu: v, memory: 50})
 		}
 		return s
 	}
+	around, own := turns(base), turns(cpu)
+	for i := range own {
+		own[i].before, own[i].after = &around[i], &around[i+1]
+	}
 	return []*contender{
-		{system: system{name: "bare", kind: bare}, settings: stock, samples: turns(100, 200, 100)},
-		{system: system{name: "bare", kind: bare}, settings: tuned, samples: turns(80, 160, 80)},
-		{system: system{name: "gateway", kind: k}, settings: tuned, samples: turns(cpu...)},
+		{system: system{name: "bare", kind: bare, workload: workloads[0]}, samples: around},
+		{system: s, samples: own},
 	}
 }
 
-// A round in which the whole machine was slow must not count against a system:
-// its turns are held against bare Caddy's of the same round.
-func TestSummarisePairsRounds(t *testing.T) {
-	rows := summarise(contendersWith(allowed, 88, 176, 88))
-	got := rows[2]
-	if want := 1.1; !near(got.ratio.cpu, want) {
-		t.Errorf("CPU ratio = %v, want %v", got.ratio.cpu, want)
+func gatewayOf(k kind) system {
+	return system{name: "gateway", kind: k, last: gatewayProxy, workload: workloads[0]}
+}
+
+// A turn in which the whole machine was slow must not count against a system: it is
+// held against bare Caddy's turns around it.
+func TestSummarisePairsTurns(t *testing.T) {
+	tests := map[string]struct {
+		base, cpu   []float64
+		ratio, most float64
+		kept        int
+	}{
+		"quiet":                  {[]float64{100, 100, 100, 100}, []float64{60, 50, 70}, 0.6, 0.7, 3},
+		"slow for all":           {[]float64{100, 110, 130, 150}, []float64{52.5, 60, 70}, 0.5, 0.5, 3},
+		"something else between": {[]float64{100, 100, 200, 100}, []float64{50, 90, 90}, 0.5, 0.5, 1},
+		"never quiet":            {[]float64{100, 200, 100, 200}, []float64{75, 75, 90}, 0.5, 0.6, 0},
 	}
-	if want := 0.88; !near(got.cpuOverStock, want) {
-		t.Errorf("CPU over stock = %v, want %v", got.cpuOverStock, want)
-	}
-	if want := 88.0; got.value.cpu != want {
-		t.Errorf("CPU = %v, want %v", got.value.cpu, want)
-	}
-	if want := 1.0; rows[0].ratio.cpu != want || rows[1].ratio.cpu != want {
-		t.Errorf("ratios of bare Caddy to itself = %v and %v, want %v", rows[0].ratio.cpu, rows[1].ratio.cpu, want)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			rows := summarise(contendersWith(gatewayOf(allowed), tt.base, tt.cpu...))
+			got := rows[1]
+			if !near(got.ratio.cpu, tt.ratio) || !near(got.most, tt.most) || got.kept != tt.kept || got.turns != len(tt.cpu) {
+				t.Errorf("ratio %v, most %v, %d of %d turns; want %v, %v, %d of %d",
+					got.ratio.cpu, got.most, got.kept, got.turns, tt.ratio, tt.most, tt.kept, len(tt.cpu))
+			}
+			if rows[0].ratio.cpu != 1 || rows[0].ratio.p99 != 1 {
+				t.Errorf("ratios of bare Caddy to itself = %v and %v, want 1", rows[0].ratio.cpu, rows[0].ratio.p99)
+			}
+		})
 	}
 }
 
 func near(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 }
 
 func TestOverBudget(t *testing.T) {
+	post := gatewayOf(allowed)
+	post.workload = workloads[1]
 	tests := map[string]struct {
-		kind kind
-		cpu  float64
-		want bool
+		system system
+		cpu    float64
+		want   string
 	}{
-		"allowed below":       {allowed, 80, false},
-		"allowed just within": {allowed, 87.9, false},
-		"allowed above":       {allowed, 89, true},
-		"refused within":      {refused, 39, false},
-		"refused above":       {refused, 41, true},
+		"allowed within":     {gatewayOf(allowed), 60, ""},
+		"allowed above":      {gatewayOf(allowed), 61, "0.61 times bare Caddy's CPU per request, budget 0.60"},
+		"refused within":     {gatewayOf(refused), 42, ""},
+		"refused above":      {gatewayOf(refused), 43, "0.43 times bare Caddy's CPU per request, budget 0.42"},
+		"POST within":        {post, 99, ""},
+		"plain proxy within": {gatewayOf(plain), 99, ""},
+		"another program":    {gatewayOf(peer), 300, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			over := overBudget(summarise(contendersWith(tt.kind, tt.cpu, 2*tt.cpu, tt.cpu)))
-			if got := len(over) == 1; got != tt.want {
-				t.Errorf("overBudget() = %q, want one line: %v", over, tt.want)
+			over := strings.Join(overBudget(summarise(contendersWith(tt.system, []float64{100, 100}, tt.cpu))), "\n")
+			if !strings.Contains(over, tt.want) || (over == "") != (tt.want == "") {
+				t.Errorf("overBudget() = %q, want %q", over, tt.want)
 			}
 		})
 	}
 }
 
 func TestMarkdown(t *testing.T) {
-	got := markdown(summarise(contendersWith(refused, 40, 80, 40)))
-	want := "| gateway | tuned | 25000 (2.00) | 5.00 (1.00) | 40.0 (**0.50**) | 50 (1.00) | 0.40 |\n"
-	if !strings.Contains(got, want) {
-		t.Errorf("markdown() = %s\nwant a line %s", got, want)
+	got := markdown(summarise(contendersWith(gatewayOf(refused), []float64{100, 100, 100}, 40, 60)))
+	for _, want := range []string{
+		"### GET, answer of 200 B\n",
+		"| gateway | 50.0 | **0.50** (0.40, 0.60) | 20833 (2.08) | 2.50 (0.50) | 50 (1.00) | 2 of 2 |\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("markdown() = %s\nwant a line %s", got, want)
+		}
 	}
 }
 
@@ -104,15 +129,32 @@ func TestDisturbed(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			rows := []row{
-				{kind: bare, settings: stock, value: sample{busy: 0.99}},
-				{kind: bare, settings: tuned, value: sample{busy: tt.busy}},
+				{system: system{kind: bare, workload: workloads[0]}, value: sample{busy: 0.99}},
+				{system: system{kind: bare, workload: workloads[1]}, value: sample{busy: tt.busy}},
 				// The load generator does not keep up with refusals: that is no disturbance.
-				{kind: refused, settings: tuned, value: sample{busy: 0.5}},
+				{system: system{kind: refused, workload: workloads[0]}, value: sample{busy: 0.5}},
 			}
 			got := disturbed(rows)
 			if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
 				t.Errorf("disturbed() = %q, want %q in it", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestParseH2load(t *testing.T) {
+	var log strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&log, "1700000000000000\t200\t%d\n", i+1)
+	}
+	log.WriteString("1700000000000000\t429\t1\n1700000000000000\t-1\t1\n")
+	got, err := parseH2load(strings.NewReader(log.String()))
+	if want := (loadResult{Requests: 201, Refused: 1, Failed: 1, P99: 198}); err != nil || got != want {
+		t.Errorf("parseH2load() = %+v, %v, want %+v", got, err, want)
+	}
+	for _, broken := range []string{"1 200\n", "1 x 3\n", "1 200 x\n"} {
+		if _, err := parseH2load(strings.NewReader(broken)); err == nil {
+			t.Errorf("parseH2load(%q) gave no error", broken)
+		}
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 )
 
-// upstreamBody is what the upstream answers: 200 bytes of JSON.
-var upstreamBody = func() string {
+// answerOf returns a JSON response with a body of size bytes.
+func answerOf(size int) []byte {
 	const head, tail = `{"id":1,"name":"widget","description":"`, `"}`
-	return head + strings.Repeat("x", 200-len(head)-len(tail)) + tail
-}()
+	body := head + strings.Repeat("x", size-len(head)-len(tail)) + tail
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", size, body)
+}
 
 // upstreamCommand serves on the address that is its one argument until ctx ends.
 func upstreamCommand(ctx context.Context, args []string) error {
@@ -30,11 +32,12 @@ func upstreamCommand(ctx context.Context, args []string) error {
 	return serveUpstream(ctx, listener)
 }
 
-// serveUpstream answers every request with upstreamBody. It reads no further into
-// a request than its blank line, so that on a machine of two cores the upstream
-// and the load generator together need less than the gateway that is measured.
+// serveUpstream answers every request with 200 bytes, or 100 KB for largePath. It
+// reads of a request no more than it must, so that on a machine of two cores the
+// upstream and the load generator together need less than the gateway that is
+// measured.
 func serveUpstream(ctx context.Context, listener net.Listener) error {
-	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n" + upstreamBody)
+	small, large := answerOf(200), answerOf(100<<10)
 	for {
 		conn, err := listener.Accept()
 		if ctx.Err() != nil {
@@ -43,24 +46,56 @@ func serveUpstream(ctx context.Context, listener net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("accepting: %w", err)
 		}
-		go answer(conn, response)
+		go answer(conn, small, large)
 	}
 }
 
-// answer writes a response for each blank line, until the peer goes.
-func answer(conn net.Conn, response []byte) {
+// answer writes a response for each request, until the peer goes or sends what it
+// does not understand.
+func answer(conn net.Conn, small, large []byte) {
 	defer conn.Close()
 	reader := bufio.NewReaderSize(conn, 16<<10)
 	for {
-		line, err := reader.ReadSlice('\n')
+		wantsLarge, body, err := readRequest(reader)
 		if err != nil {
 			return
 		}
-		if len(bytes.TrimRight(line, "\r\n")) > 0 {
-			continue
+		if _, err := reader.Discard(body); err != nil {
+			return
+		}
+		response := small
+		if wantsLarge {
+			response = large
 		}
 		if _, err := conn.Write(response); err != nil {
 			return
+		}
+	}
+}
+
+// readRequest reads a request's header, and tells how long its body is.
+func readRequest(reader *bufio.Reader) (wantsLarge bool, body int, err error) {
+	for first := true; ; first = false {
+		line, err := reader.ReadSlice('\n')
+		if err != nil {
+			return false, 0, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if first {
+			wantsLarge = bytes.Contains(line, []byte(" "+largePath+" "))
+			continue
+		}
+		if len(line) == 0 {
+			return wantsLarge, body, nil
+		}
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		switch {
+		case len(name) == len("Content-Length") && bytes.EqualFold(name, []byte("Content-Length")):
+			if body, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return false, 0, err
+			}
+		case len(name) == len("Transfer-Encoding") && bytes.EqualFold(name, []byte("Transfer-Encoding")):
+			return false, 0, errors.New("a body in chunks")
 		}
 	}
 }

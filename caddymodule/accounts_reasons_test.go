@@ -20,6 +20,7 @@ const accountsReasonSite = `
 		registration open
 		login_limit off
 		keys_per_owner 1
+		refresh_reuse_interval 0
 		failures off
 	}
 	gateway_accounts /closed {
@@ -72,6 +73,7 @@ func accountReasons(t *testing.T, c *caddyharness.Caddy) []reasonCase {
 		}, []string{"Found:   too many attempts by address", "Retry:   after "}},
 		{plugins.ReasonAccountUnknown, 403, ask(stranger, "POST", "/acc/auth/password", `{"current_password":"x","new_password":"`+goodPassword+`"}`), []string{"Found:   no account of this subject"}},
 		{plugins.ReasonTokenRequired, 403, ask(byKey, "POST", "/acc/api-keys", `{"name":"k"}`), []string{"Found:   an API key", "Wanted:  the token of a log-in"}},
+		{plugins.ReasonRecordNotFound, 404, ask(p, "GET", "/acc/support/nothing", ""), []string{"Found:   no record of request nothing of this owner"}},
 		{plugins.ReasonKeyNotFound, 404, ask(stranger, "GET", "/acc/api-keys/"+key.ID, ""), nil},
 		{plugins.ReasonKeyGrant, 403, ask(p, "PATCH", "/acc/api-keys/"+key.ID, `{"role":"ADMIN"}`), []string{"Found:   role ADMIN", "Wanted:  what the owner has"}},
 		{plugins.ReasonTooManyKeys, 409, ask(p, "POST", "/acc/api-keys", `{"name":"k"}`), []string{"Wanted:  keys_per_owner 1"}},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
 	"github.com/ainative/portcullis/plugins/decision"
+	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
 // checked is what POST /gateway/check answers.
@@ -273,8 +274,12 @@ func (f checked) differs(got caddyharness.Response, record decision.Record, prox
 	if left := got.Header.Get("X-Ratelimit-Remaining"); left != "" {
 		least := int64(-1)
 		for _, row := range f.Limits {
-			if least < 0 || row.Remaining < least {
-				least = row.Remaining
+			limit, err := ratelimit.ParseLimitString(row.Limit)
+			if err != nil {
+				return err.Error()
+			}
+			if told := limit.Left(row.Remaining); least < 0 || told < least {
+				least = told
 			}
 		}
 		if left != fmt.Sprint(least) {

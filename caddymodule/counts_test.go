@@ -128,7 +128,7 @@ func (p *process) start() {
 		"XDG_DATA_HOME="+filepath.Dir(p.file), "XDG_CONFIG_HOME="+filepath.Dir(p.file))
 	p.log.Reset()
 	p.Stdout, p.Stderr = &p.log, &p.log
-	if err := p.Cmd.Start(); err != nil {
+	if err := servertest.Start(p.t, p.Cmd); err != nil {
 		p.t.Fatal(err)
 	}
 	started := p.Cmd

@@ -109,6 +109,12 @@ const reasonSite = `
 			concurrency 1
 			by ip
 		}
+		gateway_limit /open/queue {
+			zone queue
+			limit 100/1h
+			upstream_concurrency 1 1ms
+			by ip
+		}
 		gateway_limit /open/cost {
 			zone cost
 			limit 10/1h
@@ -332,15 +338,16 @@ func policyReasons(t *testing.T, c *caddyharness.Caddy, up *upstream) []reasonCa
 		{plugins.ReasonRateLimited, 429, func() caddyharness.Response { c.Get("/open/limit"); return c.Get("/open/limit") }, []string{
 			"Found:   limit: 0 left, next in 59m5", "Wanted:  1/1h", "Limit limit (1/1h): 0 left, passes in 59m5", ", which refused.", "Retry:   after 3600 seconds",
 		}},
-		{plugins.ReasonConcurrency, 429, func() caddyharness.Response { return busy(c, up) }, []string{"Found:   no place left", "Wanted:  concurrency 1"}},
+		{plugins.ReasonUpstreamBusy, 503, func() caddyharness.Response { return busy(c, up, "/open/queue") }, []string{"by gateway_limit", "Failed:  as many requests as the upstream may have are under way.", "Retry:   after 5 seconds"}},
+		{plugins.ReasonConcurrency, 429, func() caddyharness.Response { return busy(c, up, "/open/busy") }, []string{"Found:   no place left", "Wanted:  concurrency 1"}},
 		{plugins.ReasonCostInvalid, 400, get("/open/cost", "X-Cost", "-1"), []string{`is "-1"`, "Wanted:  a whole number of 0 or more"}},
 		{plugins.ReasonCostAboveBurst, 400, get("/open/cost", "X-Cost", "11"), []string{"Found:   cost 11", "Wanted:  burst 10"}},
 		{plugins.ReasonLimitKeyMissing, 400, get("/open/tenant"), []string{"Found:   {http.request.header.X-Tenant} is empty", "Wanted:  a value to count by"}},
 	}
 }
 
-// busy asks while another request is under way.
-func busy(c *caddyharness.Caddy, up *upstream) caddyharness.Response {
+// busy asks for a path while another request for it is under way.
+func busy(c *caddyharness.Caddy, up *upstream, path string) caddyharness.Response {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	up.answer(func(http.ResponseWriter, *http.Request) {
 		close(entered)
@@ -349,10 +356,10 @@ func busy(c *caddyharness.Caddy, up *upstream) caddyharness.Response {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = c.Try(http.MethodGet, "/open/busy", "")
+		_, _ = c.Try(http.MethodGet, path, "")
 	}()
 	<-entered
-	got := c.Get("/open/busy")
+	got := c.Get(path)
 	close(leave)
 	<-done
 	up.answer(nil)

@@ -51,7 +51,7 @@ func redisIn(t testing.TB, dir string) (url string, stop func()) {
 	socket := filepath.Join(dir, "s")
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, server, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir)
-	if err := cmd.Start(); err != nil {
+	if err := servertest.Start(t, cmd); err != nil {
 		t.Fatal(err)
 	}
 	stopped := false
@@ -96,7 +96,7 @@ func otherGateway(t testing.TB, c *caddyharness.Caddy, text string) (url string)
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	if err := servertest.Start(t, cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -119,7 +119,7 @@ func TestRedisLimiter(t *testing.T) {
 			options := gatewayOptions(`
 			limiter redis ` + url + ` {
 				engine ` + engine + `
-				timeout 500ms
+				timeout 5s
 			}
 			tier free 6/1h`)
 			site := "gateway_errors\n gateway_auth\n gateway_limit {\n zone " + engine + "\n }\n reverse_proxy $UPSTREAM"
@@ -142,7 +142,7 @@ func TestRedisLimiter(t *testing.T) {
 		})
 	}
 	t.Run("several limits", func(t *testing.T) {
-		c := start(t, gatewayOptions("limiter redis "+url+"\n tier free {\n limit 2/1h\n limit 100/1d\n }"),
+		c := start(t, gatewayOptions("limiter redis "+url+" {\n timeout 5s\n }\n tier free {\n limit 2/1h\n limit 100/1d\n }"),
 			"gateway_errors\n gateway_auth\n gateway_limit {\n zone several\n }\n reverse_proxy $UPSTREAM", "$UPSTREAM", up.addr())
 		auth := bearer(t)
 		for range 2 {
@@ -239,7 +239,7 @@ func (p *redisProcess) start() {
 		args = append([]string{p.args[0], "--sentinel", "--port", p.port, "--bind", "127.0.0.1"}, p.args[1:]...)
 	}
 	p.cmd = exec.Command(needProgram(p.t, "redis-server"), args...)
-	if err := p.cmd.Start(); err != nil {
+	if err := servertest.Start(p.t, p.cmd); err != nil {
 		p.t.Fatal(err)
 	}
 	await(p.t, "tcp", p.addr())

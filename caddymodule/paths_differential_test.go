@@ -90,10 +90,12 @@ func TestNoPathReachesAnotherRoute(t *testing.T) {
 	if !t.Run("the guard", func(t *testing.T) { passing = passingPaths(t, attackPaths()) }) {
 		return
 	}
+	// The administrator first, whom every check lets pass: a path by which that one reaches
+	// no guarded route leads nobody to one.
 	callers := []pathCaller{
-		{name: "nobody"},
-		{name: "u1", authorization: bearer(t, "tier", "enterprise")},
 		{name: "an administrator", authorization: bearer(t, "tier", "enterprise", "sub", "a1", "role", "ADMIN")},
+		{name: "u1", authorization: bearer(t, "tier", "enterprise")},
+		{name: "nobody"},
 	}
 	for _, up := range pathUpstreams {
 		t.Run(up.name, func(t *testing.T) {
@@ -111,7 +113,7 @@ func TestNoPathReachesAnotherRoute(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := startText(t, text, "$UPSTREAM", address, "$ROOT", root)
-			logReadings(t, c, callers[2])
+			logReadings(t, c, callers[0])
 			verdicts := map[string]*pathVerdict{}
 			var wait sync.WaitGroup
 			for name, setting := range up.settings() {
@@ -205,33 +207,44 @@ func passingPaths(t *testing.T, paths []string) map[string][]string {
 		}
 	}
 	c := startText(t, text)
+	ask := func(site int, paths []string) (passing []string, err error) {
+		line := &rawClient{address: strings.TrimPrefix(c.URL, "http://")}
+		defer line.close()
+		for _, path := range paths {
+			host := fmt.Sprintf("s%d.test", site)
+			status, _, _, err := line.ask(host, strings.ReplaceAll(path, "$HOST", host), "")
+			switch {
+			case err != nil:
+				return nil, fmt.Errorf("%q: %w", path, err)
+			case status != http.StatusBadRequest:
+				passing = append(passing, path)
+			}
+		}
+		return passing, nil
+	}
 	lists := make([][]string, len(settings))
 	errs := make([]error, len(settings))
+	first := slices.Index(settings, "")
+	lists[first], errs[first] = ask(first, paths)
+	strict := map[string]bool{}
+	for _, path := range lists[first] {
+		strict[path] = true
+	}
+	var others []string
+	for at, path := range paths {
+		if !strict[path] || at%40 == 0 {
+			others = append(others, path)
+		}
+	}
 	var wait sync.WaitGroup
 	for i := range settings {
-		wait.Go(func() {
-			line := &rawClient{address: strings.TrimPrefix(c.URL, "http://")}
-			defer line.close()
-			for _, path := range paths {
-				host := fmt.Sprintf("s%d.test", i)
-				status, _, _, err := line.ask(host, strings.ReplaceAll(path, "$HOST", host), "")
-				switch {
-				case err != nil:
-					errs[i] = fmt.Errorf("%q: %w", path, err)
-					return
-				case status != http.StatusBadRequest:
-					lists[i] = append(lists[i], path)
-				}
-			}
-		})
+		if i != first {
+			wait.Go(func() { lists[i], errs[i] = ask(i, others) })
+		}
 	}
 	wait.Wait()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
-	}
-	strict := map[string]bool{}
-	for _, path := range lists[slices.Index(settings, "")] {
-		strict[path] = true
 	}
 	out := map[string][]string{}
 	for i, setting := range settings {
@@ -248,7 +261,7 @@ func passingPaths(t *testing.T, paths []string) map[string][]string {
 			every = 2
 		}
 		for at, path := range lists[i] {
-			if setting == "" || !strict[path] && at%every == 0 || at%40 == 0 {
+			if setting == "" || strict[path] || at%every == 0 {
 				out[setting] = append(out[setting], path)
 			}
 		}
@@ -275,7 +288,8 @@ var (
 	idSaid    = regexp.MustCompile(`"id": ?"((?:[^"\\]|\\.)*)"`)
 )
 
-// judge asks for each path in each caller's name.
+// judge asks for each path, and for one that leads to a guarded route in each caller's
+// name.
 func (v *pathVerdict) judge(c *caddyharness.Caddy, host string, callers []pathCaller) {
 	line := &rawClient{address: strings.TrimPrefix(c.URL, "http://")}
 	defer line.close()
@@ -287,16 +301,18 @@ func (v *pathVerdict) judge(c *caddyharness.Caddy, host string, callers []pathCa
 				v.err = fmt.Errorf("%q: %w", target, err)
 				return
 			}
-			said := routeSaid.FindStringSubmatch(body)
-			if said == nil {
-				continue
+			route, id := "", ""
+			if said := routeSaid.FindStringSubmatch(body); said != nil {
+				v.reached++
+				route = said[1]
 			}
-			v.reached++
-			route, id := said[1], ""
 			if m := idSaid.FindStringSubmatch(body); m != nil {
 				id = m[1]
 			}
 			guarded := route == "admin" || route == "user" || route == "search"
+			if !guarded && caller == callers[0] {
+				break
+			}
 			switch {
 			case !guarded:
 			case caller.authorization == "",

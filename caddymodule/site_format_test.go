@@ -80,8 +80,9 @@ func TestErrorRoutesStartFromTheJudgedPath(t *testing.T) {
 	}
 }
 
-// A rewrite after the last policy has no effect where an allowed form is in the
-// path: the upstream gets what was judged.
+// Where an allowed form is in the path, a prefix can be taken away after the last
+// policy: the upstream gets the rest of what was judged, as it came. No other rewrite
+// is possible.
 func TestRewriteOfAnAllowedFormSendsWhatWasJudged(t *testing.T) {
 	up := newUpstream(t)
 	site := `
@@ -97,6 +98,15 @@ func TestRewriteOfAnAllowedFormSendsWhatWasJudged(t *testing.T) {
 	handle_path /judged/* {
 		gateway_roles USER
 		reverse_proxy $UPSTREAM
+	}
+	handle /elsewhere/* {
+		rewrite * /new{path}
+		reverse_proxy $UPSTREAM
+	}
+	handle /inside/* {
+		reverse_proxy $UPSTREAM {
+			rewrite /new{uri}
+		}
 	}`
 	c := start(t, gatewayOptions(roomy), site, "$UPSTREAM", up.addr())
 	auth := bearer(t)
@@ -105,7 +115,12 @@ func TestRewriteOfAnAllowedFormSendsWhatWasJudged(t *testing.T) {
 		status       int
 	}{
 		{"/api/x", "/x", 200},
-		{"/api/a%2Fb", "/api/a%2Fb", 200},
+		{"/api/a%2Fb", "/a%2Fb", 200},
+		{"/api/a%2Fb%20c/d/?q=%2f", "/a%2Fb%20c/d/?q=%2f", 200},
+		{"/elsewhere/x", "/new/elsewhere/x", 200},
+		{"/elsewhere/a%2Fb", "", 400},
+		{"/inside/x", "/new/inside/x", 200},
+		{"/inside/a%2Fb", "", 400},
 		{"/judged/x", "/x", 200},
 		{"/judged/a%2Fb", "", 400},
 	} {
@@ -120,5 +135,37 @@ func TestRewriteOfAnAllowedFormSendsWhatWasJudged(t *testing.T) {
 		if sent != tc.sent {
 			t.Errorf("%s: the upstream got %q, want %q", tc.target, sent, tc.sent)
 		}
+	}
+}
+
+// forward_auth asks about the very target that the upstream gets, at its own path,
+// also where that target holds an allowed form.
+func TestForwardAuthIsAskedWhatIsSent(t *testing.T) {
+	up, authenticator := newUpstream(t), newUpstream(t)
+	for _, proxy := range []string{"reverse_proxy", "gateway_proxy"} {
+		t.Run(proxy, func(t *testing.T) {
+			c := start(t, gatewayOptions(""), `
+		gateway_site {
+			allow encoded_slash path_parameters empty_segments
+		}
+		gateway_errors
+		forward_auth $AUTH {
+			uri /verify?from=gateway
+		}
+		`+proxy+` $UPSTREAM`, "$UPSTREAM", up.addr(), "$AUTH", authenticator.addr())
+			for _, target := range []string{"/v1/x", "/v1/a%2Fb", "/v1/cars;colour=red/1?x=%2f", "/v1//x"} {
+				up.forget()
+				authenticator.forget()
+				if got := ask(t, c, "GET "+target+" HTTP/1.1\nHost: 127.0.0.1\n\n"); got != 200 {
+					t.Errorf("%s: got %d", target, got)
+				}
+				if r := authenticator.last(); r == nil || r.RequestURI != "/verify?from=gateway" || r.Header.Get("X-Forwarded-Uri") != target {
+					t.Errorf("%s: the authenticator got %v", target, r)
+				}
+				if r := up.last(); r == nil || r.RequestURI != target {
+					t.Errorf("%s: the upstream got %v", target, r)
+				}
+			}
+		})
 	}
 }

@@ -47,9 +47,7 @@ func (p *program) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.args[0], p.args[1:]...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, p.log, p.log
-	// A group of its own, so that children end with it.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
+	if err := servertest.Start(p.t, p.cmd); err != nil {
 		p.t.Fatal(err)
 	}
 	await(p.t, "tcp", p.addr())

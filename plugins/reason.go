@@ -62,6 +62,7 @@ const (
 	ReasonKeysUnavailable    Reason = "issuer_keys_unavailable"
 	ReasonLimiterUnavailable Reason = "limiter_unavailable"
 	ReasonSchemeUndecided    Reason = "scheme_undecided"
+	ReasonUpstreamBusy       Reason = "upstream_busy"
 )
 
 // Reasons of accounts.
@@ -79,6 +80,7 @@ const (
 	ReasonTokenReplayed      Reason = "token_replayed"
 	ReasonTokenRequired      Reason = "token_required"
 	ReasonKeyNotFound        Reason = "key_not_found"
+	ReasonRecordNotFound     Reason = "record_not_found"
 	ReasonKeyGrant           Reason = "key_grants_too_much"
 	ReasonKeyState           Reason = "key_not_changeable"
 	ReasonTooManyKeys        Reason = "too_many_keys"

@@ -46,6 +46,11 @@ type TokenFamily struct {
 	Issuer string
 	// Current is the jti of the valid token.
 	Current string
+	// Previous is the jti of the token whose place Current took, and RenewedAt the
+	// second in which it did, which is the iat of Current. They are zero until the
+	// first renewal.
+	Previous  string
+	RenewedAt time.Time
 	// CreatedAt is when the user logged in.
 	CreatedAt time.Time
 	// ExpiresAt is when the current token can no longer be refreshed.
@@ -75,6 +80,11 @@ type Renewal struct {
 	Family string
 	// Used is the jti of the token that is renewed, Next that of the new one.
 	Used, Next string
+	// At is the iat of Next.
+	At time.Time
+	// Reuse is how long after its renewal a token still stands for the one that took
+	// its place. With 0 a token that was renewed is a replay at once.
+	Reuse time.Duration
 	// Epoch of the user when Next was made.
 	Epoch int64
 	// ExpiresAt is the family's new expiry.

@@ -3,6 +3,7 @@
 package accounthandler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/limithandler"
 	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/bearer"
 	"github.com/ainative/portcullis/plugins/auth/bearer/mint"
@@ -47,12 +49,21 @@ type Accounts struct {
 	// Whether anybody can register: `open` or `closed`. Default: `closed`.
 	Registration string `json:"registration,omitempty"`
 
+	// The fields that a registration must have besides `email` and `password`, and not
+	// blank: `full_name`. Default: none.
+	Require []string `json:"require,omitempty"`
+
 	// How long a token is good. Default: 8h, or the issuer's max_lifetime if that is
 	// shorter.
 	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
 
 	// How long past its end a token can still be refreshed. Default: 24h.
 	RefreshWindow *caddy.Duration `json:"refresh_window,omitempty"`
+
+	// How long a token that was refreshed still gets the same new token, so that two
+	// tabs, or a client that lost the answer, do not end their log-in: up to `1m`. With 0
+	// every second refresh of a token ends its log-in. Default: 10s.
+	RefreshReuseInterval *caddy.Duration `json:"refresh_reuse_interval,omitempty"`
 
 	// Role given to newly registered users. Default: the app's default role.
 	DefaultRole string `json:"default_role,omitempty"`
@@ -69,9 +80,8 @@ type Accounts struct {
 	// How many API keys an owner may have at once. Default: 20.
 	KeysPerOwner int `json:"keys_per_owner,omitempty"`
 
-	// How long an API key lasts that was made with a token of another issuer, at most: the
-	// gateway can't tell when that issuer takes a right back. Default: as long as the
-	// token.
+	// How long an API key that was made with a token of another issuer lasts, at most: the
+	// gateway can't tell when that issuer withdraws a right. Default: as long as the token.
 	ForeignKeyLifetime caddy.Duration `json:"foreign_key_lifetime,omitempty"`
 
 	// KeyHeader, Realm and Failures are those of gateway_auth, for the callers of these
@@ -89,6 +99,7 @@ type Accounts struct {
 	scheme  *bearer.Scheme
 	login   accounts.Rate
 	window  time.Duration
+	reuse   time.Duration
 	prefix  string
 
 	acquired []pool.Release
@@ -103,6 +114,8 @@ const (
 const (
 	defaultRefreshWindow = 24 * time.Hour
 	maxRefreshWindow     = 30 * 24 * time.Hour
+	defaultReuseInterval = 10 * time.Second
+	maxReuseInterval     = time.Minute
 	defaultLoginLimit    = "5/1m"
 	defaultKeysPerOwner  = 20
 
@@ -125,7 +138,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	issuer := a.issuer(app)
 	switch {
 	case a.Issuer == "" && issuer == nil:
-		fail("gateway_accounts needs to know who signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
+		fail("gateway_accounts needs an issuer that signs: write `issuer NAME`, the name of one in the global gateway block with `secret` or `private_key`")
 	case issuer == nil:
 		fail("unknown issuer %s: add `issuer %s { ... }` to the global gateway block", a.Issuer, a.Issuer)
 	case !issuer.CanSign():
@@ -133,9 +146,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	default:
 		a.Issuer = issuer.Name
 		longest := issuer.LongestLifetime()
-		if a.TokenLifetime == 0 {
-			a.TokenLifetime = caddy.Duration(min(bearer.DefaultMaxLifetime, longest))
-		}
+		a.TokenLifetime = cmp.Or(a.TokenLifetime, caddy.Duration(min(bearer.DefaultMaxLifetime, longest)))
 		if lifetime := time.Duration(a.TokenLifetime); lifetime < time.Second || lifetime > longest || lifetime%time.Second != 0 {
 			fail("token_lifetime %s: write whole seconds, up to %s, the max_lifetime of issuer %s", lifetime, longest, issuer.Name)
 		}
@@ -147,27 +158,31 @@ func (a *Accounts) Check(app *gateway.App) error {
 	if a.window < 0 || a.window > maxRefreshWindow {
 		fail("refresh_window %s: write a duration up to 30d", a.window)
 	}
-	if a.Registration == "" {
-		a.Registration = registrationClosed
+	a.reuse = defaultReuseInterval
+	if a.RefreshReuseInterval != nil {
+		a.reuse = time.Duration(*a.RefreshReuseInterval)
 	}
+	if a.reuse < 0 || a.reuse > maxReuseInterval || a.reuse%time.Second != 0 {
+		fail("refresh_reuse_interval %s: write whole seconds up to 1m, or 0", a.reuse)
+	}
+	a.Registration = cmp.Or(a.Registration, registrationClosed)
 	if a.Registration != registrationOpen && a.Registration != registrationClosed {
 		fail("registration %s: write `registration open` or `registration closed`", a.Registration)
 	}
-	if a.DefaultRole == "" {
-		a.DefaultRole = app.DefaultRole
+	for i, field := range a.Require {
+		if !slices.Contains(accounts.RegistrationFields, field) || slices.Contains(a.Require[:i], field) {
+			fail("require %s: name each of these once at most: %s", field, strings.Join(accounts.RegistrationFields, ", "))
+		}
 	}
+	a.DefaultRole = cmp.Or(a.DefaultRole, app.DefaultRole)
 	if !app.Hierarchy().Knows(a.DefaultRole) {
 		fail("default_role %q is not defined: add `role NAME` to the global gateway block, or use one of %s", a.DefaultRole, strings.Join(app.Hierarchy().Names(), ", "))
 	}
-	if a.DefaultTier == "" {
-		a.DefaultTier = app.DefaultTier
-	}
+	a.DefaultTier = cmp.Or(a.DefaultTier, app.DefaultTier)
 	if app.Tier(a.DefaultTier) == nil {
 		fail("default_tier %s is not defined: use one of %s", a.DefaultTier, strings.Join(app.TierNames(), ", "))
 	}
-	if a.LoginLimit == "" {
-		a.LoginLimit = defaultLoginLimit
-	}
+	a.LoginLimit = cmp.Or(a.LoginLimit, defaultLoginLimit)
 	if a.LoginLimit != "off" {
 		limits, err := ratelimit.ParseLimits([]string{a.LoginLimit})
 		if err != nil {
@@ -176,9 +191,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 			a.login = accounts.Rate(limits[0])
 		}
 	}
-	if a.KeysPerOwner == 0 {
-		a.KeysPerOwner = defaultKeysPerOwner
-	}
+	a.KeysPerOwner = cmp.Or(a.KeysPerOwner, defaultKeysPerOwner)
 	if a.KeysPerOwner < 1 || a.KeysPerOwner > 10_000 {
 		fail("keys_per_owner %d: write a whole number from 1 to 10000", a.KeysPerOwner)
 	}
@@ -192,7 +205,7 @@ func (a *Accounts) Check(app *gateway.App) error {
 	return errors.Join(errs...)
 }
 
-// issuer is the one that is named, or the only one that can sign.
+// issuer is the issuer that the configuration names, or else the only one that can sign.
 func (a *Accounts) issuer(app *gateway.App) *gateway.Issuer {
 	var found *gateway.Issuer
 	for i := range app.Issuers {
@@ -248,10 +261,18 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	cfg.Issuer, cfg.Open = issuer.Name, a.Registration == registrationOpen
 	cfg.TokenLifetime, cfg.RefreshWindow = time.Duration(a.TokenLifetime), a.window
 	cfg.TokenKept = issuer.LongestLifetime() + bearer.MaxLeeway
+	cfg.ReuseInterval, cfg.Require = a.reuse, a.Require
+	cfg.IsRevoked = a.isRevoked
 	cfg.KeysPerOwner, cfg.ForeignKeyLifetime = a.KeysPerOwner, time.Duration(a.ForeignKeyLifetime)
 	cfg.DefaultRole, cfg.DefaultTier = a.DefaultRole, a.DefaultTier
 	a.service = accounts.New(cfg)
 	return nil
+}
+
+// isRevoked reports whether a token that was just signed is revoked.
+func (a *Accounts) isRevoked(ctx context.Context, token plugins.Secret) (bool, error) {
+	found, denial, err := a.scheme.Renewable(ctx, token.Reveal(), 0)
+	return err == nil && (denial != nil || found.Revoked), err
 }
 
 // useIssuer makes the signer, and signs a token to see that the issuer's own rules
@@ -287,7 +308,7 @@ func (a *Accounts) useIssuer(issuer *gateway.Issuer) error {
 	return nil
 }
 
-// Cleanup gives what is shared back.
+// Cleanup releases what is shared with other handlers.
 func (a *Accounts) Cleanup() error {
 	for _, release := range a.acquired {
 		release()
@@ -322,8 +343,8 @@ func (a *Accounts) Serves(r *http.Request) bool {
 // accountPath has what is served on a path, by method.
 type accountPath map[string]func(*accountCall) error
 
-// accountPaths are the paths below the prefix. KEYS in one stands for the id of a
-// key. The document of the directive has each of them.
+// accountPaths are the paths below the prefix. {id} stands for the id of a key or of a
+// request. The document of the directive has each of them.
 var accountPaths = map[string]accountPath{
 	"/auth/register":         {http.MethodPost: (*accountCall).register},
 	"/auth/login-json":       {http.MethodPost: (*accountCall).logInJSON},
@@ -335,6 +356,7 @@ var accountPaths = map[string]accountPath{
 	"/api-keys":              {http.MethodGet: (*accountCall).listKeys, http.MethodPost: (*accountCall).createKey},
 	"/api-keys/{id}":         {http.MethodGet: (*accountCall).showKey, http.MethodPatch: (*accountCall).changeKey, http.MethodDelete: (*accountCall).revokeKey},
 	"/api-keys/{id}/rotate":  {http.MethodPost: (*accountCall).rotateKey},
+	"/support/{id}":          {http.MethodGet: (*accountCall).support},
 	"/usage":                 {http.MethodGet: (*accountCall).usage},
 	"/.well-known/jwks.json": {http.MethodGet: (*accountCall).publicKeys},
 }
@@ -342,8 +364,8 @@ var accountPaths = map[string]accountPath{
 // keySet is where clients look for public keys, at the root too.
 const keySet = "/.well-known/jwks.json"
 
-// find is the path that a request is for, with or without a slash at its end. A
-// preflight is passed on: it is for whoever answers for CORS.
+// find returns the path that a request is for, with or without a slash at its end. A
+// preflight is passed on to the handler that answers for CORS.
 func (a *Accounts) find(r *http.Request) (path accountPath, id string, ok bool) {
 	full := r.URL.Path
 	if full == keySet && a.signer.Asymmetric() {
@@ -363,6 +385,9 @@ func (a *Accounts) find(r *http.Request) (path accountPath, id string, ok bool) 
 			return accountPaths["/api-keys/{id}/rotate"], key, true
 		}
 		return accountPaths["/api-keys/{id}"], key, true
+	}
+	if request, isSupport := strings.CutPrefix(rest, "/support/"); isSupport {
+		return accountPaths["/support/{id}"], request, request != "" && !strings.Contains(request, "/")
 	}
 	path, ok = accountPaths[rest]
 	if rest == keySet && !a.signer.Asymmetric() {

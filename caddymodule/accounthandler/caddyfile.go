@@ -36,8 +36,10 @@ func parseAccounts(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 //	gateway_accounts [<matcher>] <prefix> {
 //	    issuer         <name>
 //	    registration   open|closed
+//	    require        <field>...
 //	    token_lifetime <duration>
 //	    refresh_window <duration>
+//	    refresh_reuse_interval <duration>
 //	    default_role   <name>
 //	    default_tier   <name>
 //	    login_limit    <limit>|off
@@ -69,10 +71,15 @@ func (a *Accounts) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return caddyfiletext.Block(d, map[string]func() error{
-		"issuer":               func() error { return caddyfiletext.Word(d, &a.Issuer) },
-		"registration":         func() error { return caddyfiletext.OneOf(d, &a.Registration, registrationOpen, registrationClosed) },
-		"token_lifetime":       func() error { return caddyfiletext.Duration(d, &a.TokenLifetime) },
-		"refresh_window":       func() error { a.RefreshWindow = new(caddy.Duration); return caddyfiletext.Duration(d, a.RefreshWindow) },
+		"issuer":         func() error { return caddyfiletext.Word(d, &a.Issuer) },
+		"registration":   func() error { return caddyfiletext.OneOf(d, &a.Registration, registrationOpen, registrationClosed) },
+		"token_lifetime": func() error { return caddyfiletext.Duration(d, &a.TokenLifetime) },
+		"refresh_window": func() error { a.RefreshWindow = new(caddy.Duration); return caddyfiletext.Duration(d, a.RefreshWindow) },
+		"require":        func() error { return caddyfiletext.Words(d, &a.Require) },
+		"refresh_reuse_interval": func() error {
+			a.RefreshReuseInterval = new(caddy.Duration)
+			return caddyfiletext.Duration(d, a.RefreshReuseInterval)
+		},
 		"default_role":         func() error { return caddyfiletext.Word(d, &a.DefaultRole) },
 		"default_tier":         func() error { return caddyfiletext.Word(d, &a.DefaultTier) },
 		"login_limit":          limit(&a.LoginLimit),

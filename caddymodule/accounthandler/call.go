@@ -2,6 +2,7 @@ package accounthandler
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,7 +27,7 @@ type accountCall struct {
 	w http.ResponseWriter
 	r *http.Request
 	x *request.Exchange
-	// id is that of the key in the path.
+	// id is that of the key, or of the request, in the path.
 	id string
 }
 
@@ -60,6 +61,15 @@ func (c *accountCall) answer(status int, body any) error {
 	return json.NewEncoder(c.w).Encode(body)
 }
 
+// outcome answers with a body, or with the refusal or the error in its place.
+func (c *accountCall) outcome(status int, body any, refusal *accounts.Refusal, err error) error {
+	if refusal != nil || err != nil {
+		return c.writeError(refusal, err)
+	}
+	return c.answer(status, body)
+}
+
+// grant answers with a token.
 func (c *accountCall) grant(g *accounts.Grant, refusal *accounts.Refusal, err error) error {
 	if refusal != nil || err != nil {
 		return c.writeError(refusal, err)
@@ -67,7 +77,8 @@ func (c *accountCall) grant(g *accounts.Grant, refusal *accounts.Refusal, err er
 	return c.answer(http.StatusOK, tokenJSON{g.Token.Reveal(), "bearer", int64(g.ExpiresIn / time.Second), g.Role})
 }
 
-// writeError answers for a refusal, or for what could not be decided.
+// writeError answers with a refusal, or with 503 where err says why nothing could be
+// decided.
 func (c *accountCall) writeError(refusal *accounts.Refusal, err error) error {
 	if err != nil {
 		return c.judge.Undecided(c.w, c.r, c.x, err)
@@ -95,7 +106,7 @@ func (c *accountCall) refuseMethod(path accountPath) error {
 	})
 }
 
-// origin is where the request comes from.
+// origin is the address of the client, and its network.
 func (c *accountCall) origin() accounts.Origin {
 	addr := request.ClientIP(c.r)
 	network, known := ratelimit.AnonymousSubject(addr)
@@ -117,8 +128,8 @@ func (c *accountCall) optionalJSON() (*accounts.Body, *accounts.Refusal) {
 	return c.read(accounts.ParseOptionalJSON)
 }
 
-// caller authenticates the caller, as gateway_auth does. p is nil where err is what becomes
-// of the request.
+// caller authenticates the caller, as gateway_auth does. Where p is nil the request is
+// answered, and err is what ServeHTTP returns.
 func (c *accountCall) caller() (p *plugins.Principal, err error) {
 	p, denial, failure := c.auth.Identify(c.r, c.x)
 	switch {
@@ -161,10 +172,7 @@ func (c *accountCall) register() error {
 		return c.writeError(refusal, nil)
 	}
 	u, refusal, err := c.service.Register(c.r.Context(), c.origin(), b)
-	if refusal != nil || err != nil {
-		return c.writeError(refusal, err)
-	}
-	return c.answer(http.StatusCreated, adminapi.NewUser(u))
+	return c.outcome(http.StatusCreated, adminapi.NewUser(u), refusal, err)
 }
 
 func (c *accountCall) logInJSON() error { return c.logIn(accounts.ParseJSON) }
@@ -180,8 +188,8 @@ func (c *accountCall) logIn(parse func(string, []byte) (*accounts.Body, *account
 	return c.grant(c.service.LogIn(c.r.Context(), c.origin(), b))
 }
 
-// presented judges the token that the caller came with, for renewal. ok is
-// false where err is what becomes of the request.
+// presented judges the token that the caller presents for renewal. Where ok is false
+// the request is answered, and err is what ServeHTTP returns.
 func (c *accountCall) presented(window time.Duration) (p accounts.Presented, ok bool, err error) {
 	credential, found, denial := c.auth.Find(c.r)
 	switch {
@@ -232,10 +240,7 @@ func (c *accountCall) logOut() error {
 		}
 	}
 	refusal, err := c.service.LogOut(c.r.Context(), c.origin(), p)
-	if refusal != nil || err != nil {
-		return c.writeError(refusal, err)
-	}
-	return c.answer(http.StatusOK, map[string]string{"detail": "Logged out"})
+	return c.outcome(http.StatusOK, map[string]string{"detail": "Logged out"}, refusal, err)
 }
 
 func (c *accountCall) me() error {
@@ -275,6 +280,24 @@ func (c *accountCall) usage() error {
 		return c.judge.Undecided(c.w, c.r, c.x, &plugins.Unavailable{Reason: plugins.ReasonLimiterUnavailable, Err: err})
 	}
 	return c.answer(http.StatusOK, rows)
+}
+
+// support answers with the record of one of the caller's own requests, as a block to paste
+// into a mail. A request of somebody else is as unknown as one that never was.
+func (c *accountCall) support() error {
+	return c.charged(func(p *plugins.Principal) error {
+		record, ok := c.app.Journal().Get(c.id)
+		if !ok || record.Owner == "" || record.Owner != p.Owner {
+			return c.judge.Refuse(c.w, c.r, c.x, &plugins.Denial{
+				Status: http.StatusNotFound, Reason: plugins.ReasonRecordNotFound, Value: "no record of request " + decision.Text(c.id) + " of this owner",
+			})
+		}
+		h := c.w.Header()
+		h["Content-Type"] = []string{"text/plain; charset=utf-8"}
+		request.NoStore(h)
+		_, err := io.WriteString(c.w, record.Support(adminapi.Versions()))
+		return err
+	})
 }
 
 // publicKeys answers with the key set. It is public, and may be kept for a while.

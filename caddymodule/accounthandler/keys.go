@@ -12,10 +12,7 @@ import (
 func (c *accountCall) listKeys() error {
 	return c.charged(func(p *plugins.Principal) error {
 		list, refusal, err := c.service.ListKeys(c.r.Context(), p, c.r.URL.Query().Get("all") == "true")
-		if refusal != nil || err != nil {
-			return c.writeError(refusal, err)
-		}
-		return c.answer(http.StatusOK, adminapi.NewKeys(list))
+		return c.outcome(http.StatusOK, adminapi.List(list, adminapi.NewKey), refusal, err)
 	})
 }
 
@@ -53,9 +50,6 @@ func (c *accountCall) revokeKey() error {
 func (c *accountCall) withKey(status int, do func(p *plugins.Principal) (accounts.Key, *accounts.Refusal, error)) error {
 	return c.charged(func(p *plugins.Principal) error {
 		key, refusal, err := do(p)
-		if refusal != nil || err != nil {
-			return c.writeError(refusal, err)
-		}
-		return c.answer(status, adminapi.NewMadeKey(key.APIKey, key.Secret))
+		return c.outcome(status, adminapi.NewMadeKey(key.APIKey, key.Secret), refusal, err)
 	})
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// accountStore is the store as package accounts knows it.
+// accountStore adapts the app's store, which is opened at the first use, to
+// accounts.Store.
 type accountStore struct{ app *gateway.App }
 
 // inStore opens the store and asks it.
@@ -64,7 +65,7 @@ func (s accountStore) Revoke(ctx context.Context, r plugins.Revocation) error {
 	return err
 }
 
-// accountSigner is an issuer's signer as package accounts knows it.
+// accountSigner adapts an issuer's signer to accounts.Signer.
 type accountSigner struct{ *mint.Signer }
 
 // Sign implements accounts.Signer.
@@ -88,7 +89,8 @@ func (t accountThrottle) Take(ctx context.Context, kind, subject string, rate ac
 	return accounts.Count{Allowed: d.Allowed, Left: row.Remaining, Wait: row.NextAfter}, nil
 }
 
-// hasher is the pooled hasher: what passwords may cost is a matter of the process.
+// hasher is shared by all configurations of the process, because it bounds what passwords
+// cost the process.
 type hasher struct{ *accounts.Hasher }
 
 // Destruct has nothing to release.
@@ -101,7 +103,7 @@ func acquireHasher() (*accounts.Hasher, pool.Release, error) {
 	return h.Hasher, release, err
 }
 
-// serviceConfig is what every service of accounts needs of the app.
+// serviceConfig is what the service of accounts needs from the app.
 func serviceConfig(app *gateway.App, h *accounts.Hasher) accounts.Config {
 	return accounts.Config{
 		Store: accountStore{app}, Hasher: h, Rights: app.Hierarchy(),
@@ -115,7 +117,7 @@ func serviceConfig(app *gateway.App, h *accounts.Hasher) accounts.Config {
 	}
 }
 
-// NewService makes the service for an operator, and what gives back what it holds.
+// NewService makes the service for an operator, and the function that releases it.
 func NewService(app *gateway.App) (*accounts.Service, func(), error) {
 	h, release, err := acquireHasher()
 	if err != nil {

@@ -2,6 +2,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"github.com/ainative/portcullis/caddymodule/limithandler"
 	"github.com/ainative/portcullis/plugins"
+	"github.com/ainative/portcullis/plugins/accounts"
 	"github.com/ainative/portcullis/plugins/auth/keys"
 	"github.com/ainative/portcullis/plugins/decision"
 	"github.com/ainative/portcullis/plugins/store"
@@ -23,9 +25,9 @@ import (
 
 func init() { caddy.RegisterModule(Admin{}) }
 
-// Admin serves the gateway's part of Caddy's admin API, under /gateway/. Who may
-// use it is Caddy's decision: the admin endpoint's address, origins and remote
-// access rules.
+// Admin serves the gateway's part of Caddy's admin API, under /gateway/. Caddy decides
+// which clients may use it, by the admin endpoint's address, origins and remote access
+// rules.
 type Admin struct {
 	routes *http.ServeMux
 }
@@ -44,35 +46,35 @@ var adminRoutes = []struct {
 	handler http.Handler
 }{
 	{"GET /gateway/keys", adminHandler(listKeys)},
-	{"POST /gateway/keys", adminHandler(createKey)},
+	{"POST /gateway/keys", audited("key.create", withBody(createKey))},
 	{"GET /gateway/keys/{id}", adminHandler(getKey)},
-	{"PATCH /gateway/keys/{id}", adminHandler(patchKey)},
-	{"DELETE /gateway/keys/{id}", adminHandler(deleteKey)},
-	{"POST /gateway/keys/{id}/rotate", adminHandler(rotateKey)},
-	{"POST /gateway/keys/import", adminHandler(importKeys)},
-	{"POST /gateway/tokens/inspect", adminHandler(inspectToken)},
+	{"PATCH /gateway/keys/{id}", audited("key.update", withBody(patchKey))},
+	{"DELETE /gateway/keys/{id}", audited("key.revoke", deleteKey)},
+	{"POST /gateway/keys/{id}/rotate", audited("key.rotate", rotateKey)},
+	{"POST /gateway/keys/import", audited("key.import", importKeys)},
+	{"POST /gateway/tokens/inspect", withBody(inspectToken)},
 	{"GET /gateway/revocations", adminHandler(listRevocations)},
-	{"POST /gateway/revocations", adminHandler(addRevocation)},
-	{"DELETE /gateway/revocations/{id}", adminHandler(deleteRevocation)},
+	{"POST /gateway/revocations", audited("token.revoke", withBody(addRevocation))},
+	{"DELETE /gateway/revocations/{id}", audited("token.unrevoke", deleteRevocation)},
 	{"GET /gateway/decisions", http.HandlerFunc(listDecisions)},
 	{"GET /gateway/shadow", journalHandler(showShadow)},
 	{"DELETE /gateway/shadow", journalHandler(resetShadow)},
 	{"GET /gateway/decisions/{id}", journalHandler(showDecision)},
 	{"GET /gateway/owners", adminHandler(listOwners)},
-	{"PUT /gateway/owners/{owner}", adminHandler(setOwner)},
-	{"DELETE /gateway/owners/{owner}", adminHandler(unsetOwner)},
+	{"PUT /gateway/owners/{owner}", audited("limit.set", withBody(setOwner))},
+	{"DELETE /gateway/owners/{owner}", audited("limit.unset", unsetOwner)},
 	{"GET /gateway/usage/{owner}", adminHandler(showUsage)},
 	{"GET /gateway/limits/{zone}/{owner}", adminHandler(showLimits)},
-	{"DELETE /gateway/limits/{zone}/{owner}", adminHandler(resetLimits)},
+	{"DELETE /gateway/limits/{zone}/{owner}", audited("limit.reset", resetLimits)},
 	{"GET /gateway/users", adminHandler(listUsers)},
-	{"POST /gateway/users", adminHandler(createUser)},
+	{"POST /gateway/users", withAccountBody(createUser)},
 	{"GET /gateway/users/{id}", adminHandler(getUser)},
-	{"PATCH /gateway/users/{id}", adminHandler(patchUser)},
-	{"POST /gateway/users/{id}/disable", adminHandler(disableUser)},
-	{"POST /gateway/users/{id}/enable", adminHandler(enableUser)},
-	{"POST /gateway/users/{id}/password", adminHandler(resetPassword)},
+	{"PATCH /gateway/users/{id}", withAccountBody(patchUser)},
+	{"POST /gateway/users/{id}/disable", switchUser((*accounts.Service).Disable)},
+	{"POST /gateway/users/{id}/enable", switchUser((*accounts.Service).Enable)},
+	{"POST /gateway/users/{id}/password", withAccountBody(resetPassword)},
 	{"GET /gateway/audit", adminHandler(listAudit)},
-	{"POST /gateway/check", appHandler(checkRequest)},
+	{"POST /gateway/check", appHandler(withBody(checkRequest))},
 	{"GET /gateway/health", appHandler(showHealth)},
 	{"GET /gateway/openapi.json", http.HandlerFunc(serveOpenAPI)},
 }
@@ -100,6 +102,11 @@ type adminRequest struct {
 	app   *gateway.App
 	store store.Store
 	keys  *keys.Service
+	// target is what the request changes, for the audit trail. It is set by the handler
+	// where the path does not name it.
+	target string
+	// unreadable says that the body could not be read.
+	unreadable bool
 }
 
 // adminHandler answers with a value to show as JSON, or an error.
@@ -108,8 +115,15 @@ type adminHandler func(r *adminRequest) (status int, body any, err error)
 // ServeHTTP resolves the running app at each request: admin routes are made
 // before the apps of a configuration.
 func (h adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	status, body, err := h.answer(r)
-	writeAdmin(w, status, body, err)
+	appHandler(func(r *adminRequest) (_ int, _ any, err error) {
+		if r.store, err = r.app.Store(r.Context()); err != nil {
+			return 0, nil, err
+		}
+		if r.keys, err = r.app.KeyService(r.Context()); err != nil {
+			return 0, nil, err
+		}
+		return h(r)
+	}).ServeHTTP(w, r)
 }
 
 // appHandler is an adminHandler that works while the store does not.
@@ -152,37 +166,54 @@ func writeAdmin(w http.ResponseWriter, status int, body any, err error) {
 	}
 }
 
-func (h adminHandler) answer(r *http.Request) (int, any, error) {
-	app, err := gateway.Running()
-	if err != nil {
-		return 0, nil, err
+// withBody is a handler that takes what the body says.
+func withBody[T any](handle func(r *adminRequest, in T) (int, any, error)) adminHandler {
+	return func(r *adminRequest) (int, any, error) {
+		var in T
+		if err := r.decode(&in); err != nil {
+			return 0, nil, err
+		}
+		return handle(r, in)
 	}
-	opened, err := app.Store(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	service, err := app.KeyService(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	return h(&adminRequest{r, app, opened, service})
 }
 
-// adminError says an error in the format of the project.
-func adminError(err error) (int, any) {
-	type detail struct {
-		Detail any `json:"detail"`
+// audited is a handler that changes something: the audit trail has how it ended. A
+// body that can't be read says nothing of a change, and leaves no entry.
+func audited(action string, h adminHandler) adminHandler {
+	return func(r *adminRequest) (int, any, error) {
+		status, body, err := h(r)
+		if r.unreadable {
+			return status, body, err
+		}
+		entry := store.AuditEntry{
+			Actor: "admin", Action: action, From: r.from(), Result: "ok",
+			Target: cmp.Or(r.target, r.PathValue("id"), r.PathValue("owner")),
+		}
+		if err != nil {
+			entry.Result = err.Error()
+		}
+		r.app.Audit(r.Context(), entry)
+		return status, body, err
 	}
+}
+
+// errorBody is the format of every error.
+type errorBody struct {
+	Detail any `json:"detail"`
+}
+
+// adminError is the status and the body that say an error.
+func adminError(err error) (int, any) {
 	if refused, ok := errors.AsType[*accountRefusal](err); ok {
-		return refused.status(), detail{refused.detail()}
+		return refused.status(), errorBody{refused.detail()}
 	}
 	if bad, ok := errors.AsType[*plugins.InputError](err); ok {
-		return http.StatusUnprocessableEntity, detail{[]map[string]any{{"loc": []string{"body", bad.Field}, "msg": bad.Text, "type": "value_error"}}}
+		return http.StatusUnprocessableEntity, errorBody{[]map[string]any{{"loc": []string{"body", bad.Field}, "msg": bad.Text, "type": "value_error"}}}
 	}
 	var status int
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound, detail{"Not found"}
+		return http.StatusNotFound, errorBody{"Not found"}
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
 		status = http.StatusConflict
 	case errors.Is(err, store.ErrInvalid):
@@ -193,12 +224,12 @@ func adminError(err error) (int, any) {
 		status = http.StatusServiceUnavailable
 	default:
 		pool.Log("admin").Error("answering an admin request", zap.Error(err))
-		return http.StatusServiceUnavailable, detail{"Service unavailable"}
+		return http.StatusServiceUnavailable, errorBody{"Service unavailable"}
 	}
-	return status, detail{err.Error()}
+	return status, errorBody{err.Error()}
 }
 
-// adminWriter gives the mux's own refusals, 404 and 405, the project's format.
+// adminWriter writes the mux's own 404 and 405 in the format of every error.
 type adminWriter struct {
 	http.ResponseWriter
 	replaced bool
@@ -221,7 +252,7 @@ func (w *adminWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController reach what is below.
+// Unwrap lets http.ResponseController reach the writer below.
 func (w *adminWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *adminWriter) Write(p []byte) (int, error) {
@@ -231,7 +262,7 @@ func (w *adminWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// decode reads a JSON body strictly: a misspelt field must not be passed over.
+// decode reads a JSON body. It refuses unknown fields: a misspelt one must not be ignored.
 func (r *adminRequest) decode(into any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
@@ -243,21 +274,13 @@ func (r *adminRequest) decode(into any) error {
 		err = errors.New("field required")
 	}
 	if err != nil {
+		r.unreadable = true
 		return plugins.Invalid("(body)", err.Error())
 	}
 	return nil
 }
 
-// audit writes what was done to the audit trail.
-func (r *adminRequest) audit(action, target string, err error) {
-	result := "ok"
-	if err != nil {
-		result = err.Error()
-	}
-	r.app.Audit(r.Context(), store.AuditEntry{Actor: "admin", Action: action, Target: target, From: r.from(), Result: result})
-}
-
-// from is the address that asks.
+// from is the address of the client.
 func (r *adminRequest) from() string {
 	from, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

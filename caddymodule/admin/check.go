@@ -8,11 +8,7 @@ import (
 )
 
 // checkRequest is the admin API's dry run.
-func checkRequest(r *adminRequest) (int, any, error) {
-	var in adminapi.CheckInput
-	if err := r.decode(&in); err != nil {
-		return 0, nil, err
-	}
+func checkRequest(r *adminRequest, in adminapi.CheckInput) (int, any, error) {
 	answer, err := dryrun.Check(r.Context(), r.app, &in)
 	return http.StatusOK, answer, err
 }

@@ -21,9 +21,9 @@ import (
 const (
 	// maxDecisions is how many records one answer has at most.
 	maxDecisions = 10_000
-	// followBeat is how often a follower without new records gets an empty line, to
-	// find out whether it is still connected, and followPatience how long a write to
-	// it may take.
+	// followBeat is how often a follower gets an empty object while there are no new
+	// records, which shows whether it is still connected. followPatience is how long a
+	// write to it may take.
 	followBeat     = 15 * time.Second
 	followPatience = 10 * time.Second
 )
@@ -74,12 +74,13 @@ func listDecisions(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// errTooManyFollowers is the answer where a journal is followed by too many.
+// errTooManyFollowers is the answer to a client that follows a journal which has as many
+// followers as it may have.
 var errTooManyFollowers = errors.New("too many follow the decisions already: end another `caddy gateway tail`")
 
 // followDecisions writes each record as a line of JSON, until the client goes or
-// the configuration ends. What a client that reads too slowly misses is told as
-// {"dropped": N}.
+// the configuration ends. A client that reads too slowly misses records, and gets
+// {"dropped": N} for them.
 func followDecisions(w http.ResponseWriter, r *http.Request, j *decision.Journal, filter decision.Filter, after uint64) {
 	follower, ok := j.Follow(filter, after)
 	if !ok {
@@ -137,7 +138,7 @@ func followDecisions(w http.ResponseWriter, r *http.Request, j *decision.Journal
 	}
 }
 
-// showShadow sums up what shadow mode let pass.
+// showShadow sums up the requests that shadow mode let pass.
 func showShadow(j *decision.Journal, r *http.Request) (int, any, error) {
 	now := time.Now().UTC()
 	var since time.Time
@@ -152,7 +153,7 @@ func showShadow(j *decision.Journal, r *http.Request) (int, any, error) {
 	return http.StatusOK, adminapi.ShadowReport{Since: from, Rows: rows}, nil
 }
 
-// resetShadow begins the sum anew and answers with what it was.
+// resetShadow answers with the sum and sets it to zero.
 func resetShadow(j *decision.Journal, _ *http.Request) (int, any, error) {
 	now := time.Now().UTC()
 	rows, from := j.Shadows.Report(time.Time{}, now)
@@ -160,7 +161,7 @@ func resetShadow(j *decision.Journal, _ *http.Request) (int, any, error) {
 	return http.StatusOK, adminapi.ShadowReport{Since: from, Rows: rows}, nil
 }
 
-// errNoRecord is the answer for a request that was not refused, or long ago.
+// errNoRecord is the answer for a request that has no record.
 var errNoRecord = errors.New("no record of this request: it was not refused, went through another gateway, or newer refusals have taken its place")
 
 // showDecision answers with the record of a request.

@@ -12,8 +12,9 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// importKeys takes the keys of another system in, from CSV: all of them or none.
+// importKeys imports the keys of another system from CSV: all of them or none.
 func importKeys(r *adminRequest) (int, any, error) {
+	r.target = "keys"
 	if !r.app.ForeignKeys {
 		return 0, nil, plugins.Invalid("(config)", "imported keys are not accepted: add `foreign_keys` to the global gateway block and reload")
 	}
@@ -23,8 +24,10 @@ func importKeys(r *adminRequest) (int, any, error) {
 	}
 	keys, err := apikey.ParseImport(r.Body, peppers, time.Now())
 	if err != nil {
+		r.unreadable = true
 		return 0, nil, plugins.Invalid("(file)", err.Error())
 	}
+	r.target = strconv.Itoa(len(keys)) + " keys"
 	for i, key := range keys {
 		for field, value := range map[string]string{"role": key.Role, "tier": key.Tier} {
 			if value == "" {
@@ -36,7 +39,6 @@ func importKeys(r *adminRequest) (int, any, error) {
 		}
 	}
 	err = r.store.CreateKeys(r.Context(), keys)
-	r.audit("key.import", strconv.Itoa(len(keys))+" keys", err)
 	if errors.Is(err, store.ErrExists) {
 		return 0, nil, err
 	}

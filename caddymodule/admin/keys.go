@@ -17,20 +17,15 @@ func listKeys(r *adminRequest) (int, any, error) {
 		return 0, nil, err
 	}
 	found, err := r.store.Keys(r.Context(), filter)
-	return http.StatusOK, adminapi.NewKeys(found), err
+	return http.StatusOK, adminapi.List(found, adminapi.NewKey), err
 }
 
-func createKey(r *adminRequest) (int, any, error) {
-	var in adminapi.KeyInput
-	if err := r.decode(&in); err != nil {
-		return 0, nil, err
-	}
+func createKey(r *adminRequest, in adminapi.KeyInput) (int, any, error) {
 	key, secret, err := r.keys.Create(r.Context(), plugins.KeyInput(in), nil)
-	target := key.ID
+	r.target = key.ID
 	if err != nil && in.Owner != nil {
-		target = decision.Clip(*in.Owner, 256)
+		r.target = decision.Clip(*in.Owner, 256)
 	}
-	r.audit("key.create", target, err)
 	return http.StatusCreated, adminapi.NewMadeKey(key, secret), err
 }
 
@@ -39,33 +34,23 @@ func getKey(r *adminRequest) (int, any, error) {
 	return http.StatusOK, adminapi.NewKey(key), err
 }
 
-func patchKey(r *adminRequest) (int, any, error) {
-	var in adminapi.KeyInput
-	if err := r.decode(&in); err != nil {
-		return 0, nil, err
-	}
-	id := r.PathValue("id")
-	key, err := r.keys.Update(r.Context(), id, plugins.KeyInput(in), nil)
-	r.audit("key.update", id, err)
+func patchKey(r *adminRequest, in adminapi.KeyInput) (int, any, error) {
+	key, err := r.keys.Update(r.Context(), r.PathValue("id"), plugins.KeyInput(in), nil)
 	return http.StatusOK, adminapi.NewKey(key), err
 }
 
 func deleteKey(r *adminRequest) (int, any, error) {
-	id := r.PathValue("id")
-	key, err := r.keys.Revoke(r.Context(), id)
-	r.audit("key.revoke", id, err)
+	key, err := r.keys.Revoke(r.Context(), r.PathValue("id"))
 	return http.StatusOK, adminapi.NewKey(key), err
 }
 
 func rotateKey(r *adminRequest) (int, any, error) {
-	in := adminapi.Rotation{Grace: adminapi.DefaultGrace}
+	var in adminapi.Rotation
 	if r.ContentLength != 0 {
 		if err := r.decode(&in); err != nil {
 			return 0, nil, err
 		}
 	}
-	id := r.PathValue("id")
-	key, secret, err := r.keys.Rotate(r.Context(), id, &in.Grace, nil)
-	r.audit("key.rotate", id, err)
+	key, secret, err := r.keys.Rotate(r.Context(), r.PathValue("id"), in.Grace, nil)
 	return http.StatusCreated, adminapi.NewMadeKey(key, secret), err
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/ainative/portcullis/caddymodule/limithandler"
@@ -22,18 +23,20 @@ func showLimits(r *adminRequest) (int, any, error) {
 	return http.StatusOK, list, err
 }
 
-// resetLimits makes the counts of an owner in one zone begin anew, and lists them
-// as they are then.
+// resetLimits sets the counts of an owner in one zone to zero, and lists what is left
+// then.
 func resetLimits(r *adminRequest) (int, any, error) {
 	zone, owner := r.PathValue("zone"), r.PathValue("owner")
+	r.target = zone + " " + owner
 	if err := limithandler.CheckZone(r.app, zone); err != nil {
 		return 0, nil, err
 	}
-	err := limithandler.ResetCounts(r.Context(), r.app, zone, owner)
-	r.audit("limit.reset", zone+" "+owner, err)
-	if err != nil {
+	if err := limithandler.ResetCounts(r.Context(), r.app, zone, owner); err != nil {
 		return 0, nil, err
 	}
 	list, err := limithandler.Usage(r.Context(), r.app, zone, owner, nil)
+	if err != nil {
+		err = fmt.Errorf("the counts are reset, but asking for them failed: %w", err)
+	}
 	return http.StatusOK, list, err
 }

@@ -1,11 +1,10 @@
 package admin
 
 import (
-	"github.com/ainative/portcullis/caddymodule/internal/pool"
-
 	_ "embed"
 	"net/http"
 
+	"github.com/ainative/portcullis/caddymodule/internal/pool"
 	"go.uber.org/zap"
 )
 

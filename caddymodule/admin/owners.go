@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,16 +13,13 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-// listOwners lists the owners that have something of their own.
+// listOwners lists the owners that have limits of their own.
 func listOwners(r *adminRequest) (int, any, error) {
 	kept, err := r.store.Owners(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]adminapi.Owner, 0, len(kept))
-	for _, o := range kept {
-		list = append(list, adminapi.NewOwner(o))
-	}
+	list := adminapi.List(kept, adminapi.NewOwner)
 	for _, o := range r.app.Owners {
 		if !slices.ContainsFunc(kept, func(k store.OwnerLimits) bool { return k.Owner == o.ID }) {
 			list = append(list, adminapi.Owner{
@@ -34,11 +32,7 @@ func listOwners(r *adminRequest) (int, any, error) {
 }
 
 // setOwner gives an owner limits of their own, in force for the next request.
-func setOwner(r *adminRequest) (int, any, error) {
-	var in adminapi.OwnerInput
-	if err := r.decode(&in); err != nil {
-		return 0, nil, err
-	}
+func setOwner(r *adminRequest, in adminapi.OwnerInput) (int, any, error) {
 	owner := r.PathValue("owner")
 	if err := plugins.CheckText("owner", owner, 1, 256); err != nil {
 		return 0, nil, err
@@ -50,27 +44,31 @@ func setOwner(r *adminRequest) (int, any, error) {
 		Owner: owner, Tier: in.Tier, Limits: in.Limits, Concurrency: in.Concurrency,
 		UpdatedAt: time.Now().UTC().Truncate(time.Second),
 	}
-	err := r.store.SetOwner(r.Context(), set)
-	r.audit("limit.set", owner, err)
-	if err == nil {
-		err = r.app.ReloadOwners(r.Context())
+	if err := r.store.SetOwner(r.Context(), set); err != nil {
+		return 0, nil, err
 	}
-	return http.StatusOK, adminapi.NewOwner(set), err
+	return http.StatusOK, adminapi.NewOwner(set), r.reloadOwners()
 }
 
-// unsetOwner takes an owner's limits back; those of the configuration hold again.
+// reloadOwners puts a change of an owner's limits into force.
+func (r *adminRequest) reloadOwners() error {
+	if err := r.app.ReloadOwners(r.Context()); err != nil {
+		return fmt.Errorf("the change is kept, but not in force yet: %w", err)
+	}
+	return nil
+}
+
+// unsetOwner deletes an owner's limits. Those of the configuration hold again.
 func unsetOwner(r *adminRequest) (int, any, error) {
 	owner := r.PathValue("owner")
 	kept, err := r.store.Owners(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
-	err = r.store.DeleteOwner(r.Context(), owner)
-	r.audit("limit.unset", owner, err)
-	if err == nil {
-		err = r.app.ReloadOwners(r.Context())
+	if err := r.store.DeleteOwner(r.Context(), owner); err != nil {
+		return 0, nil, err
 	}
-	if err != nil {
+	if err := r.reloadOwners(); err != nil {
 		return 0, nil, err
 	}
 	for _, o := range kept {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/ainative/portcullis/caddymodule/gateway"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/auth/apikey"
+	"github.com/ainative/portcullis/plugins/decision"
 )
 
 // newRevocation makes the record that an input asks for.
@@ -65,18 +67,11 @@ func listRevocations(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]adminapi.Revocation, 0, len(all))
-	for _, rev := range all {
-		list = append(list, adminapi.NewRevocation(rev))
-	}
-	return http.StatusOK, list, nil
+	return http.StatusOK, adminapi.List(all, adminapi.NewRevocation), nil
 }
 
-func addRevocation(r *adminRequest) (int, any, error) {
-	var in adminapi.RevocationInput
-	if err := r.decode(&in); err != nil {
-		return 0, nil, err
-	}
+func addRevocation(r *adminRequest, in adminapi.RevocationInput) (int, any, error) {
+	r.target = decision.Clip(cmp.Or(in.JTI, in.Subject, in.KID), 256)
 	rev, err := newRevocation(in, r.app, time.Now())
 	if err != nil {
 		return 0, nil, err
@@ -86,7 +81,7 @@ func addRevocation(r *adminRequest) (int, any, error) {
 	}
 	// In force on this node when the answer is sent; other processes follow.
 	r.app.Revocations().Add(rev)
-	r.audit("token.revoke", rev.ID, nil)
+	r.target = rev.ID
 	return http.StatusCreated, adminapi.NewRevocation(rev), nil
 }
 
@@ -96,6 +91,5 @@ func deleteRevocation(r *adminRequest) (int, any, error) {
 	if err == nil {
 		r.app.Revocations().Remove(id)
 	}
-	r.audit("token.unrevoke", id, err)
 	return http.StatusOK, map[string]string{"id": id}, err
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -39,13 +40,16 @@ func (r *adminRequest) origin() accounts.Origin {
 	return accounts.Origin{Actor: "admin", Address: r.from()}
 }
 
-// accountBody reads the body of a request about an account, which may have none.
-func (r *adminRequest) accountBody() (*accounts.Body, error) {
-	b, refusal := accounts.ReadBody(r.Body, r.ContentLength, "", accounts.ParseOptionalJSON)
-	if refusal != nil {
-		return nil, &accountRefusal{refusal}
+// withAccountBody is a handler that takes what the body says of an account. There may
+// be no body.
+func withAccountBody(handle func(r *adminRequest, b *accounts.Body) (int, any, error)) adminHandler {
+	return func(r *adminRequest) (int, any, error) {
+		b, refusal := accounts.ReadBody(r.Body, r.ContentLength, "", accounts.ParseOptionalJSON)
+		if refusal != nil {
+			return 0, nil, &accountRefusal{refusal}
+		}
+		return handle(r, b)
 	}
-	return b, nil
 }
 
 // user finds the account of the path, by its id or its address.
@@ -68,11 +72,7 @@ func listUsers(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]adminapi.User, 0, len(users))
-	for _, u := range users {
-		list = append(list, adminapi.NewUser(u))
-	}
-	return http.StatusOK, list, nil
+	return http.StatusOK, adminapi.List(users, adminapi.NewUser), nil
 }
 
 // pageLimit reads how many records are wanted; none is all.
@@ -87,11 +87,7 @@ func pageLimit(text string) (int, error) {
 	return n, nil
 }
 
-func createUser(r *adminRequest) (int, any, error) {
-	b, err := r.accountBody()
-	if err != nil {
-		return 0, nil, err
-	}
+func createUser(r *adminRequest, b *accounts.Body) (int, any, error) {
 	service, release, err := accounthandler.NewService(r.app)
 	if err != nil {
 		return 0, nil, err
@@ -134,36 +130,24 @@ func onUser(r *adminRequest, do func(s *accounts.Service, id string) (plugins.Us
 	return shownUser(http.StatusOK, u, made, refusal, err)
 }
 
-func patchUser(r *adminRequest) (int, any, error) {
-	b, err := r.accountBody()
-	if err != nil {
-		return 0, nil, err
-	}
+func patchUser(r *adminRequest, b *accounts.Body) (int, any, error) {
 	return onUser(r, func(s *accounts.Service, id string) (u plugins.User, _ plugins.Secret, refusal *accounts.Refusal, err error) {
 		u, refusal, err = s.Update(r.Context(), r.origin(), id, b)
 		return u, plugins.Secret{}, refusal, err
 	})
 }
 
-func disableUser(r *adminRequest) (int, any, error) {
-	return onUser(r, func(s *accounts.Service, id string) (u plugins.User, _ plugins.Secret, refusal *accounts.Refusal, err error) {
-		u, refusal, err = s.Disable(r.Context(), r.origin(), id)
-		return u, plugins.Secret{}, refusal, err
-	})
-}
-
-func enableUser(r *adminRequest) (int, any, error) {
-	return onUser(r, func(s *accounts.Service, id string) (u plugins.User, _ plugins.Secret, refusal *accounts.Refusal, err error) {
-		u, refusal, err = s.Enable(r.Context(), r.origin(), id)
-		return u, plugins.Secret{}, refusal, err
-	})
-}
-
-func resetPassword(r *adminRequest) (int, any, error) {
-	b, err := r.accountBody()
-	if err != nil {
-		return 0, nil, err
+// switchUser is a handler that disables or enables the account of the path.
+func switchUser(do func(*accounts.Service, context.Context, accounts.Origin, string) (plugins.User, *accounts.Refusal, error)) adminHandler {
+	return func(r *adminRequest) (int, any, error) {
+		return onUser(r, func(s *accounts.Service, id string) (u plugins.User, _ plugins.Secret, refusal *accounts.Refusal, err error) {
+			u, refusal, err = do(s, r.Context(), r.origin(), id)
+			return u, plugins.Secret{}, refusal, err
+		})
 	}
+}
+
+func resetPassword(r *adminRequest, b *accounts.Body) (int, any, error) {
 	return onUser(r, func(s *accounts.Service, id string) (plugins.User, plugins.Secret, *accounts.Refusal, error) {
 		return s.ResetPassword(r.Context(), r.origin(), id, b)
 	})
@@ -194,11 +178,5 @@ func listAudit(r *adminRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list := make([]adminapi.AuditEntry, 0, len(entries))
-	for _, e := range entries {
-		list = append(list, adminapi.AuditEntry{
-			ID: e.ID, At: adminapi.Time(e.At), Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result,
-		})
-	}
-	return http.StatusOK, list, nil
+	return http.StatusOK, adminapi.List(entries, adminapi.NewAuditEntry), nil
 }

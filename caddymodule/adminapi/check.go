@@ -1,6 +1,6 @@
 package adminapi
 
-// CheckInput describes a request for a dry run: what would become of it?
+// CheckInput describes a request for a dry run.
 type CheckInput struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
@@ -21,7 +21,7 @@ type CheckHeader struct {
 	Value string `json:"value"`
 }
 
-// DescribedUser is a caller whom gateway_auth takes as authenticated.
+// DescribedUser is a caller that gateway_auth takes as authenticated.
 type DescribedUser struct {
 	Owner   string   `json:"owner"`
 	Subject string   `json:"subject"`
@@ -35,16 +35,16 @@ type DescribedUser struct {
 
 // CheckResult is what would become of a request.
 type CheckResult struct {
-	// Allowed says that no policy of the gateway would refuse.
+	// Allowed says that no policy of the gateway would refuse the request.
 	Allowed bool `json:"allowed"`
-	// Status that the client would get; 0 where the handler that the request would
-	// be passed to decides that.
+	// Status is the status that the client would get. It is 0 where the handler that the
+	// request would reach decides it.
 	Status int `json:"status"`
 	// PassedTo is the handler that the request would reach, and Upstreams the
 	// addresses that it may choose from.
 	PassedTo  *string  `json:"passed_to"`
 	Upstreams []string `json:"upstreams"`
-	// Limits that the client would be told, as they would be after the request.
+	// Limits are the limits that the response would name, as they would be after the request.
 	Limits   []LimitRow `json:"limits"`
 	Decision *Decision  `json:"decision"`
 }

@@ -15,7 +15,7 @@ type Health struct {
 	Issuers  []IssuerHealth  `json:"issuers"`
 }
 
-// StoreHealth is how the store does.
+// StoreHealth is the state of the store.
 type StoreHealth struct {
 	Name  string  `json:"name"`
 	Error *string `json:"error"`
@@ -23,23 +23,23 @@ type StoreHealth struct {
 	Revocations int `json:"revocations"`
 }
 
-// LimiterHealth is how the limiter does.
+// LimiterHealth is the state of the limiter.
 type LimiterHealth struct {
 	Name string `json:"name"`
 	// Redis is null for other limiters, and while no zone uses it.
 	Redis *RedisHealth `json:"redis"`
 }
 
-// RedisHealth is how the Redis limiter does.
+// RedisHealth is the state of the Redis limiter.
 type RedisHealth struct {
 	Target  string `json:"target"`
 	Breaker string `json:"breaker"`
 	Bound   string `json:"bound"`
-	// Gateways is how many of them share the Redis.
+	// Gateways is how many gateways share the Redis.
 	Gateways int `json:"gateways"`
 }
 
-// IssuerHealth is how the key set of an issuer does.
+// IssuerHealth is the state of an issuer's key set.
 type IssuerHealth struct {
 	Name   string `json:"name"`
 	Source string `json:"source"`
@@ -53,7 +53,7 @@ type IssuerHealth struct {
 	Error      *string `json:"error"`
 }
 
-// HealthProblem is something that is wrong with a part of the gateway.
+// HealthProblem is a fault of one part of the gateway.
 type HealthProblem struct {
 	// Part is store, limiter, or issuer and its name.
 	Part string `json:"part"`
@@ -61,7 +61,7 @@ type HealthProblem struct {
 	Status string `json:"status"`
 	// Why names the cause and what it means for requests.
 	Why string `json:"why"`
-	// Since is when it began, null where that is not known.
+	// Since is when it began, null if that is not known.
 	Since *string `json:"since"`
 }
 

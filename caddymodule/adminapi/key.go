@@ -46,8 +46,8 @@ type Key struct {
 
 // Rotation asks for a key in place of another.
 type Rotation struct {
-	// Grace is how long the old key goes on working, like 24h.
-	Grace string `json:"grace"`
+	// Grace is how long the old key goes on working, like 24h. Default: DefaultGrace.
+	Grace *string `json:"grace,omitempty"`
 }
 
 // Imported is the answer to an import of keys.

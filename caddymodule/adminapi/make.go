@@ -43,11 +43,11 @@ func Time(t time.Time) *string {
 	return OrNull(t.UTC().Format(time.RFC3339))
 }
 
-// NewKeys makes the JSON of keys, an empty list of none.
-func NewKeys(found []plugins.APIKey) []Key {
-	list := make([]Key, 0, len(found))
-	for _, key := range found {
-		list = append(list, NewKey(key))
+// List makes the JSON of a list, by what makes that of one. None is an empty list.
+func List[T, JSON any](found []T, one func(T) JSON) []JSON {
+	list := make([]JSON, 0, len(found))
+	for _, element := range found {
+		list = append(list, one(element))
 	}
 	return list
 }
@@ -74,6 +74,11 @@ func NewRevocation(r plugins.Revocation) Revocation {
 		IssuedBefore: Time(r.IssuedBefore), CreatedAt: Time(r.CreatedAt),
 		ExpiresAt: Time(r.ExpiresAt), Note: r.Note,
 	}
+}
+
+// NewAuditEntry makes the JSON of a line of the audit trail.
+func NewAuditEntry(e store.AuditEntry) AuditEntry {
+	return AuditEntry{ID: e.ID, At: Time(e.At), Actor: e.Actor, Action: e.Action, Target: e.Target, From: e.From, Result: e.Result}
 }
 
 // NewOwner makes the JSON of the limits that the store has for an owner.

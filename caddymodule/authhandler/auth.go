@@ -66,6 +66,11 @@ type Auth struct {
 	// ones too. Default: they are removed.
 	ForwardCredentials bool `json:"forward_credentials,omitempty"`
 
+	// The paths of the API's own log-in, such as `/v1/auth/*`. Requests for them pass with
+	// their credential as it came, also without one or with one that is expired: the API
+	// judges it. Answers of 400, 401 and 403 count as failed attempts. Default: none.
+	LoginRoutes []string `json:"login_routes,omitempty"`
+
 	// IdentityToken sends the upstream a signed token that names the caller, in
 	// X-Gateway-Identity. It proves that the request came through the gateway.
 	// Default: none.
@@ -78,6 +83,7 @@ type Auth struct {
 	headers      auth.Headers
 	failures     []ratelimit.Limit
 	failureCount ratelimit.Limiter
+	login        loginRoutes
 	acquired     []pool.Release
 }
 
@@ -110,6 +116,9 @@ func (a *Auth) Provision(ctx caddy.Context) error {
 		a.headers.Key = textproto.CanonicalMIMEHeaderKey(a.keyHeader())
 	}
 	if err := sitehandler.Join(ctx, a.enforcer.Member("gateway_auth")); err != nil {
+		return err
+	}
+	if err := a.login.provision(ctx, a.LoginRoutes); err != nil {
 		return err
 	}
 	if a.IdentityToken != nil {
@@ -152,6 +161,9 @@ func (a *Auth) Check(app *gateway.App) error {
 	}
 	if err := auth.KeyHeaderUsable(a.keyHeader()); err != nil {
 		errs = append(errs, fmt.Errorf("key_header: %w: name another header, like X-API-Key", err))
+	}
+	if err := checkLoginRoutes(a.LoginRoutes); err != nil {
+		errs = append(errs, err)
 	}
 	if a.Failures == "" {
 		a.Failures = "20/1m"

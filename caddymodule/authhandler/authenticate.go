@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/ainative/portcullis/caddymodule/request"
 	"github.com/ainative/portcullis/caddymodule/sitehandler"
@@ -25,12 +26,18 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		a.enforcer.Shadow(r, x, d, nil)
 	}
+	if a.login.match(r) {
+		return a.serveLogin(w, r, x, next)
+	}
 	if x.Principal != nil && a.accepts(x.Principal) && !a.carries(r) {
 		// An earlier gateway_auth of this route took the credential.
 		return next.ServeHTTP(w, r)
 	}
 	principal, denial, failure := a.authenticate(r, x)
 	switch {
+	case principal != nil && x.CredentialIn != "Authorization":
+		// An answer to a key is private: the final header says so.
+		return next.ServeHTTP(x.HeaderWriter(w), r)
 	case principal != nil:
 		return next.ServeHTTP(w, r)
 	case a.Optional && denial != nil && denial.Reason == plugins.ReasonNoCredential:
@@ -73,6 +80,7 @@ func (a *Auth) authenticate(r *http.Request, x *request.Exchange) (*plugins.Prin
 	if err := a.admit(r, x, p); err != nil {
 		return nil, nil, err
 	}
+	a.stripCredentials(r)
 	return p, nil, nil
 }
 
@@ -107,7 +115,6 @@ func (a *Auth) admit(r *http.Request, x *request.Exchange, p *plugins.Principal)
 			return fmt.Errorf("signing the identity token: %w", err)
 		}
 	}
-	a.stripCredentials(r)
 	x.Principal = p
 	x.Step(request.PolicyAuth, request.Passed, p)
 	role := a.app.Hierarchy().Primary(p.Roles)
@@ -151,10 +158,7 @@ func (a *Auth) Challenge(d *plugins.Denial) string { return a.headers.Challenge(
 // countFailure counts a failed attempt. It returns a denial if the client's address has
 // failed too often.
 func (a *Auth) countFailure(r *http.Request, x *request.Exchange) *plugins.Denial {
-	if a.failureCount == nil {
-		return nil
-	}
-	key, ok := ratelimit.AnonymousKey(failuresZone, request.ClientIP(r))
+	key, ok := a.failureKey(r)
 	if !ok {
 		return nil
 	}
@@ -162,7 +166,11 @@ func (a *Auth) countFailure(r *http.Request, x *request.Exchange) *plugins.Denia
 	if err != nil || decision.Allowed {
 		return nil
 	}
-	d := ratelimit.TooMany(decision.RetryAfter)
+	return a.tooManyFailures(decision.RetryAfter)
+}
+
+func (a *Auth) tooManyFailures(wait time.Duration) *plugins.Denial {
+	d := ratelimit.TooMany(wait)
 	d.Reason = plugins.ReasonAuthFailures
 	d.Value = "too many failed attempts from this address"
 	d.Bound = a.Failures

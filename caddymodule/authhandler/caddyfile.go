@@ -18,6 +18,7 @@ import (
 //	    shadow
 //	    failures            <limit>|off
 //	    forward_credentials
+//	    login_routes        <path>...
 //	    identity_token {
 //	        secret      <secret>
 //	        private_key <pem or file>
@@ -46,6 +47,7 @@ func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.Failures = strings.Join(limit, " ")
 			return nil
 		},
+		"login_routes":        func() error { return caddyfiletext.Words(d, &a.LoginRoutes) },
 		"forward_credentials": func() error { return caddyfiletext.Flag(d, &a.ForwardCredentials) },
 		"identity_token": func() error {
 			if d.NextArg() {

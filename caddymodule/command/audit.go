@@ -17,9 +17,9 @@ func auditCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	filters := map[string]*string{
-		"actor":  flags.String("actor", "", "Only what this one did: the id of an account, an address, or admin"),
+		"actor":  flags.String("actor", "", "Only what this actor did: the id of an account, an address, or admin"),
 		"action": flags.String("action", "", "Only this action, like login or key.create"),
-		"target": flags.String("target", "", "Only what was done to this one"),
+		"target": flags.String("target", "", "Only what was done to this target"),
 		"since":  flags.String("since", "", "Only what was done at or after this time, RFC 3339"),
 	}
 	limit := flags.Int("limit", adminapi.DefaultAuditLimit, "How many entries")

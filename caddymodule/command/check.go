@@ -17,7 +17,7 @@ import (
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [--key KEY | --token TOKEN | --as owner=u1,role=USER,tier=pro] [--ip ADDRESS] [--header 'Name: value'] METHOD URL",
-		Short: "Says what would become of a request, without sending it",
+		Short: "Says how the gateway would decide about a request, without sending it",
 		Long: `Asks the running configuration what it would decide about a request. Nothing is
 charged, counted or noted, and no upstream is called. --key - and --token - read
 the credential from standard input, so that it is not in the shell's history.
@@ -108,7 +108,7 @@ func parseDescribed(text string) (*adminapi.DescribedUser, error) {
 		name, value, ok := strings.Cut(part, "=")
 		switch name = strings.TrimSpace(name); {
 		case !ok:
-			return nil, fmt.Errorf("--as: %q is no name=value: write it like owner=u1,role=USER,tier=pro,scopes=a b", part)
+			return nil, fmt.Errorf("--as: %q is not name=value: write it like owner=u1,role=USER,tier=pro,scopes=a b", part)
 		case words[name] != nil:
 			*words[name] = strings.TrimSpace(value)
 		case lists[name] != nil:

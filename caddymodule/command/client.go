@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,10 +24,10 @@ const defaultAddress = "localhost:2019"
 // client asks the admin endpoint of a running Caddy and prints the answers.
 type client struct {
 	address string
-	// json says to print answers as they are.
+	// json says to print answers unchanged.
 	json bool
-	// out is for answers, and notes for what a person wants to know beside them: it
-	// is not in the way of KEY=$(caddy gateway key create ...).
+	// out is for answers. notes is for what a person wants to know beside them, on standard
+	// error, so that KEY=$(caddy gateway key create ...) works.
 	out, notes *printer
 }
 
@@ -42,20 +43,20 @@ func newClient(cmd *cobra.Command) (*client, error) {
 	return &client{address, asJSON, &printer{w: os.Stdout}, &printer{w: os.Stderr}}, nil
 }
 
-// withClient makes what cobra runs of a function that needs a client.
+// withClient lets cobra run a function that needs a client.
 func withClient(f func(c *client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := newClient(cmd)
 		if err != nil {
 			return err
 		}
-		// A mistake from here on is not one in the command's usage.
+		// An error from here on is not a wrong use of the command, so the usage does not help.
 		cmd.SilenceUsage = true
 		return f(c, args)
 	}
 }
 
-// show asks, and prints the answer: with --json as it is, else by tell.
+// show asks, and prints the answer: unchanged with --json, else by tell.
 func show[T any](c *client, method, path string, body any, tell func(T)) error {
 	raw, err := c.ask(method, path, body)
 	if err != nil {
@@ -116,7 +117,7 @@ func (c *client) send(method, path, contentType string, body io.Reader) (json.Ra
 	return io.ReadAll(answer.Body)
 }
 
-// explain turns an error of AdminAPIRequest into what a person needs.
+// explain turns an error of AdminAPIRequest into one that a person can act on.
 func (c *client) explain(err error) error {
 	text := err.Error()
 	if body, ok := refusalBody(err); ok {
@@ -198,8 +199,8 @@ func given[T any](flags *pflag.FlagSet, name string, value *T) *T {
 	return value
 }
 
-// secretArg is an argument, or standard input for -: there it is not in the shell's
-// history, nor in the list of processes.
+// secretArg is an argument, or standard input for -, which is neither in the shell's
+// history nor in the list of processes.
 func secretArg(arg string) (string, error) {
 	if arg != "-" {
 		return arg, nil
@@ -216,9 +217,4 @@ func textOr(s *string) string {
 	return orDash(*s)
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
+func orDash(s string) string { return cmp.Or(s, "-") }

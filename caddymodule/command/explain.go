@@ -13,11 +13,13 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	return &cobra.Command{
+	var support bool
+	cmd := &cobra.Command{
 		Use:   "explain REQUEST-ID...",
 		Short: "Says why a request was refused",
 		Long: `Says why a request was refused. The request id is in the X-Request-Id header of
-the response. With --json several ids give a list.`,
+the response. With --json several ids give a list. With --support each is a block of
+plain text to paste into a mail.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: withClient(func(c *client, ids []string) error {
 			records := make([]json.RawMessage, len(ids))
@@ -35,16 +37,29 @@ the response. With --json several ids give a list.`,
 				c.out.json(list)
 				return c.out.err
 			}
+			tell := c.out.tellRequest
+			if support {
+				tell = c.out.tellSupport
+			}
 			for i, record := range records {
 				if i > 0 {
 					c.out.linef("")
 				}
-				if err := tellAnswer(c, record, c.out.tellRequest); err != nil {
+				if err := tellAnswer(c, record, tell); err != nil {
 					return err
 				}
 			}
 			return nil
 		}),
+	}
+	cmd.Flags().BoolVar(&support, "support", false, "print a block of plain text to paste into a mail")
+	return cmd
+}
+
+// tellSupport prints a record as a block to paste into a mail.
+func (p *printer) tellSupport(r adminapi.Decision) {
+	for line := range strings.Lines(r.Support(adminapi.Versions())) {
+		p.linef("%s", strings.TrimSuffix(line, "\n"))
 	}
 }
 
@@ -61,7 +76,7 @@ func (p *printer) tellRequest(r adminapi.Decision) {
 	p.tellDecision(r)
 }
 
-// tellDecision prints what was found out about a request, step by step.
+// tellDecision prints the decision about a request, step by step.
 func (p *printer) tellDecision(r adminapi.Decision) {
 	if r.RewrittenPath != "" {
 		p.linef("The path was rewritten to %s.", word(r.RewrittenPath))
@@ -103,7 +118,7 @@ func (p *printer) tellDecision(r adminapi.Decision) {
 	}
 }
 
-// tellCaller says who called, as far as it is known.
+// tellCaller prints the caller, as far as it is known.
 func (p *printer) tellCaller(r adminapi.Decision) {
 	if r.CredentialIn != "" {
 		p.linef("Credential: in %s%s", r.CredentialIn, sentence(

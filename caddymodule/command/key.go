@@ -26,7 +26,7 @@ goes to standard error. It is not shown again.`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
-	owner := flags.String("owner", "", "Whom the key acts for (required)")
+	owner := flags.String("owner", "", "The owner that the key acts for (required)")
 	name := flags.String("name", "", "A label")
 	role := flags.String("role", "", "The role it grants; the default role if not given")
 	tier := flags.String("tier", "", "The tier whose limits hold; the default tier if not given")
@@ -102,14 +102,14 @@ func keyRevokeCommand() *cobra.Command {
 func keyRotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate ID [--grace 24h]",
-		Short: "Makes a key that takes the place of another, and prints it, once",
+		Short: "Makes a key that replaces another, and prints it, once",
 		Long: `Makes a key with the rights of another. Both work until the grace ends, the
 old one never past its own expiry.`,
 		Args: cobra.ExactArgs(1),
 	}
 	grace := cmd.Flags().String("grace", adminapi.DefaultGrace, "How long the old key goes on working")
 	cmd.RunE = withClient(func(c *client, args []string) error {
-		return show(c, http.MethodPost, pathTo("keys", args[0], "rotate"), adminapi.Rotation{Grace: *grace}, c.tellNewKey)
+		return show(c, http.MethodPost, pathTo("keys", args[0], "rotate"), adminapi.Rotation{Grace: grace}, c.tellNewKey)
 	})
 	return cmd
 }
@@ -117,10 +117,10 @@ old one never past its own expiry.`,
 func keyImportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "import FILE",
-		Short: "Takes the API keys of another system in, from CSV",
+		Short: "Imports the API keys of another system from CSV",
 		Long: `Reads CSV with a header row: key (the key itself, in any format) or hash (its
 SHA-256 in hexadecimal), owner, and optionally name, role, tier, scopes,
-ip_allow and expires_at. All keys are taken in or none. - reads standard input.
+ip_allow and expires_at. All keys are imported or none. - reads standard input.
 
 The configuration must have foreign_keys in its global gateway block.`,
 		Args: cobra.ExactArgs(1),

@@ -37,7 +37,7 @@ func limitShowCommand() *cobra.Command {
 func limitResetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reset OWNER [--zone ZONE]",
-		Short: "Makes the counts of an owner begin anew",
+		Short: "Sets the counts of an owner to zero",
 		Args:  cobra.ExactArgs(1),
 	}
 	zone := cmd.Flags().String("zone", "", "Only this zone")
@@ -136,7 +136,7 @@ func limitsOf(args []string) []string {
 }
 
 func limitUnsetCommand() *cobra.Command {
-	return leaf("unset OWNER", "Takes back what was set for an owner", cobra.ExactArgs(1), func(c *client, args []string) error {
+	return leaf("unset OWNER", "Deletes the limits that were set for an owner", cobra.ExactArgs(1), func(c *client, args []string) error {
 		return show(c, http.MethodDelete, pathTo("owners", args[0]), nil, func(o adminapi.Owner) {
 			c.out.linef("Owner %s has no limits of their own any more but those of the configuration.", o.Owner)
 		})

@@ -14,13 +14,13 @@ import (
 func shadowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shadow-report [--since 24h] [--reset]",
-		Short: "Sums up what shadow mode let pass",
+		Short: "Sums up the requests that shadow mode let pass",
 		Long: `Sums up what policies in shadow mode would have refused, by policy, reason and
 route, so that a policy can be turned on knowing what will happen.`,
 		Args: cobra.NoArgs,
 	}
-	since := cmd.Flags().String("since", "", "From when on, like 24h, or a time; as long as is known if not given, whole hours and 7 days at most")
-	reset := cmd.Flags().Bool("reset", false, "Print it and begin anew")
+	since := cmd.Flags().String("since", "", "Since when, a duration like 24h or a time: in whole hours, 7 days at most; all that is known if not given")
+	reset := cmd.Flags().Bool("reset", false, "Print it, and set the counts to zero")
 	cmd.MarkFlagsMutuallyExclusive("since", "reset")
 	cmd.RunE = withClient(func(c *client, _ []string) error {
 		path, method := pathTo("shadow"), http.MethodGet

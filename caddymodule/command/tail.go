@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,11 +32,11 @@ prints what is known and ends.`,
 		"reason":  flags.String("reason", "", "Only refusals for this reason"),
 		"owner":   flags.String("owner", "", "Only requests of this owner or subject"),
 		"policy":  flags.String("policy", "", "Only refusals by this policy, like gateway_limit"),
-		"path":    flags.String("path", "", "Only requests whose path begins so"),
+		"path":    flags.String("path", "", "Only requests whose path begins with this"),
 		"status":  flags.String("status", "", "Only answers with this status, like 403, or of this class, like 5xx"),
 		"outcome": flags.String("outcome", "", "Only refused, undecided, shadow, upstream, failed or unrouted"),
 	}
-	last := flags.Int("last", 0, "Begin with so many that have happened already")
+	last := flags.Int("last", 0, "Begin with this many past refusals")
 	once := flags.Bool("once", false, "Do not wait for more")
 	cmd.RunE = withClient(func(c *client, _ []string) error {
 		query := url.Values{}
@@ -79,12 +80,12 @@ func (c *client) tellLast(query url.Values, last int, once bool) (seen uint64, e
 	return seen, nil
 }
 
-// follow prints records as they come. When the stream ends it asks again from where
-// it was, until nobody answers.
+// follow prints records as they come. When the stream ends it asks again from the last
+// record on, until no Caddy answers.
 func (c *client) follow(ctx context.Context, query url.Values, seen uint64) error {
 	query.Set("follow", "1")
 	for connected := false; ; connected = true {
-		// What came between two streams is in the journal.
+		// The journal has the records that came between two streams.
 		query.Set("after", strconv.FormatUint(seen, 10))
 		err := c.followOnce(query, &seen)
 		if _, ended := errors.AsType[*streamError](err); !ended && err != nil {
@@ -120,8 +121,8 @@ func (c *client) followOnce(query url.Values, seen *uint64) error {
 	return &streamError{lines.Err()}
 }
 
-// tellStreamed notes the number of a record of the stream and prints it, where that
-// is asked for.
+// tellStreamed notes the number of a record of the stream, and prints the record if tell
+// says so.
 func (c *client) tellStreamed(raw json.RawMessage, seen *uint64, tell bool) error {
 	var line adminapi.StreamLine
 	if err := json.Unmarshal(raw, &line); err != nil {
@@ -143,10 +144,7 @@ func (c *client) tellStreamed(raw json.RawMessage, seen *uint64, tell bool) erro
 
 // tellShort prints a record on one line.
 func (p *printer) tellShort(r *adminapi.Decision) {
-	reason := string(r.Reason)
-	if reason == "" {
-		reason = string(r.Outcome)
-	}
+	reason := cmp.Or(string(r.Reason), string(r.Outcome))
 	if r.Outcome == adminapi.Shadow {
 		for _, s := range r.Steps {
 			if s.Result == adminapi.StepShadow {
@@ -158,13 +156,6 @@ func (p *printer) tellShort(r *adminapi.Decision) {
 	if r.Bound != "" {
 		found += ", want " + r.Bound
 	}
-	if found == "" {
-		found = r.Failure
-	}
-	caller := r.Owner
-	if caller == "" {
-		caller = r.Subject
-	}
-	p.linef("%s %3d %-24s %-16s %s %s%s %s %s", r.Time.Format("15:04:05.000"), r.Status, reason, word(orDash(caller)),
-		word(r.Method), word(r.Host), word(r.Path), r.RequestID, found)
+	p.linef("%s %3d %-24s %-16s %s %s%s %s %s", r.Time.Format("15:04:05.000"), r.Status, reason, word(cmp.Or(r.Owner, r.Subject, "-")),
+		word(r.Method), word(r.Host), word(r.Path), r.RequestID, cmp.Or(found, r.Failure))
 }

@@ -56,7 +56,7 @@ func tokenRevokeCommand() *cobra.Command {
 		if flags.Changed("issued-before") {
 			at, err := time.Parse(time.RFC3339, *issuedBefore)
 			if err != nil {
-				return fmt.Errorf("issued_before: %q is no time: write one like 2026-01-31T08:00:00Z", *issuedBefore)
+				return fmt.Errorf("issued_before: %q is not a time: write one like 2026-01-31T08:00:00Z", *issuedBefore)
 			}
 			in.IssuedBefore = &at
 		}

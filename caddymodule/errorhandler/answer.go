@@ -89,8 +89,7 @@ func (e *Errors) finish(rw *responseWriter, r *http.Request, err error) error {
 		status, cause := sitehandler.Unanswered(r)
 		p := e.translator.FromStatus(status)
 		countErrorResponse(rw.x, p.Status, sourceRouter)
-		e.recordError(rw.x, r, p, cause)
-		e.write(rw, r, p, nil)
+		e.write(rw, r, p, nil, func(body []byte) { e.recordError(rw.x, r, p, cause, body) })
 	}
 	return nil
 }
@@ -132,8 +131,7 @@ func (e *Errors) answerError(rw *responseWriter, r *http.Request, err error) {
 			zap.String("host", r.Host), zap.String("path", request.LogPath(r)), zap.String("error", request.Cause(err)))
 	}
 	countErrorResponse(rw.x, p.Status, source)
-	e.recordError(rw.x, r, p, err)
-	e.write(rw, r, p, nil)
+	e.write(rw, r, p, nil, func(body []byte) { e.recordError(rw.x, r, p, err, body) })
 }
 
 // errorStatus is the status that an error asks for.
@@ -157,10 +155,10 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 	})
 	pass = pass && e.preparePass(h, r, p)
 	countErrorBody(rw.x, p, pass)
-	e.recordUpstream(rw.x, r, rw.status, p, pass)
+	record := func(body []byte) { e.recordUpstream(rw.x, r, rw.status, p, pass, body) }
 	switch {
 	case pass && r.Method == http.MethodHead:
-		e.write(rw, r, p, h)
+		e.write(rw, r, p, h, record)
 		return
 	case pass:
 		if p.Body != nil {
@@ -168,6 +166,11 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 			problem.StripEntityHeaders(h)
 			h["Content-Type"], h["Content-Length"] = contentType, []string{strconv.Itoa(len(p.Body))}
 			body = p.Body
+		}
+		if h.Get("Content-Encoding") == "" {
+			record(body)
+		} else {
+			record(nil)
 		}
 		rw.finalHeader(h)
 		rw.mode, rw.x.Answered = passing, true
@@ -180,7 +183,7 @@ func (e *Errors) answerUpstream(rw *responseWriter, r *http.Request) {
 			zap.String("reader", p.Reader), zap.String("message", string(p.Message)), zap.String("leak", p.Leak), zap.String("method", r.Method),
 			zap.String("host", r.Host), zap.String("path", request.LogPath(r)), zap.String("original", p.Original))
 	}
-	e.write(rw, r, p, h)
+	e.write(rw, r, p, h, record)
 }
 
 // preparePass sets the header of a body that is in the format already, and reports
@@ -223,8 +226,9 @@ func upstreamLevel(p problem.Problem) zapcore.Level {
 }
 
 // write sends a problem in the format that the client asks for, or as a gRPC status.
-// upstream is the upstream's header, nil where the gateway answers by itself.
-func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, upstream http.Header) {
+// upstream is the upstream's header, nil where the gateway answers by itself. write calls
+// record with the body before it sends that: a client may ask about its answer at once.
+func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, upstream http.Header, record func(body []byte)) {
 	h := rw.Header()
 	if rw.mode == nothingYet {
 		rw.status = p.Status
@@ -241,11 +245,13 @@ func (e *Errors) write(rw *responseWriter, r *http.Request, p problem.Problem, u
 		h["Content-Type"] = []string{contentType}
 		h["Grpc-Status"] = []string{strconv.Itoa(problem.GRPCStatus(p.Status))}
 		h["Grpc-Message"] = []string{problem.GRPCMessage(p.GRPCText())}
+		record(nil)
 		rw.ResponseWriter.WriteHeader(http.StatusOK)
 		return
 	}
 	format := e.translator.Negotiate(r.Header["Accept"])
 	contentType, body := e.translator.Render(p, format, problem.Env{RequestID: rw.x.RequestID, Lookup: lookup(r)})
+	record(body)
 	h["Content-Type"] = []string{contentType}
 	if r.Method != http.MethodHead || upstream == nil {
 		// An upstream's answer to HEAD does not say how long the answer to GET would be.

@@ -9,17 +9,19 @@ import (
 )
 
 // recordError records an error that the gateway answered by itself.
-func (e *Errors) recordError(x *request.Exchange, r *http.Request, p problem.Problem, err error) {
+func (e *Errors) recordError(x *request.Exchange, r *http.Request, p problem.Problem, err error, body []byte) {
 	x.Record(e.journal, r, p.Status, func(rec *decision.Record) {
 		x.RecordCause(rec, err)
 		rec.RetryAfter = p.RetryAfter
+		rec.SetAnswer(body)
 	})
 }
 
 // recordUpstream records an upstream's error, and whether its body passed.
-func (e *Errors) recordUpstream(x *request.Exchange, r *http.Request, status int, p problem.Problem, passed bool) {
+func (e *Errors) recordUpstream(x *request.Exchange, r *http.Request, status int, p problem.Problem, passed bool, body []byte) {
 	x.Record(e.journal, r, p.Status, func(rec *decision.Record) {
 		rec.Outcome, rec.RetryAfter = decision.Upstream, p.RetryAfter
+		rec.SetAnswer(body)
 		rec.UpstreamStatus, rec.Reader, rec.Rule, rec.Leak = status, p.Reader, p.Rule, p.Leak
 		switch {
 		case passed:

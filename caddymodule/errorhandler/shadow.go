@@ -47,7 +47,7 @@ func (e *Errors) finishShadow(rw *responseWriter, r *http.Request, err error) er
 			p = e.translator.FromDenial(refused.Denial())
 		}
 		e.noteShadow(rw.x, r, &shadowedAnswer{"error_answered", "an error of status " + strconv.Itoa(errorStatus(err)), p})
-		e.recordError(rw.x, r, p, err)
+		e.recordError(rw.x, r, p, err, nil)
 	case rw.mode == passing && rw.status >= 400:
 		rw.x.Answered = true
 		e.shadowUpstream(rw, r)
@@ -76,7 +76,7 @@ func (e *Errors) shadowUpstream(rw *responseWriter, r *http.Request) {
 	}
 	sent := p
 	sent.Status = rw.status
-	e.recordUpstream(rw.x, r, rw.status, sent, true)
+	e.recordUpstream(rw.x, r, rw.status, sent, true, nil)
 }
 
 func (e *Errors) noteShadow(x *request.Exchange, r *http.Request, would *shadowedAnswer) {

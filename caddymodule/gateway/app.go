@@ -54,7 +54,7 @@ type App struct {
 	Roles []Role `json:"roles,omitempty"`
 
 	// The tiers. Those given are added to the defaults free (60/1m), pro (300/1m)
-	// and enterprise (1000/1m), or replace them by name.
+	// and enterprise (1000/1m), each with `tolerance 1`, or replace them by name.
 	Tiers []Tier `json:"tiers,omitempty"`
 
 	// Owners with a tier, limits or a concurrency of their own.

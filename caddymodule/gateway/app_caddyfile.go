@@ -52,12 +52,12 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    role            <name> [includes <name>...]
 //	    tier            <name> <limit>
 //	    tier <name> {
-//	        limit       <count>/<duration> [burst <count>] [window strict]
+//	        limit       <count>/<duration> [burst <count>] [window strict] [tolerance <count>]
 //	        concurrency <count>
 //	    }
 //	    owner <id> {
 //	        tier        <name>
-//	        limit       <count>/<duration> [burst <count>] [window strict]
+//	        limit       <count>/<duration> [burst <count>] [window strict] [tolerance <count>]
 //	        concurrency <count>
 //	    }
 //	    default_tier    <name>

@@ -56,6 +56,7 @@ func (l *RateLimit) Check(app *gateway.App) error {
 	}
 	fail(l.checkCost(app))
 	fail(l.checkCostHeader())
+	fail(l.checkQueue())
 	if strings.ContainsFunc(l.Zone, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		fail(fmt.Errorf("zone %q: use letters, digits, - and _", l.Zone))
 	}

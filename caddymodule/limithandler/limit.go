@@ -41,6 +41,15 @@ type RateLimit struct {
 	// addition to Limits. Default: no limit.
 	Concurrency int `json:"concurrency,omitempty"`
 
+	// UpstreamConcurrency is how many requests of all callers together this gateway passes
+	// on at once. One that comes beyond that waits for its turn, UpstreamWait at most, and
+	// then gets 503 with Retry-After, uncharged: nobody gets 429 for the load that others
+	// make. Default: no bound.
+	UpstreamConcurrency int `json:"upstream_concurrency,omitempty"`
+
+	// UpstreamWait is how long a request waits for its turn. Default: 5s.
+	UpstreamWait caddy.Duration `json:"upstream_wait,omitempty"`
+
 	// What requests are counted by: `owner`, `credential`, `ip`, or a placeholder
 	// such as {http.request.header.X-Tenant}. Default: `owner`.
 	By string `json:"by,omitempty"`
@@ -77,7 +86,9 @@ type RateLimit struct {
 	zone      gateway.Zone
 	// anonymousZone counts anonymous callers.
 	anonymousZone gateway.Zone
-	acquired      []pool.Release
+	// queue is nil where UpstreamConcurrency is not given.
+	queue    *ratelimit.Queue
+	acquired []pool.Release
 }
 
 // The values of By, besides placeholders.
@@ -127,6 +138,9 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 			return err
 		}
 		l.acquired = append(l.acquired, release)
+	}
+	if err := l.acquireQueue(); err != nil {
+		return err
 	}
 	l.app.AddHandler(l)
 	return nil
@@ -190,6 +204,12 @@ func (l *RateLimit) pass(w http.ResponseWriter, r *http.Request, x *request.Exch
 		w = x.HeaderWriter(w)
 	}
 	before := x.AddCharge(&charge)
+	if l.queue != nil && !l.Shadow && !x.IsDryRun() {
+		if err := l.queue.Enter(r.Context()); err != nil {
+			return l.busy(w, r, x, err)
+		}
+		defer l.queue.Leave()
+	}
 	err := next.ServeHTTP(w, r)
 	x.KeepCharges(before)
 	return err

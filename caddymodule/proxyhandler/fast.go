@@ -29,6 +29,7 @@ type fastWay struct {
 	compress    bool // ask the upstream for gzip if the client does not say
 	noReuse     bool // one request per connection
 	wholePolicy bool // the selection policy looks at the request as the upstream sees it
+	single      bool // there is one upstream, and the selection policy does no more than to choose
 }
 
 func (f *fastWay) close() {
@@ -43,16 +44,16 @@ var errNoUpstream = errors.New("no upstreams available")
 // serve is Caddy's ServeHTTP and its loop of tries.
 func (f *fastWay) serve(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	t := try{
+	t := &try{
 		fastWay: f, w: w, r: r,
 		repl: ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer), //nolint:forcetypeassert // Caddy's server sets both
 		vars: ctx.Value(caddyhttp.VarsCtxKey).(map[string]any),  //nolint:forcetypeassert // Caddy's server sets both
 	}
 	start := time.Now()
-	t.rec, t.published = begin(t.vars, t.repl)
+	t.rec, t.published = begin(t.vars, t.repl, &t.own)
 	// Also when a response is cut short, which panics.
 	defer t.end(start)
-	return f.tries(&t, start)
+	return f.tries(t, start)
 }
 
 // end completes the record.
@@ -96,6 +97,12 @@ func (f *fastWay) tries(t *try, start time.Time) error {
 
 // choose asks the selection policy.
 func (f *fastWay) choose(r *http.Request, w http.ResponseWriter) *upstream {
+	if f.single {
+		if u := f.upstreams[0]; u.Available() {
+			return u
+		}
+		return nil
+	}
 	chosen := f.handler.LoadBalancing.SelectionPolicy.Select(f.handler.Upstreams, r, w)
 	for _, u := range f.upstreams {
 		if u.Upstream == chosen {
@@ -158,6 +165,7 @@ type try struct {
 	vars      map[string]any
 	prepared  *http.Request // the request as the upstream sees it, if it was made
 	rec       *record
+	own       record // rec, unless an earlier proxy of the request has left one
 	published bool
 	bodyRead  bool
 	gzip      bool // asked for on our own account
@@ -170,7 +178,7 @@ type try struct {
 func (t *try) run(u *upstream) error {
 	rec := t.rec
 	t.upstream = u
-	*rec = record{upstream: u, requests: u.NumRequests() + int(u.requests.Load()), fails: u.Fails(), retries: rec.retries}
+	*rec = record{upstream: u, requests: int(u.requests.Load()), fails: u.Fails(), retries: rec.retries}
 	if t.published {
 		rec.publish(t.repl)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
+
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 )
 
 func init() {
@@ -55,18 +57,21 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // fast way.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
+	if err := sitehandler.Join(ctx, sitehandler.Member{Name: "gateway_proxy"}); err != nil {
+		return err
+	}
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
 	// Provision removes what it has loaded: look at it before.
 	configured := transportProxies(h.TransportRaw)
-	policy := policyName(h.Handler.LoadBalancing)
+	chosenBy := policiesOf(h.Handler.LoadBalancing)
 	if err := h.Handler.Provision(ctx); err != nil {
 		return err
 	}
-	h.reasons = append(siteReasons(&h.Handler, policy), configured...)
+	h.reasons = append(siteReasons(&h.Handler, chosenBy), configured...)
 	if len(h.reasons) == 0 {
-		fast, reason, err := newFastWay(ctx, &h.Handler, policy, h.logger)
+		fast, reason, err := newFastWay(ctx, &h.Handler, chosenBy, h.logger)
 		if err != nil {
 			return err
 		}
@@ -116,17 +121,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // newFastWay makes the fast way of a site, or says why it has none.
-func newFastWay(ctx caddy.Context, h *reverseproxy.Handler, policy string, logger *zap.Logger) (*fastWay, string, error) {
+func newFastWay(ctx caddy.Context, h *reverseproxy.Handler, chosenBy policies, logger *zap.Logger) (*fastWay, string, error) {
 	transport, ok := h.Transport.(*reverseproxy.HTTPTransport)
 	if !ok {
 		return nil, "transport", nil
 	}
 	f := &fastWay{
 		ctx: ctx, logger: logger, handler: h,
-		compress: transport.Compression == nil || *transport.Compression,
-		noReuse:  transport.KeepAlive.Enabled != nil && !*transport.KeepAlive.Enabled,
-		// These look at the request's header as the upstream sees it.
-		wholePolicy: policy == "header" || policy == "cookie",
+		compress:    transport.Compression == nil || *transport.Compression,
+		noReuse:     transport.KeepAlive.Enabled != nil && !*transport.KeepAlive.Enabled,
+		wholePolicy: chosenBy.any(readingPolicies),
+		single:      len(h.Upstreams) == 1 && chosenBy.only(choosingPolicies),
 	}
 	for _, text := range h.TrustedProxies {
 		prefix, err := parsePrefix(text)

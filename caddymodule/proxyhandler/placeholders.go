@@ -44,19 +44,18 @@ type record struct {
 // String is what {http.vars.gateway_proxy} shows.
 func (*record) String() string { return "fast" }
 
-// begin returns the record of a request. published is true if the placeholders
-// must be set instead, because Caddy's handler has set them before: what is set is
-// found first.
-func begin(vars map[string]any, repl *caddy.Replacer) (rec *record, published bool) {
+// begin returns the record of a request: own, or the one of an earlier proxy.
+// published is true if the placeholders must be set instead, because Caddy's handler
+// has set them before: what is set is found first.
+func begin(vars map[string]any, repl *caddy.Replacer, own *record) (rec *record, published bool) {
 	_, published = vars[caddyVar]
 	if known, ok := vars[exchangeVar].(*record); ok {
 		*known = record{}
 		return known, published
 	}
-	rec = new(record)
-	vars[exchangeVar] = rec
-	repl.Map(rec.lookup)
-	return rec, published
+	vars[exchangeVar] = own
+	repl.Map(own.lookup)
+	return own, published
 }
 
 // publish sets what the record knows.

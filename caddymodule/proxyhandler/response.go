@@ -55,8 +55,6 @@ func (t *try) respond() {
 	x := t.x
 	header := t.w.Header()
 	delete(header, "Server")
-	header["Via"] = append(header["Via"], via(1, x.Minor))
-
 	unpack := t.unpacks()
 	var incremental bool
 	if t.usual() {
@@ -116,7 +114,13 @@ func (t *try) usual() bool {
 // response is to be passed on piece by piece.
 func (t *try) copyHeader(header http.Header, unpack bool) (incremental bool) {
 	// One array for the values of all fields, as net/textproto makes it.
-	values := make([]string, 0, len(t.x.Fields))
+	values := make([]string, 1, 1+len(t.x.Fields))
+	values[0] = via(1, t.x.Minor)
+	if before, present := header["Via"]; present {
+		header["Via"] = append(before, values[0])
+	} else {
+		header["Via"] = values[:1:1]
+	}
 	length := false
 	for _, f := range t.x.Fields {
 		name := canonical(f.Name)
@@ -152,6 +156,7 @@ func (t *try) copyHeader(header http.Header, unpack bool) (incremental bool) {
 // copyChangedHeader is copyHeader with header_down, and for a response whose
 // Connection names fields to remove.
 func (t *try) copyChangedHeader(header http.Header, unpack bool) (incremental bool) {
+	header["Via"] = append(header["Via"], via(1, t.x.Minor))
 	changed := t.header()
 	if unpack {
 		delete(changed, "Content-Length")

@@ -23,7 +23,7 @@ type upstream struct {
 	info     reverseproxy.DialInfo
 	address  string // as Caddy's placeholder has it
 	pool     *httpclient.Pool
-	requests atomic.Int64 // in flight on the fast way
+	requests *atomic.Int64 // in flight, as Caddy counts them; never nil
 }
 
 // newUpstream makes the pool of an upstream, or says why there can be none.
@@ -54,6 +54,9 @@ func newUpstream(configured *reverseproxy.Upstream, transport *reverseproxy.HTTP
 		Host: address.Host, Port: strconv.Itoa(int(address.StartPort)),
 	}}
 	u.address = u.info.String()
+	if u.requests = requestCount(configured.Host); u.requests == nil {
+		u.requests = new(atomic.Int64)
+	}
 	idle := transport.KeepAlive.MaxIdleConnsPerHost
 	if noReuse {
 		idle = 0

@@ -15,7 +15,7 @@ import (
 
 // siteReasons says which features keep all requests of a site off the fast way.
 // Each reason is the name of an option as it stands in a Caddyfile, or a few words.
-func siteReasons(h *reverseproxy.Handler, policy string) []string {
+func siteReasons(h *reverseproxy.Handler, chosenBy policies) []string {
 	var reasons []string
 	add := func(holds bool, reason string) {
 		if holds {
@@ -36,14 +36,15 @@ func siteReasons(h *reverseproxy.Handler, policy string) []string {
 		add(h.HealthChecks.Passive != nil, "passive health checks")
 	}
 	if lb := h.LoadBalancing; lb != nil {
-		add(policy == "", "lb_policy that counts requests, or is not Caddy's")
+		add(len(chosenBy) == 0, "lb_policy that is not Caddy's")
+		add(!counting && chosenBy.any(countingPolicies), "lb_policy that counts requests")
 		add(len(lb.RetryMatch) > 0, "lb_retry_match")
 	}
 	if h.Headers != nil {
 		add(changesFraming(h.Headers.Request), "header_up of a field that the client sets itself")
 	}
 	for _, u := range h.Upstreams {
-		if u.MaxRequests > 0 {
+		if u.MaxRequests > 0 && !counting {
 			reasons = append(reasons, "max_requests")
 			break
 		}
@@ -110,33 +111,50 @@ func changesFraming(ops *headers.HeaderOps) bool {
 	return false
 }
 
-// plainPolicies choose without counting requests, which the fast way can't do in
-// Caddy's counters.
-var plainPolicies = []string{
-	"random", "round_robin", "weighted_round_robin", "first", "ip_hash", "client_ip_hash", "uri_hash", "query", "header", "cookie",
-}
+// Caddy's own selection policies.
+var (
+	// choosingPolicies only choose. Of one upstream they choose that, if it is available.
+	choosingPolicies = []string{"random", "round_robin", "first", "ip_hash", "client_ip_hash", "uri_hash", "least_conn", "random_choose"}
+	// countingPolicies do so by the requests in flight.
+	countingPolicies = []string{"least_conn", "random_choose"}
+	// readingPolicies look at the header as the upstream sees it. One of them sets a
+	// cookie too.
+	readingPolicies = []string{"header", "cookie"}
+	knownPolicies   = slices.Concat(choosingPolicies, readingPolicies, []string{"weighted_round_robin", "query"})
+)
 
-// policyName returns the name of the selection policy if it and its fallbacks are
-// plain, and "" otherwise. It reads the configuration, which provisioning removes.
-func policyName(lb *reverseproxy.LoadBalancing) string {
+// policies are the names of a selection policy and of its fallbacks.
+type policies []string
+
+// policiesOf reads the configuration, which provisioning removes. It returns none
+// if one of them is not Caddy's.
+func policiesOf(lb *reverseproxy.LoadBalancing) policies {
 	if lb == nil || len(lb.SelectionPolicyRaw) == 0 {
-		return "random"
+		return policies{"random"}
 	}
-	name := ""
+	var names policies
 	for raw := lb.SelectionPolicyRaw; len(raw) > 0; {
 		var policy struct {
 			Policy   string          `json:"policy"`
 			Fallback json.RawMessage `json:"fallback"`
 		}
-		if json.Unmarshal(raw, &policy) != nil || !slices.Contains(plainPolicies, policy.Policy) {
-			return ""
+		if json.Unmarshal(raw, &policy) != nil || !slices.Contains(knownPolicies, policy.Policy) {
+			return nil
 		}
-		if name == "" || policy.Policy == "header" || policy.Policy == "cookie" {
-			name = policy.Policy
-		}
+		names = append(names, policy.Policy)
 		raw = policy.Fallback
 	}
-	return name
+	return names
+}
+
+// any tells whether one of the policies is among those.
+func (p policies) any(those []string) bool {
+	return slices.ContainsFunc(p, func(name string) bool { return slices.Contains(those, name) })
+}
+
+// only tells whether all of the policies are among those.
+func (p policies) only(those []string) bool {
+	return !slices.ContainsFunc(p, func(name string) bool { return !slices.Contains(those, name) })
 }
 
 // requestReason says why a request can't take the fast way of its site, or "".

@@ -24,7 +24,17 @@ func (x *Exchange) SetFinalHeader(h http.Header) {
 	}
 	x.SetLimitHeaders(h)
 	x.SetTimingHeader(h)
+	x.keepPrivate(h)
 	oneOrigin(h)
+}
+
+// keepPrivate says that an answer to a caller with a key is for that caller alone, where
+// the upstream says nothing. Shared caches know this of Authorization (RFC 9111 section
+// 3.5) and of no other header.
+func (x *Exchange) keepPrivate(h http.Header) {
+	if x.Principal != nil && x.CredentialIn != "" && x.CredentialIn != "Authorization" && len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = []string{"private"}
+	}
 }
 
 // ShowLimits sets the decision whose limits the client is shown.

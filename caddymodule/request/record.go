@@ -25,6 +25,7 @@ func (x *Exchange) Record(j *decision.Journal, r *http.Request, status int, fini
 	if path := decision.Text(r.URL.Path); path != rec.Path {
 		rec.RewrittenPath = path
 	}
+	rec.UserAgent, rec.HeaderNames = decision.Text(r.UserAgent()), headerNames(r.Header, x.CredentialIn)
 	if addr := ClientIP(r); addr.IsValid() {
 		rec.ClientIP = addr.String()
 	}

@@ -104,6 +104,12 @@ func (Page) CaddyModule() caddy.ModuleInfo {
 
 // ServeHTTP calls the next handler if that can't serve the protected content.
 func (Page) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if s, ok := caddyhttp.GetVar(r.Context(), siteVar).(*site); ok {
+		if d := s.checkForwarded(r, r.URL, r.Method, false); d != nil {
+			answer(w, r, defaultFormat().FromDenial(d))
+			return nil
+		}
+	}
 	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
 	p, refused := problemOf(err)
 	if !refused || !keepsPath(r) {

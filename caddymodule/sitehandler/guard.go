@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,11 +19,17 @@ import (
 // Guard wraps all routes of a server. It refuses a request, or passes it to the routes in
 // the one form that matchers, policies and the upstream read alike.
 type Guard struct {
+	server *guardedServer
 	routes caddyhttp.RouteList
 	sites  []*site
 	// inSubroute says that the routes are those of a site block. The handler after them
 	// then differs with each request, so that they can't be compiled once.
 	inSubroute bool
+	// unknown matches the hosts without a route on the server, if this guard of a site
+	// block gets them; nil elsewhere.
+	unknown *unknownHost
+	// headers are the `header` directives that refusals of the guard have too.
+	headers caddyhttp.RouteList
 
 	compile sync.Once
 	chain   caddyhttp.Handler
@@ -29,7 +37,7 @@ type Guard struct {
 
 // site is a route of the server, as Caddy makes it of a site block.
 type site struct {
-	// route is the index of the server's route, or everyHost.
+	// route is the index of the server's route, invoked or byHosts.
 	route int
 	// hosts are the host matchers of the route, of which one must match; nil matches every
 	// host.
@@ -41,19 +49,16 @@ type site struct {
 	errors   caddyhttp.MiddlewareHandler
 }
 
-// join adds a member to the site of the route with this index.
-func (g *Guard) join(at int, m Member) {
+// join adds a member of the route at an index, or of the sites with some hosts.
+func (g *Guard) join(at int, hosts []caddyhttp.RequestMatcherWithError, m Member) {
 	var s *site
 	for _, known := range g.sites {
-		if known.route == at {
+		if at == byHosts && reflect.DeepEqual(known.hosts, hosts) || at != byHosts && known.route == at {
 			s = known
 		}
 	}
 	if s == nil {
-		s = &site{route: at}
-		if at != everyHost {
-			s.hosts = hostsOf(g.routes[at])
-		}
+		s = &site{route: at, hosts: hosts}
 		g.sites = append(g.sites, s)
 	}
 	if m.settings != nil {
@@ -67,29 +72,12 @@ func (g *Guard) join(at int, m Member) {
 	}
 }
 
-// everyHost is the index of a site without hosts of its own, which may answer for every
-// host of the server.
-const everyHost = -1
-
-// hostsOf returns the host matchers of a route, nil if it may match any host.
-func hostsOf(route caddyhttp.Route) []caddyhttp.RequestMatcherWithError {
-	var hosts []caddyhttp.RequestMatcherWithError
-	for _, set := range route.MatcherSets {
-		found := false
-		for _, matcher := range set {
-			switch host := matcher.(type) {
-			case *caddyhttp.MatchHost:
-				hosts, found = append(hosts, host), true
-			case caddyhttp.MatchHost:
-				hosts, found = append(hosts, host), true
-			}
-		}
-		if !found {
-			return nil
-		}
-	}
-	return hosts
-}
+const (
+	// invoked stands for the routes that invoke a named route.
+	invoked = -1
+	// byHosts stands for handle_errors of some hosts.
+	byHosts = -2
+)
 
 // CaddyModule returns the module's information. The guard can't be configured as a module;
 // the id names it in traces.
@@ -97,11 +85,20 @@ func (*Guard) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.gateway_site", New: func() caddy.Module { return new(Site) }}
 }
 
-// Routes are the routes inside the guard.
-func (g *Guard) Routes() caddyhttp.RouteList { return g.routes }
+// Routes are the routes that the guard stands around, for a dry run to walk.
+func (g *Guard) Routes() caddyhttp.RouteList {
+	if g.server.complete() != nil {
+		// No request gets past either.
+		return nil
+	}
+	return g.routes
+}
 
 // ServeHTTP guards a request and passes it to the routes.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := g.server.complete(); err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
 	if g.inSubroute {
 		return g.Serve(w, r, g.routes.Compile(next))
 	}
@@ -116,10 +113,15 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 // End handles a request that no route has answered. It refuses one whose host has no site,
 // and passes others to Caddy's own end, next.
 func (g *Guard) End(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if g.siteOf(r) != nil || g.passesUnknown() {
+	if g.knows(r) || g.passesUnknown() {
 		return next.ServeHTTP(w, r)
 	}
 	return refuseHost(w, r)
+}
+
+// knows reports whether a guarded site is for a request's host.
+func (g *Guard) knows(r *http.Request) bool {
+	return slices.ContainsFunc(g.sites, func(s *site) bool { return s.matchesHost(r) })
 }
 
 func (g *Guard) passesUnknown() bool {
@@ -153,25 +155,25 @@ func (g *Guard) siteOf(r *http.Request) *site {
 }
 
 func (s *site) matchesHost(r *http.Request) bool {
-	if s.hosts == nil {
-		return true
-	}
-	for _, host := range s.hosts {
-		if ok, err := host.MatchWithError(r); ok || err != nil {
-			return true
-		}
-	}
-	return false
+	return s.hosts == nil || anyHost(s.hosts, r)
 }
 
 // Serve guards a request and passes it to inner.
 func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Handler) error {
+	if g.unknown != nil && g.unknown.unknown(r) {
+		if g.passesUnknown() {
+			return nil
+		}
+		return refuseHost(w, r)
+	}
 	s := g.siteOf(r)
 	if s == nil {
 		return inner.ServeHTTP(w, r)
 	}
 	if d := s.sanitize(r); d != nil {
-		return s.deny(w, r, d)
+		return g.headers.Compile(caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			return s.deny(w, r, d)
+		})).ServeHTTP(w, r)
 	}
 	body, _ := r.Body.(*edge.Body)
 	var gw *writer
@@ -229,12 +231,7 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 
 // deny refuses a request in the site's format.
 func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
-	refuse := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if s.refuse == nil {
-			return caddyhttp.HandlerError{StatusCode: d.Status, Err: errors.New(string(d.Reason))}
-		}
-		return s.refuse(w, r, d)
-	})
+	refuse := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return s.end(w, r, d) })
 	if r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0 {
 		w.Header().Set("Connection", "close")
 	}
@@ -242,6 +239,14 @@ func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) e
 		return s.errors.ServeHTTP(w, r, refuse)
 	}
 	return refuse(w, r)
+}
+
+// end ends the chain of a request that is refused.
+func (s *site) end(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
+	if s.refuse == nil {
+		return caddyhttp.HandlerError{StatusCode: d.Status, Err: errors.New(string(d.Reason))}
+	}
+	return s.refuse(w, r, d)
 }
 
 // The causes of a request without an answer.

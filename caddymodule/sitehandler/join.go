@@ -1,7 +1,6 @@
 package sitehandler
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -37,34 +36,37 @@ func Join(ctx caddy.Context, m Member) error {
 		return nil
 	}
 	g := installed(server)
-	at := routeInProvision(server, g)
-	if at < 0 {
-		return joinLate(ctx, g, server, m)
-	}
-	if g == nil {
-		var err error
-		if g, err = install(ctx, server); err != nil {
-			return err
+	if at := routeInProvision(server, g); at >= 0 {
+		if g == nil {
+			var err error
+			if g, err = install(ctx, server); err != nil {
+				return err
+			}
 		}
-	}
-	g.join(at, m)
-	return nil
-}
-
-// joinLate is Join when the server's routes are complete: from handle_errors, or
-// from a named route, which any route may invoke.
-func joinLate(ctx caddy.Context, g *Guard, server *caddyhttp.Server, m Member) error {
-	if server.Errors != nil && rawRoute(server.Errors.Routes) >= 0 {
-		if g == nil && m.Errors == nil {
-			return fmt.Errorf("%s stands in handle_errors, and no site of this server has a directive of the gateway: add `gateway_site` to the site", m.Name)
-		}
-		// The guard saw the request before it failed.
+		g.join(at, hostsOf(g.routes[at]), m)
 		return nil
 	}
+	if server.Errors != nil {
+		if at := rawRoute(server.Errors.Routes); at >= 0 {
+			return joinErrors(ctx, g, server, hostsOf(server.Errors.Routes[at]), m)
+		}
+	}
+	// A named route, which any route may invoke.
 	if g == nil {
 		return joinNamed(ctx, server, m)
 	}
-	g.join(everyHost, m)
+	hosts, all := hostsOfInvokers(g.routes)
+	if server.Errors != nil && !all {
+		var more []caddyhttp.RequestMatcherWithError
+		more, all = hostsOfInvokers(server.Errors.Routes)
+		hosts = append(hosts, more...)
+	}
+	if all {
+		hosts = nil
+	}
+	if all || len(hosts) != 0 {
+		g.join(invoked, hosts, m)
+	}
 	return nil
 }
 
@@ -102,7 +104,7 @@ func rawRoute(routes caddyhttp.RouteList) int {
 // routes in place and then compiles server.Routes, which is the guard alone by then; the
 // guard compiles the routes inside it.
 func install(ctx caddy.Context, server *caddyhttp.Server) (*Guard, error) {
-	g := &Guard{routes: server.Routes}
+	g := &Guard{server: &guardedServer{ctx: ctx, server: server}, routes: server.Routes}
 	around, err := g.route(ctx)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 // Package accounts serves people who log in with a password: it registers them,
 // gives them tokens that the gateway's own authentication takes, renews and ends
 // those, and lets them keep API keys of their own. It stands before
-// authentication, beside which it answers the paths of its own.
+// authentication and answers paths of its own.
 //
 // It knows no HTTP but statuses. Package caddymodule brings it requests, and
 // the store, the signer and the limiter behind the interfaces below.
@@ -46,7 +46,7 @@ type Store interface {
 type Token struct {
 	Subject, Role, Tier string
 	Scopes              []string
-	// ID is the token's own, Family that of the family that it belongs to.
+	// ID is the id of the token, Family the id of its family.
 	ID, Family string
 	// IssuedAt and ExpiresAt have whole seconds.
 	IssuedAt, ExpiresAt time.Time
@@ -61,20 +61,19 @@ type Signer interface {
 type Rights interface {
 	// Grants reports whether one of the roles held is wanted or includes it.
 	Grants(held []string, wanted string) bool
-	// Primary is the one of the roles held by which a caller is known.
+	// Primary is the role, among those held, that a caller is known by.
 	Primary(held []string) string
 }
 
 // Entry is a line of the audit trail. It holds no secret.
 type Entry struct {
-	// Actor is who did it: the id of a user, an address of which no account is known,
-	// or `admin`.
+	// Actor is the id of a user, an address without an account, or `admin`.
 	Actor string
 	// Action such as `login`, Target what it was done to.
 	Action, Target string
 	// From is the address that the request came from.
 	From string
-	// Result is `ok`, or why not.
+	// Result is `ok`, or `ok: ` and a remark, or the reason of a refusal.
 	Result string
 }
 
@@ -85,17 +84,20 @@ type Config struct {
 	Hasher   *Hasher
 	Throttle Throttle
 	Rights   Rights
-	// OpenKeys gives what makes and changes keys.
+	// OpenKeys returns the service that makes and changes keys.
 	OpenKeys func(ctx context.Context) (Keys, error)
 	// Check says what is wrong with a `role` or a `tier`; empty for nothing.
 	Check func(field, value string) string
-	// WithinLimits reports whether a key of an owner in this tier lets them do no more
-	// than they may without it.
+	// WithinLimits reports whether the limits of a key are within those of its owner, who
+	// is in this tier.
 	WithinLimits func(owner, tier string, key plugins.APIKey) bool
-	// Revoked is told of each revocation as soon as it is kept, KeysChanged of each
-	// change to keys, so that both hold at once.
+	// Revoked is called with each revocation as soon as it is stored, KeysChanged after
+	// each change to keys, so that both hold at once.
 	Revoked     func(plugins.Revocation)
 	KeysChanged func()
+	// IsRevoked reports whether a token that Signer signed is revoked, in any way. Nil
+	// means that none is.
+	IsRevoked func(ctx context.Context, token plugins.Secret) (bool, error)
 	// Audit writes the trail.
 	Audit func(ctx context.Context, e Entry)
 	// Clock and Sleep are time.Now and a timer where nil.
@@ -105,15 +107,21 @@ type Config struct {
 	// Issuer is the configured name of the issuer whose tokens these are.
 	Issuer string
 	// LoginLimit is how often an address may fail to log in, and may register; a Count
-	// of 0 is no limit. What follows for an account is said in attempts.go.
+	// of 0 is no limit. The limit of an account follows from it: see attempts.go.
 	LoginLimit Rate
 	// Open lets everybody register.
 	Open bool
+	// Require lists the fields that a registration must have besides email and
+	// password: see RegistrationFields.
+	Require []string
 	// TokenLifetime is how long a token is good, RefreshWindow how much longer it can
 	// be renewed.
 	TokenLifetime, RefreshWindow time.Duration
-	// TokenKept is how long the revocation of one token is kept, AllKept that of all
-	// of a subject's: longer than any token that it can be about.
+	// ReuseInterval is how long a token that was refreshed gets the same new token
+	// again. With 0 it is a replay at once.
+	ReuseInterval time.Duration
+	// TokenKept is how long the revocation of one token is stored, AllKept that of all
+	// tokens of a subject: longer than any such token lives.
 	TokenKept, AllKept time.Duration
 	// KeysPerOwner is how many API keys an owner may have at once.
 	KeysPerOwner int
@@ -153,7 +161,7 @@ func New(c Config) *Service {
 
 // Origin is where a request comes from.
 type Origin struct {
-	// Actor is who asks, where that is known before anything is done: `admin`.
+	// Actor is the caller, where it is known from the start: `admin`.
 	Actor string
 	// Address is for the audit trail.
 	Address string
@@ -168,6 +176,8 @@ type Grant struct {
 	ExpiresIn time.Duration
 	Role      string
 	User      string
+	// Again says that the token was given before, for the same refresh.
+	Again bool
 }
 
 // audit writes a line of the trail.
@@ -192,8 +202,8 @@ func unavailable(err error) error {
 // now is the time in whole seconds.
 func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Second) }
 
-// afterCut waits, a second at most, until a token of now is not one of those that
-// the last change of the account has ended: they end by the second.
+// afterCut waits, a second at most, until a new token is not among those that the last
+// change of the account has ended: it ended all tokens of its second.
 func (s *Service) afterCut(ctx context.Context, u plugins.User) (time.Time, error) {
 	for {
 		now := s.Clock().UTC()
@@ -252,9 +262,9 @@ func (s *Service) begin(ctx context.Context, u plugins.User) (*Grant, error) {
 		return nil, err
 	}
 	token := s.tokenOf(u, family, now)
-	signed, err := s.Signer.Sign(token)
+	grant, err := s.grant(u, token, now)
 	if err != nil {
-		return nil, fmt.Errorf("signing a token: %w", err)
+		return nil, err
 	}
 	err = s.Store.StartFamily(ctx, plugins.TokenFamily{
 		ID: family, User: u.ID, Issuer: s.Issuer, Current: token.ID, CreatedAt: now, ExpiresAt: token.ExpiresAt.Add(s.RefreshWindow),
@@ -262,7 +272,7 @@ func (s *Service) begin(ctx context.Context, u plugins.User) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Grant{Token: plugins.NewSecret(signed), ExpiresIn: s.TokenLifetime, Role: u.Role, User: u.ID}, nil
+	return grant, nil
 }
 
 func (s *Service) tokenOf(u plugins.User, family string, now time.Time) Token {
@@ -272,8 +282,8 @@ func (s *Service) tokenOf(u plugins.User, family string, now time.Time) Token {
 	}
 }
 
-// named is the account that an attempt was about, for the audit trail: what was given as
-// the address may be a password that was typed into the wrong field.
+// named is the account of an attempt as the audit trail shows it. A text that is no
+// address is left out: it may be a password in the wrong field.
 func named(given string) string {
 	if email, ok := ParseEmail(given); ok {
 		return email.Shown
@@ -281,8 +291,8 @@ func named(given string) string {
 	return "(not an address)"
 }
 
-// accountSubject is what attempts on one account are counted by, whether there is
-// such an account or not.
+// accountSubject is the subject by which attempts at one account are counted, whether
+// the account exists or not.
 func accountSubject(given string) string {
 	if email, ok := ParseEmail(given); ok {
 		return email.Canonical

@@ -16,6 +16,8 @@ type Rate struct {
 	Period time.Duration
 	Burst  int64
 	Strict bool
+	// Tolerance is the part of Count and Burst that nobody is told of.
+	Tolerance uint32
 }
 
 // Count is what a Throttle answers.
@@ -30,8 +32,8 @@ type Count struct {
 
 // Throttle counts attempts.
 type Throttle interface {
-	// Take charges cost to what is counted of a subject of this kind, or nothing if it
-	// does not fit. Cost 0 looks, a negative cost gives back.
+	// Take charges cost to the count of a subject of this kind, or nothing if it does
+	// not fit. Cost 0 reads the count, a negative cost gives back.
 	Take(ctx context.Context, kind, subject string, rate Rate, cost int64) (Count, error)
 }
 
@@ -70,8 +72,8 @@ const (
 // once is the rate of a mark: after a charge nothing is left until it ends.
 func once(lasts time.Duration) Rate { return Rate{Count: 1, Period: lasts, Burst: 1} }
 
-// ofAccount is what the addresses that have failed share at one account. A limit too
-// high to be multiplied bounds nothing anyhow.
+// ofAccount is the limit that addresses which have failed share at one account. A limit
+// that is too high to be multiplied bounds nothing anyway.
 func (r Rate) ofAccount() Rate {
 	if most := min(int64(r.Period/time.Microsecond), 1<<30); r.Count <= most/accountFactor {
 		r.Count, r.Burst = accountFactor*r.Count, accountFactor*r.Burst
@@ -83,18 +85,18 @@ func (r Rate) ofAccount() Rate {
 type attempt struct {
 	*Service
 	account string
-	// address is what the attempt is counted by, pair the account and the address.
-	// Where no address is known it is the account, and never one that has not failed.
+	// address is the subject that the attempt is counted by, pair the account and the
+	// address. Where no address is known, address is the account, and counts as one that
+	// has failed.
 	address, pair string
 	unknown       bool
 	// prepaid tells that the account's count has been charged already.
 	prepaid bool
 }
 
-// try lets check look at the password of an account unless there were too many
-// failures, and counts it if it is wrong. The attempts of one address are looked at one
-// after the other, so that many at once are no way around the count, and don't fill
-// the queue of the hasher.
+// try calls check with the password of an account unless there were too many failures,
+// and counts a wrong one. The attempts of one address take turns, so that many at once
+// can't get around the count or fill the queue of the hasher.
 func (s *Service) try(ctx context.Context, o Origin, account string, check func() (right bool, err error)) (right bool, refusal *Refusal, err error) {
 	if s.LoginLimit.Count == 0 {
 		right, err = check()
@@ -104,7 +106,7 @@ func (s *Service) try(ctx context.Context, o Origin, account string, check func(
 	if o.Network == "" {
 		a.address, a.unknown = "\x00"+account, true
 	}
-	// A flood of an address that is over its limit does not even wait.
+	// An address that is over its limit does not wait for its turn.
 	if refusal, err := a.exhausted(ctx); refusal != nil || err != nil {
 		return false, refusal, err
 	}
@@ -187,9 +189,9 @@ func (a *attempt) failed(ctx context.Context) error {
 	return err
 }
 
-// unfailed gives back what was charged ahead, of an attempt that ended with err, and
-// marks the address if it was a right password. Who has it gets in though the
-// limiter can't note it.
+// unfailed refunds an attempt that was charged ahead and ended with err, and marks the
+// address if the password was right. A right password logs in even where the limiter
+// can't note it.
 func (a *attempt) unfailed(ctx context.Context, err error) error {
 	ctx = context.WithoutCancel(ctx)
 	if a.prepaid {
@@ -210,7 +212,7 @@ type turns struct {
 	each map[string]*turn
 }
 
-// turn is that of one address. It is there as long as somebody has it or waits.
+// turn is the turn of one address. It exists while an attempt has it or waits for it.
 type turn struct {
 	taken   chan struct{}
 	waiting int

@@ -77,7 +77,7 @@ func canonicalLocal(local string) (string, bool) {
 	if strings.HasPrefix(folded, ".") || strings.HasSuffix(folded, ".") || strings.Contains(folded, "..") {
 		return "", false
 	}
-	// Both are checked: what is shown is the one as it was given.
+	// Both forms are checked: the one that was given is shown.
 	for _, text := range []string{folded, local} {
 		for i, r := range text {
 			switch {

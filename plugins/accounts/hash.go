@@ -53,7 +53,7 @@ type Hasher struct {
 	options HasherOptions
 	slots   chan struct{}
 	waiting atomic.Int64
-	// nobody is the hash that passwords of unknown users are held against.
+	// nobody is the hash that passwords of unknown users are compared with.
 	nobody plugins.Secret
 }
 
@@ -100,8 +100,8 @@ func (h *Hasher) Hash(ctx context.Context, password plugins.Secret) (plugins.Sec
 	return encodeHash(h.options.Cost, salt, h.derive(password, salt, h.options.Cost, keyBytes)), nil
 }
 
-// Verify tells whether a password has this hash. An empty hash is that of nobody:
-// it costs the same and is never right, as is a password that is too long to be one.
+// Verify tells whether a password has this hash. An empty hash, of an unknown user, and
+// a password that is too long cost the same and are never right.
 func (h *Hasher) Verify(ctx context.Context, hash, password plugins.Secret) (bool, error) {
 	known := !hash.Empty() && password.Len() <= maxPassword
 	if !known {
@@ -159,8 +159,8 @@ func encodeHash(c Cost, salt, key []byte) plugins.Secret {
 		argon2.Version, c.Memory, c.Time, c.Threads, phc.EncodeToString(salt), phc.EncodeToString(key)))
 }
 
-// errHash says that a record holds something else than a hash of ours. It says
-// nothing of what it holds.
+// errHash says that a record holds something else than a hash of ours. It does not
+// say what.
 var errHash = errors.New("the password hash of the account can't be read: set a new password with `caddy gateway user reset-password`")
 
 func decodeHash(hash plugins.Secret) (c Cost, salt, key []byte, err error) {

@@ -4,16 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/ainative/portcullis/plugins"
 )
-
-// maxKeyDays bounds the life of a key, in days.
-const maxKeyDays = 36500
 
 // Keys is what makes and changes API keys. Its errors are those of package plugins,
 // those of KeyHolder.Covers, and failures.
@@ -32,7 +26,7 @@ type Key struct {
 	Secret plugins.Secret
 }
 
-// Read reads the body of a request, once it is known that it may be made.
+// Read reads the body of a request. It is called once the request is allowed.
 type Read func() (*Body, *Refusal)
 
 // Owner is a caller who has keys, as their account stands.
@@ -56,8 +50,8 @@ func (s *Service) OwnerOf(ctx context.Context, p *plugins.Principal) (Owner, *Re
 	return Owner{Principal: p, User: u}, nil, nil
 }
 
-// ListKeys lists the caller's keys that work or, where all are wanted, those too that
-// do not any more.
+// ListKeys lists the caller's keys that work or, where all are wanted, also those that
+// no longer work.
 func (s *Service) ListKeys(ctx context.Context, p *plugins.Principal, all bool) (list []plugins.APIKey, _ *Refusal, _ error) {
 	err := s.withKeys(ctx, p, func(_ Owner, keys Keys) (err error) {
 		list, err = keys.OfOwner(ctx, p.Subject, all)
@@ -141,8 +135,8 @@ func (s *Service) RevokeKey(ctx context.Context, o Origin, p *plugins.Principal,
 	})
 }
 
-// changeKeys changes the key of an id, or makes one where there is none, for a caller
-// who may, and writes in the audit trail how it ended, whatever that is.
+// changeKeys changes the key with this id, or makes one if id is empty, for a caller
+// who may. It writes every outcome in the audit trail.
 func (s *Service) changeKeys(ctx context.Context, o Origin, p *plugins.Principal, action, id string, change func(Owner, Keys) (Key, error)) (key Key, _ *Refusal, _ error) {
 	err := s.withKeys(ctx, p, func(owner Owner, keys Keys) error {
 		if id != "" {
@@ -191,7 +185,7 @@ func (s *Service) withKeys(ctx context.Context, p *plugins.Principal, do func(Ow
 	return do(owner, keys)
 }
 
-// own finds a key of the caller's. Somebody else's is one that is not there.
+// own finds a key of the caller's. A key of another owner is not found.
 func own(ctx context.Context, keys Keys, p *plugins.Principal, id string) (plugins.APIKey, error) {
 	key, err := keys.Key(ctx, id)
 	if err == nil && (key.Owner != p.Subject || key.Owner == "") {
@@ -200,12 +194,12 @@ func own(ctx context.Context, keys Keys, p *plugins.Principal, id string) (plugi
 	return key, err
 }
 
-// refused carries a refusal up through what returns errors, to outcome.
+// refused carries a refusal as an error up to outcome.
 type refused struct{ *Refusal }
 
 func (r refused) Error() string { return string(r.Denial.Reason) }
 
-// outcome tells a refusal from a failure, of what became of a key.
+// outcome tells a refusal from a failure.
 func (s *Service) outcome(err error) (*Refusal, error) {
 	if err == nil {
 		return nil, nil
@@ -232,158 +226,8 @@ func (s *Service) outcome(err error) (*Refusal, error) {
 	return nil, unavailable(err)
 }
 
-// holder is what binds an owner who makes and changes keys.
-func (s *Service) holder(o Owner) *plugins.KeyHolder {
-	h := &plugins.KeyHolder{Epoch: o.User.Epoch, Most: s.KeysPerOwner, Covers: func(key plugins.APIKey) error {
-		if refusal := s.covers(o, key); refusal != nil {
-			return refused{refusal}
-		}
-		return nil
-	}}
-	// What another issuer grants can't be looked up later: a key of it ends with the
-	// token that it was made with, or as the operator has allowed.
-	if p := o.Principal; p.Issuer != s.Issuer {
-		switch {
-		case s.ForeignKeyLifetime > 0:
-			h.Until = s.now().Add(s.ForeignKeyLifetime)
-		case !p.ExpiresAt.IsZero():
-			h.Until = p.ExpiresAt.UTC().Truncate(time.Second)
-		default:
-			h.Until = s.now().Add(s.TokenLifetime)
-		}
-	}
-	return h
-}
-
-// newKey reads what a key is to be made with.
-func (s *Service) newKey(o Owner, b *Body) (plugins.KeyInput, *Refusal) {
-	b.Text("name")
-	in, refusal := s.readKey(o, b)
-	if refusal != nil {
-		return in, refusal
-	}
-	in.Owner = &o.Principal.Subject
-	if in.Role == nil {
-		role := o.User.Role
-		if o.User.ID == "" {
-			role = s.Rights.Primary(o.Principal.Roles)
-		}
-		in.Role = &role
-	}
-	if in.Scopes == nil {
-		scopes := slices.DeleteFunc(slices.Clone(o.Principal.Scopes), func(scope string) bool { return !o.hasScope(scope) })
-		in.Scopes = &scopes
-	}
-	// A token may name a tier that there is not; then the key has the default one.
-	if tier := o.tier(); tier != "" && s.Check("tier", tier) == "" {
-		in.Tier = &tier
-	}
-	return in, nil
-}
-
-// readKey reads the fields of a key that are its owner's to choose.
-func (s *Service) readKey(o Owner, b *Body) (plugins.KeyInput, *Refusal) {
-	var in plugins.KeyInput
-	if v := b.fields["name"]; v.kind == kindText {
-		name := v.text
-		switch {
-		case strings.ContainsFunc(name, unprintable) || strings.TrimSpace(name) != name:
-			b.Reject("name", "must not contain control characters, or spaces at its ends", "value_error")
-		case len(name) > maxName:
-			b.Reject("name", "ensure this value has at most 256 characters", "value_error.any_str.max_length")
-		}
-		in.Name = &name
-	} else if v.kind != kindNull {
-		b.OptionalText("name")
-	}
-	if days, given := b.OptionalInt("expires_in_days", 1, maxKeyDays); given {
-		in.ExpiresInDays = &days
-	}
-	if at, given := b.OptionalTime("expires_at"); given {
-		in.ExpiresAt = &at
-		switch {
-		case in.ExpiresInDays != nil:
-			b.Reject("expires_at", "give expires_at or expires_in_days, not both", "value_error")
-		case !at.After(s.Clock()) && at.Year() > 1:
-			b.Reject("expires_at", "is not in the future", "value_error")
-		}
-	}
-	if role, given := b.OptionalText("role"); given {
-		in.Role = &role
-	}
-	if scopes, given := b.OptionalTexts("scopes"); given {
-		b.checkScopes("scopes", scopes)
-		in.Scopes = &scopes
-	}
-	if refusal := b.Refusal(); refusal != nil {
-		return in, refusal
-	}
-	if in.Role != nil && !s.hasRole(o, *in.Role) {
-		return in, tooMuch("role " + clip(*in.Role))
-	}
-	if in.Scopes != nil {
-		for _, scope := range *in.Scopes {
-			if !o.hasScope(scope) {
-				return in, tooMuch("scope " + clip(scope))
-			}
-		}
-	}
-	return in, nil
-}
-
-// covers refuses to hand out a key that grants more than its owner has.
-func (s *Service) covers(o Owner, key plugins.APIKey) *Refusal {
-	if !s.hasRole(o, key.Role) {
-		return tooMuch("role " + clip(key.Role))
-	}
-	for _, scope := range key.Scopes {
-		if !o.hasScope(scope) {
-			return tooMuch("scope " + clip(scope))
-		}
-	}
-	if !s.WithinLimits(o.Principal.Owner, o.tier(), key) {
-		if len(key.Limits) != 0 {
-			return tooMuch("limits " + clip(strings.Join(key.Limits, ", ")))
-		}
-		return tooMuch("tier " + clip(key.Tier))
-	}
-	return nil
-}
-
-func tooMuch(what string) *Refusal {
-	return refuse(http.StatusForbidden, plugins.ReasonKeyGrant, DetailForbidden, what, "what the owner has")
-}
-
-// hasRole holds a role against the account, and against the credential with which
-// the owner came. No role means the default one.
-func (s *Service) hasRole(o Owner, role string) bool {
-	if role == "" {
-		role = s.DefaultKeyRole
-	}
-	return role == "" || s.Rights.Grants(o.Principal.Roles, role) && (o.User.ID == "" || s.Rights.Grants([]string{o.User.Role}, role))
-}
-
-func (o Owner) hasScope(scope string) bool {
-	return slices.Contains(o.Principal.Scopes, scope) && (o.User.ID == "" || slices.Contains(o.User.Scopes, scope))
-}
-
-// tier is the tier of a new key.
-func (o Owner) tier() string {
-	if o.User.ID != "" {
-		return o.User.Tier
-	}
-	return o.Principal.Tier
-}
-
 // Changed is the answer for an account that changed while it was being asked for
 // something.
 func Changed() *Refusal {
 	return refuse(http.StatusConflict, plugins.ReasonAccountChanged, "", "the account changed meanwhile", "")
-}
-
-func clip(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "..."
-	}
-	return s
 }

@@ -120,6 +120,8 @@ func TestCreateKey(t *testing.T) {
 		{"no account, a role above", foreign, `{"name":"k","role":"ADMIN"}`, 403, "", nil},
 		{"an API key", &plugins.Principal{Subject: u.ID, Roles: []string{"DEVELOPER"}, Scheme: plugins.SchemeAPIKey}, `{"name":"k"}`, 403, "", nil},
 		{"no name", token, `{}`, 422, "", nil},
+		{"an empty name", token, `{"name":""}`, 422, "", nil},
+		{"a blank name", token, `{"name":" "}`, 422, "", nil},
 		{"null for a name", token, `{"name":null}`, 422, "", nil},
 		{"a list for a name", token, `{"name":["k"]}`, 422, "", nil},
 		{"a line in a name", token, `{"name":"a\nb"}`, 422, "", nil},

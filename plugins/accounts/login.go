@@ -57,7 +57,7 @@ func (s *Service) LogIn(ctx context.Context, o Origin, b *Body) (*Grant, *Refusa
 	return grant, nil, nil
 }
 
-// undecided passes a caller's going away on as it is.
+// undecided makes an error unavailable, unless the caller has gone away.
 func (s *Service) undecided(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err

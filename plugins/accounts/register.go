@@ -16,6 +16,9 @@ import (
 // maxName bounds a name, in bytes.
 const maxName = 256
 
+// RegistrationFields are the fields of a registration that Config.Require can name.
+var RegistrationFields = []string{"full_name"}
+
 // Register makes an account of {email, password, full_name}. Whatever else the
 // body holds, a role for instance, is passed over.
 func (s *Service) Register(ctx context.Context, o Origin, b *Body) (plugins.User, *Refusal, error) {
@@ -25,6 +28,9 @@ func (s *Service) Register(ctx context.Context, o Origin, b *Body) (plugins.User
 	email := b.email("email")
 	password := b.newPassword("password")
 	name := b.fullName()
+	for _, field := range s.Require {
+		b.need(field)
+	}
 	if refusal := b.Refusal(); refusal != nil {
 		return plugins.User{}, refusal, nil
 	}
@@ -123,6 +129,13 @@ func (b *Body) fullName() string {
 		b.Reject("full_name", "must not contain control characters", "value_error")
 	}
 	return name
+}
+
+// need refuses a text that is missing or blank.
+func (b *Body) need(name string) {
+	if v, ok := b.present(name, true); ok && v.kind == kindText && strings.TrimSpace(v.text) == "" {
+		b.Reject(name, "ensure this value has at least 1 characters", "value_error.any_str.min_length")
+	}
 }
 
 // unprintable finds control characters, line separators and what turns the

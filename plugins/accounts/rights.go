@@ -11,8 +11,8 @@ import (
 )
 
 // Update changes full_name, role, tier and scopes of an account, for an operator.
-// Where rights change, the account's tokens end, and its API keys lose with it
-// what it loses: a demoted administrator has lost the role with the next request.
+// Where rights change, the account's tokens end, and its API keys lose what the account
+// loses, so a demoted administrator loses the role on the next request.
 func (s *Service) Update(ctx context.Context, o Origin, id string, b *Body) (plugins.User, *Refusal, error) {
 	var given plugins.User
 	given.FullName = b.fullName()
@@ -52,8 +52,8 @@ func (s *Service) Update(ctx context.Context, o Origin, id string, b *Body) (plu
 	return s.changed(ctx, o, id, "user.update", change)
 }
 
-// follow makes a key lose what its owner has lost, and brings it into the owner's
-// new tier if it was in the old one.
+// follow takes from a key what its owner has lost, and moves it into the owner's new
+// tier if it was in the old one.
 func (s *Service) follow(before, now plugins.User, key *plugins.APIKey) {
 	role := key.Role
 	if role == "" {
@@ -120,7 +120,7 @@ func (s *Service) ResetPassword(ctx context.Context, o Origin, id string, b *Bod
 	return u, made, refusal, err
 }
 
-// changed makes a change and lets it hold at once.
+// changed makes a change that holds at once.
 func (s *Service) changed(ctx context.Context, o Origin, id, action string, change plugins.UserChange) (plugins.User, *Refusal, error) {
 	u, err := s.Store.UpdateUser(ctx, id, change)
 	switch {

@@ -3,88 +3,10 @@ package accounts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/ainative/portcullis/plugins"
 )
-
-// Presented is a token that somebody presents, judged but for its age, up to
-// RefreshWindow, and for revocation.
-type Presented struct {
-	Principal *plugins.Principal
-	// Family is the token's sid; empty where it has none.
-	Family  string
-	Revoked bool
-}
-
-// Refresh gives a new token for one of ours, and revokes that one. A token that
-// was used for it already is a replay: it ends the whole family, for the thief
-// and for the victim. Rights are read from the account again.
-func (s *Service) Refresh(ctx context.Context, o Origin, p Presented) (*Grant, *Refusal, error) {
-	subject, used := p.Principal.Subject, p.Principal.TokenID
-	fail := func(reason plugins.Reason, why string) (*Grant, *Refusal, error) {
-		s.audit(ctx, o, subject, "token.refresh", subject, why)
-		return nil, noToken(reason, why), nil
-	}
-	if p.Family == "" || used == "" {
-		return nil, noToken(plugins.ReasonTokenClaimMissing, "sid or jti is absent: the token is not of a log-in here"), nil
-	}
-	family, err := s.Store.Family(ctx, p.Family)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return fail(plugins.ReasonTokenRevoked, "no such log-in any more")
-	case err != nil:
-		return nil, nil, unavailable(err)
-	case family.User != subject || family.Issuer != s.Issuer:
-		return fail(plugins.ReasonTokenRevoked, "a log-in of somebody else")
-	}
-	ends, err := s.oneToken("renewed")
-	if err != nil {
-		return nil, nil, err
-	}
-	if p.Revoked && family.Current == used {
-		if _, err := s.Store.EndFamily(ctx, family.ID, ends); err != nil {
-			return nil, nil, unavailable(err)
-		}
-		return fail(plugins.ReasonTokenRevoked, "the token is revoked")
-	}
-	u, err := s.Store.User(ctx, subject)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return fail(plugins.ReasonAccountUnknown, "no such account")
-	case err != nil:
-		return nil, nil, unavailable(err)
-	case !u.DisabledAt.IsZero():
-		return fail(plugins.ReasonAccountDisabled, "disabled account")
-	}
-	now, err := s.afterCut(ctx, u)
-	if err != nil {
-		return nil, nil, err
-	}
-	token := s.tokenOf(u, family.ID, now)
-	signed, err := s.Signer.Sign(token)
-	if err != nil {
-		return nil, nil, fmt.Errorf("signing a token: %w", err)
-	}
-	family, err = s.Store.RenewFamily(ctx, plugins.Renewal{
-		Family: family.ID, Used: used, Next: token.ID, Epoch: u.Epoch, ExpiresAt: token.ExpiresAt.Add(s.RefreshWindow), Ends: ends,
-	})
-	switch {
-	case errors.Is(err, ErrReplayed):
-		ends.Value = family.Current
-		s.Revoked(ends)
-		return fail(plugins.ReasonTokenReplayed, "the token was renewed already: all of its log-in end")
-	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
-		return fail(plugins.ReasonTokenRevoked, "the log-in has ended")
-	case err != nil:
-		return nil, nil, unavailable(err)
-	}
-	ends.Value = used
-	s.Revoked(ends)
-	s.audit(ctx, o, subject, "token.refresh", subject, "ok")
-	return &Grant{Token: plugins.NewSecret(signed), ExpiresIn: s.TokenLifetime, Role: u.Role, User: u.ID}, nil, nil
-}
 
 // LogOut revokes the token that a caller came with, and ends its family.
 func (s *Service) LogOut(ctx context.Context, o Origin, p Presented) (*Refusal, error) {

@@ -201,6 +201,9 @@ func TestChallenge(t *testing.T) {
 	if got, want := hs.Challenge("a\"b\\c\r\nd\x7f\u00e9 ~", DenyToken(plugins.ReasonNoCredential, "", "")), `Bearer realm="a\"b\\cd ~"`; got != want {
 		t.Errorf("realm: got %s, want %s", got, want)
 	}
+	if got, want := hs.Challenge("api", DenyToken(plugins.ReasonCredentialConflict, "", "")), `Bearer realm="api", error="invalid_token", error_description="Two credentials: send one of them"`; got != want {
+		t.Errorf("two credentials: got %s, want %s", got, want)
+	}
 	if got, want := InsufficientScope("api", []string{"read", "write"}), `Bearer realm="api", error="insufficient_scope", scope="read write"`; got != want {
 		t.Errorf("scope: got %s, want %s", got, want)
 	}

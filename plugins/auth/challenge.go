@@ -8,8 +8,8 @@ import (
 
 // Challenge returns the WWW-Authenticate value of a 401 (RFC 6750 section 3):
 // bare where no credential came, error="invalid_token" else. It gives a hint
-// only where the credential is in the wrong place, and never says which check
-// failed.
+// where the credential is in the wrong place or there are two, and never says which
+// check failed.
 func (hs Headers) Challenge(realm string, d *plugins.Denial) string {
 	var b strings.Builder
 	b.WriteString(`Bearer realm="`)
@@ -25,6 +25,8 @@ func (hs Headers) Challenge(realm string, d *plugins.Denial) string {
 			b.WriteString("Send the token as Authorization: Bearer <token>")
 		}
 		b.WriteByte('"')
+	case plugins.ReasonCredentialConflict:
+		b.WriteString(`, error="invalid_token", error_description="Two credentials: send one of them"`)
 	default:
 		b.WriteString(`, error="invalid_token"`)
 	}

@@ -69,6 +69,15 @@ func StripTrailers(h http.Header) {
 	delete(h, HeaderRequestID)
 }
 
+// IsIdentity reports whether a header is one that the gateway adds to a request.
+func IsIdentity(name string) bool {
+	switch name {
+	case HeaderRequestID, HeaderUserID, HeaderUserRole, HeaderUserRoles, HeaderUserTier, HeaderAuthScheme, HeaderAPIKeyID, HeaderGatewayIdentity:
+		return true
+	}
+	return false
+}
+
 func stripNames(h http.Header) {
 	for name := range h {
 		if !startsLike(name, 'x') {

@@ -41,7 +41,7 @@ func (s *slab) copyTexts(r *Record) {
 func (r *Record) texts(visit func(*string)) {
 	for _, text := range [...]*string{
 		&r.RequestID, &r.Method, &r.Host, &r.Path, &r.RewrittenPath, &r.ClientIP, &r.Value, &r.Bound, &r.CredentialIn,
-		&r.Subject, &r.Owner, &r.Tier, &r.KeyID, &r.Issuer, &r.SigningKey, &r.Failure,
+		&r.Subject, &r.Owner, &r.Tier, &r.KeyID, &r.Issuer, &r.SigningKey, &r.Failure, &r.UserAgent, &r.HeaderNames, &r.Answer,
 	} {
 		visit(text)
 	}

@@ -24,11 +24,18 @@ type Record struct {
 	Path          string `json:"path"`
 	RewrittenPath string `json:"rewritten_path,omitempty"`
 	ClientIP      string `json:"client_ip"`
+	// UserAgent is what the client calls itself, and HeaderNames which header lines it
+	// sent: names alone, sorted and separated by commas.
+	UserAgent   string `json:"user_agent,omitempty"`
+	HeaderNames string `json:"header_names,omitempty"`
 	// Outcome is one of the constants below.
 	Outcome Outcome `json:"outcome"`
 	// Status that the client got; 0 where the gateway did not see it, in shadow mode
 	// on a site without gateway_errors.
 	Status int `json:"status"`
+
+	// Answer is the beginning of the body that the client got, where the gateway saw it.
+	Answer string `json:"answer,omitempty"`
 
 	// Policy is the handler that refused or could not decide.
 	Policy string `json:"policy,omitempty"`

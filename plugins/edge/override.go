@@ -11,6 +11,8 @@ var overrides = map[string]bool{
 	"xrequesturi": true, "xrequesturl": true, "xoriginalmethod": true, "xforwardedmethod": true, "xaccelredirect": true,
 	// A proxy's record of a prefix that it removed.
 	"xforwardedprefix": true, "xscriptname": true, "scriptname": true, "xenvoyoriginalpath": true, "requesturi": true, "pathinfo": true,
+	// CGI makes HTTP_PROXY of it, which HTTP clients of the upstream obey (CVE-2016-5385).
+	"proxy": true,
 	// Express method-override, Rails, Laravel, ASP.NET, Google's APIs.
 	"xhttpmethodoverride": true, "xhttpmethod": true, "xmethodoverride": true, "xmethod": true, "httpmethodoverride": true, "methodoverride": true,
 }

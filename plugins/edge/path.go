@@ -121,6 +121,38 @@ func (p PathPolicy) CheckRewritten(judged, u *url.URL) *plugins.Denial {
 	return nil
 }
 
+// CheckForwarded is CheckRewritten for what a handler is about to send or serve.
+// byTarget says that the handler sends u.RequestURI(); others read u.Path alone, in
+// which an encoded slash is the text that policies read.
+func (p PathPolicy) CheckForwarded(judged, u *url.URL, byTarget bool) *plugins.Denial {
+	if !byTarget && u.Opaque != "" && u.Path != judged.Path {
+		read := *u
+		read.Opaque = ""
+		u = &read
+		p.Allow |= DoubleEscape
+	}
+	return p.CheckRewritten(judged, u)
+}
+
+// TrimPrefix spells for the upstream what is left of a path with an allowed form when
+// its first segments are taken away, as handle_path does: the last segments of what
+// Apply has spelled. It returns "" where path is no such rest.
+func TrimPrefix(opaque, path string) string {
+	segments := strings.Split(strings.TrimPrefix(opaque, "/"), "/")
+	wanted := strings.Count(path, "/")
+	for i := len(segments) - 1; i >= 0 && wanted > 0; i-- {
+		if i == len(segments)-1 || cutParameters(segments[i]) != "" {
+			wanted--
+		}
+		if wanted == 0 {
+			if rest := "/" + strings.Join(segments[i:], "/"); asUpstreamReads(rest) == path {
+				return rest
+			}
+		}
+	}
+	return ""
+}
+
 // plain reports whether a path needs no inspection: ASCII, no escapes but the default ones,
 // no empty segment, and no segment that ends with a dot or begins or ends with a space.
 func plain(u *url.URL) bool {

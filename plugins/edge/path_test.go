@@ -275,3 +275,19 @@ func BenchmarkApply(b *testing.B) {
 		}
 	}
 }
+
+func TestTrimPrefix(t *testing.T) {
+	for _, tc := range []struct{ opaque, path, want string }{
+		{"/api/a%2Fb", "/a%2Fb", "/a%2Fb"},
+		{"/api/a%2fb/c", "/a%2Fb/c", "/a%2fb/c"},
+		{"/api;v=1/cars;c=red/1", "/cars/1", "/cars;c=red/1"},
+		{"/api//x/", "/x/", "/x/"},
+		{"/api/a%2Fb", "/b", ""},
+		{"/api/a%2Fb", "/new/api/a%2Fb", ""},
+		{"/api/a%2Fb", "/x/y", ""},
+	} {
+		if got := TrimPrefix(tc.opaque, tc.path); got != tc.want {
+			t.Errorf("%s, left %s: got %q, want %q", tc.opaque, tc.path, got, tc.want)
+		}
+	}
+}

@@ -9,7 +9,7 @@ import (
 )
 
 // largeBuffer is the size of what is read at a time of a large body.
-const largeBuffer = 32 << 10
+const largeBuffer = 64 << 10
 
 // Next returns the next piece of the body, valid until the next call, or io.EOF
 // after the last one. A body that ends too early is io.ErrUnexpectedEOF.

@@ -25,8 +25,8 @@ type conn struct {
 	reused bool
 	since  time.Time // when it became idle
 
-	// abort is Close as a value, made once: it is registered for every request.
-	abort func()
+	abort func() // Close as a value, made once
+	watch watch
 
 	// Of the exchange in hand, for step.
 	stepper func(fd uintptr) bool

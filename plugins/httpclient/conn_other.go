@@ -20,6 +20,7 @@ type conn struct {
 	since   time.Time
 	written int
 	abort   func()
+	watch   watch
 }
 
 var errUnsupported = errors.New("this client does not work on this system")

@@ -32,7 +32,6 @@ type Exchange struct {
 	conn    *conn
 	entered bool
 	sender  *sender
-	release func() bool // stops the watch for ctx; true if it had not fired
 
 	large []byte // for bodies that do not fit into the connection's buffer
 }
@@ -62,7 +61,7 @@ func (x *Exchange) Free() {
 // drop closes the connection in use.
 func (x *Exchange) drop() {
 	if x.conn != nil {
-		x.unwatch()
+		x.pool.unwatch(x.conn)
 		_ = x.conn.Close()
 		x.conn = nil
 	}
@@ -70,16 +69,6 @@ func (x *Exchange) drop() {
 		x.entered = false
 		x.pool.leave()
 	}
-}
-
-// unwatch returns false if ctx has ended and closed the connection.
-func (x *Exchange) unwatch() bool {
-	if x.release == nil {
-		return true
-	}
-	stopped := x.release()
-	x.release = nil
-	return stopped
 }
 
 // Informational is told of each response with a status from 100 to 199; the
@@ -125,7 +114,7 @@ func (x *Exchange) Do(ctx context.Context, pool *Pool, informational Information
 			return nil
 		}
 		written := x.conn.written
-		canceled := !x.unwatch() || ctx.Err() != nil
+		canceled := !pool.unwatch(x.conn) || ctx.Err() != nil
 		_ = x.conn.Close()
 		x.conn = nil
 		if canceled {
@@ -188,28 +177,14 @@ func (x *Exchange) readSmallBody() error {
 }
 
 // connect gets a connection that closes when ctx ends.
-func (x *Exchange) connect(ctx context.Context, fresh bool) error {
-	for !fresh {
-		c := x.pool.take()
-		if c == nil {
-			break
+func (x *Exchange) connect(ctx context.Context, fresh bool) (err error) {
+	if !fresh {
+		if x.conn = x.pool.take(ctx); x.conn != nil {
+			return nil
 		}
-		if limit := x.pool.config.IdleTimeout; limit > 0 && time.Since(c.since) >= limit {
-			_ = c.Close()
-			continue
-		}
-		x.conn = c
-		break
 	}
-	if x.conn == nil {
-		c, err := x.pool.dial(ctx)
-		if err != nil {
-			return err
-		}
-		x.conn = c
-	}
-	x.release = context.AfterFunc(ctx, x.conn.abort)
-	return nil
+	x.conn, err = x.pool.dial(ctx)
+	return err
 }
 
 // try carries out the exchange on the connection, up to the response's header.
@@ -308,7 +283,7 @@ func (x *Exchange) Finish() {
 		return
 	}
 	clean := x.ended && x.keep && c.r == c.w && (x.sender == nil || x.sender.sent())
-	if !clean || !x.unwatch() {
+	if !clean {
 		x.drop()
 		return
 	}

@@ -390,21 +390,53 @@ func TestTimeouts(t *testing.T) {
 	t.Run("once the header came", func(t *testing.T) {
 		u := serve(t, func(p *peer) {
 			for p.head() != "" {
-				p.say(ok + "Content-Length: 2\r\n\r\no")
-				time.Sleep(600 * time.Millisecond) // longer than the limit: what must not matter
-				p.say("k")
+				p.say(ok + "Content-Length: 2\r\n\r\nok")
 			}
 		})
-		p := u.pool(t, httpclient.Config{HeaderTimeout: 500 * time.Millisecond})
+		const limit = time.Hour
+		var dialed *timedConn
+		p := httpclient.NewPool(httpclient.Config{HeaderTimeout: limit, MaxIdle: 1, Dial: func(ctx context.Context) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, "tcp", u.address)
+			if err != nil {
+				return nil, err
+			}
+			dialed = &timedConn{TCPConn: c.(*net.TCPConn)}
+			return dialed, nil
+		}})
+		t.Cleanup(p.Close)
 		for range 3 {
+			before := time.Now()
 			if got := get(t, p); got.body != "ok" {
 				t.Fatalf("got %q, %v, %v", got.body, got.err, got.bodyErr)
 			}
-		}
-		if u.dials() != 1 {
-			t.Errorf("got %d connections, want 1", u.dials())
+			if limits := dialed.take(); len(limits) < 2 || limits[0].Before(before.Add(limit)) || !limits[len(limits)-1].IsZero() {
+				t.Errorf("got deadlines %v, want one an hour from %v first and none at last", limits, before)
+			}
 		}
 	})
+}
+
+// timedConn remembers its read deadlines.
+type timedConn struct {
+	*net.TCPConn
+	mu     sync.Mutex
+	limits []time.Time
+}
+
+func (c *timedConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	c.limits = append(c.limits, t)
+	c.mu.Unlock()
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+// take returns the deadlines that were set since it was called last.
+func (c *timedConn) take() []time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limits := c.limits
+	c.limits = nil
+	return limits
 }
 
 func TestCancel(t *testing.T) {

@@ -48,6 +48,10 @@ type Pool struct {
 	timer  *time.Timer
 	armed  bool
 	closed bool
+
+	busy    []*conn // of the exchanges in hand
+	looker  *time.Timer
+	looking bool
 }
 
 // NewPool makes an empty pool.
@@ -110,33 +114,57 @@ func (p *Pool) leave() {
 	}
 }
 
-// take returns the connection that was used last, or nil if there is none.
-func (p *Pool) take() *conn {
+// take returns the connection that was used last, or nil if there is none. It
+// closes when ctx ends.
+func (p *Pool) take(ctx context.Context) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
-		return nil
+	for n := len(p.idle) - 1; n >= 0; n-- {
+		c := p.idle[n]
+		p.idle[n] = nil
+		p.idle = p.idle[:n]
+		if p.expired(c) {
+			_ = c.Close()
+			continue
+		}
+		p.begin(ctx, c)
+		return c
 	}
-	c := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
-	return c
+	return nil
 }
 
-// dial opens a new connection.
+func (p *Pool) expired(c *conn) bool {
+	return p.config.IdleTimeout > 0 && time.Since(c.since) >= p.config.IdleTimeout
+}
+
+// dial opens a new connection. It closes when ctx ends.
 func (p *Pool) dial(ctx context.Context) (*conn, error) {
 	network, err := p.config.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(network, p.config.ReadBuffer)
+	c, err := newConn(network, p.config.ReadBuffer)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.begin(ctx, c)
+	p.mu.Unlock()
+	return c, nil
 }
 
-// put keeps a connection whose last exchange ended cleanly, or closes it.
+// put keeps a connection whose exchange ended cleanly, or closes it.
 func (p *Pool) put(c *conn) {
-	c.reused, c.since = true, time.Now()
 	p.mu.Lock()
+	if stop := p.end(c); stop != nil {
+		p.mu.Unlock()
+		if !stop() {
+			_ = c.Close() // the context's end closes it, now or in a moment
+			return
+		}
+		p.mu.Lock()
+	}
+	c.reused, c.since = true, time.Now()
 	if p.closed || len(p.idle) >= p.config.MaxIdle {
 		p.mu.Unlock()
 		_ = c.Close()
@@ -171,8 +199,7 @@ func (p *Pool) sweep() {
 	defer p.mu.Unlock()
 	kept := p.idle[:0]
 	for _, c := range p.idle {
-		expired := p.config.IdleTimeout > 0 && time.Since(c.since) >= p.config.IdleTimeout
-		if expired || !c.quiet() {
+		if p.expired(c) || !c.quiet() {
 			_ = c.Close()
 			continue
 		}

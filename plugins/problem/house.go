@@ -124,12 +124,10 @@ func fieldsBeside(n *reading.Node) []reading.FieldError {
 
 // submitted are members that hold the caller's own input or public links of the
 // framework. Nothing in them counts as a leak.
-var submitted = map[string]bool{
-	"rejectedValue": true, "rejected_value": true, "invalidValue": true, "invalid_value": true, "attemptedValue": true, "actualValue": true,
-	"received": true, "given": true, "parameters": true,
-	"input": true, "ctx": true, "body": true, "url": true, "loc": true, "type": true, "value": true, "instance": true, "path": true,
-	"documentation_url": true, "more_info": true, "pattern": true,
-}
+var submitted = reading.Words(`
+	rejectedValue rejected_value invalidValue invalid_value attemptedValue actualValue received given parameters input ctx body url
+	loc type value instance path documentation_url more_info pattern
+`)
 
 // listLeak looks for leaks in all strings of a list, also in members that are not part
 // of a field error.

@@ -115,10 +115,7 @@ func RateLimitText(seconds int) string {
 	if seconds == 1 {
 		return "Rate limit exceeded. Try again in 1 second."
 	}
-	buf := make([]byte, 0, 64)
-	buf = append(buf, "Rate limit exceeded. Try again in "...)
-	buf = strconv.AppendInt(buf, int64(seconds), 10)
-	return string(append(buf, " seconds."...))
+	return "Rate limit exceeded. Try again in " + strconv.Itoa(seconds) + " seconds."
 }
 
 // floorRetryAfter gives every 429 and 503 a delay.

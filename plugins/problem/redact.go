@@ -117,14 +117,7 @@ func redact(s string) string {
 // escapeControls writes control characters, line separators and bidirectional
 // overrides as escapes.
 func escapeControls(s string) string {
-	clean := true
-	for _, r := range s {
-		if escaped(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
+	if !strings.ContainsFunc(s, escaped) {
 		return s
 	}
 	var b strings.Builder

@@ -31,10 +31,8 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 		}
 	}
 	for _, name := range []string{"Retry-After-Ms", "X-Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
-		if ms, err := strconv.ParseFloat(reading.Header(h, name), 64); err == nil {
-			if s, ok := sane(ms / 1000); ok {
-				return s
-			}
+		if s, ok := milliseconds(reading.Header(h, name), now); ok {
+			return s
 		}
 	}
 	if !plugins.NeedsRetryAfter(status) {
@@ -44,10 +42,8 @@ func RetryAfter(status int, h http.Header, now time.Time) int {
 		"X-Ratelimit-Reset-After", "Ratelimit-Reset", "X-Ratelimit-Reset", "X-Rate-Limit-Reset", "X-Ratelimit-Reset-Requests",
 		"X-Ratelimit-Retry-After", "X-Rate-Limit-Retry-After-Seconds", "X-Ratelimit-Reset-Tokens",
 	} {
-		if v := reading.Header(h, name); v != "" {
-			if s, ok := delay(v, now); ok {
-				return s
-			}
+		if s, ok := delay(reading.Header(h, name), now); ok {
+			return s
 		}
 	}
 	// https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
@@ -117,6 +113,15 @@ func delay(v string, now time.Time) (int, bool) {
 	return 0, false
 }
 
+// milliseconds reads a value that is a number of them.
+func milliseconds(v string, _ time.Time) (int, bool) {
+	ms, err := strconv.ParseFloat(v, 64)
+	if err != nil {
+		return 0, false
+	}
+	return sane(ms / 1000)
+}
+
 // until is the time from now to an epoch. One that has passed allows to try at
 // once, which is a second here: zero would say that there is no delay to know.
 func until(epoch float64, now time.Time) (int, bool) {
@@ -135,37 +140,16 @@ func sane(seconds float64) (int, bool) {
 	return max(1, int(math.Ceil(seconds))), true
 }
 
-// retryMembers name the delay in a body, and its unit in seconds.
-var retryMembers = []struct {
-	name string
-	unit float64
-}{
-	{"retry_after", 1},
-	{"retryAfter", 1},
-	{"retry-after", 1},
-	{"retry_after_seconds", 1},
-	{"retryAfterSeconds", 1},
-	{"retryDelay", 1},
-	{"retry_in", 1},
-	{"retryIn", 1},
-	{"retry_after_ms", 0.001},
-	{"retryAfterMs", 0.001},
-	{"retry_after_secs", 1},
-	{"reset_after", 1},
-	{"resetAfter", 1},
-	{"reset_in", 1},
-	{"wait_seconds", 1},
-	{"waitSeconds", 1},
-	{"wait", 1},
-	{"retry_at", 1},
-	{"retryAt", 1},
-	{"reset_at", 1},
-	{"resetAt", 1},
-	{"ratelimitReset", 1},
-	{"reset", 1},
-	{"msBeforeNext", 0.001},
-	{"ttl", 1},
-}
+// retryMembers name the delay in a body, and millisecondMembers those of them that
+// give it in milliseconds.
+var (
+	retryMembers = strings.Fields(`
+		retry_after retryAfter retry-after retry_after_seconds retryAfterSeconds retryDelay retry_in retryIn retry_after_ms retryAfterMs
+		retry_after_secs reset_after resetAfter reset_in wait_seconds waitSeconds wait retry_at retryAt reset_at resetAt ratelimitReset
+		reset msBeforeNext ttl
+	`)
+	millisecondMembers = reading.Words("retry_after_ms retryAfterMs msBeforeNext")
+)
 
 // bodyDelay reads a delay from a body: a member, or the words of its message.
 func bodyDelay(d *reading.Document, now time.Time) int {
@@ -187,20 +171,13 @@ func memberDelay(n *reading.Node, now time.Time, depth int, visited *int) int {
 	if *visited++; n == nil || depth > 5 || *visited > 500 {
 		return 0
 	}
-	for _, m := range retryMembers {
-		v := n.Get(m.name)
-		text := v.Scalar()
-		if text == "" {
-			continue
+	for _, name := range retryMembers {
+		text := n.Get(name).Scalar()
+		read := delay
+		if millisecondMembers[name] {
+			read = milliseconds
 		}
-		if m.unit != 1 {
-			ms, err := strconv.ParseFloat(text, 64)
-			if s, ok := sane(ms * m.unit); err == nil && ok {
-				return s
-			}
-			continue
-		}
-		if s, ok := delay(text, now); ok {
+		if s, ok := read(text, now); ok {
 			return s
 		}
 	}

@@ -71,12 +71,14 @@ func (m HeaderMode) String() string {
 //	X-RateLimit-Reset: 1
 //	Retry-After: 12
 //
-// In RateLimit-Policy, q is the count and w the period in seconds; w is missing if the
-// period is no whole number of seconds. In RateLimit, r is what could pass now and t the
-// seconds until r grows, 0 if the bucket is full. X-RateLimit shows one limit: the one that
-// refused with the longest wait, else the one with the smallest remaining fraction. Limit
-// is its burst, from which Remaining counts down, and Reset the seconds until Remaining is
-// Limit. A refusal has Retry-After if a wait helps. All seconds are rounded up.
+// In RateLimit-Policy q is the count and w the period in seconds; w is missing
+// where the period is no whole number of seconds. In RateLimit r is what could
+// pass now and t the seconds until it is more, 0 where it can't be. X-RateLimit
+// shows one limit: the one that refused with the longest wait, else the one
+// with the least left in proportion. Its Limit is the burst, from which
+// Remaining counts down, and its Reset the seconds until Remaining is Limit. Of neither
+// is the tolerance a part.
+// Retry-After is there on refusals that waiting helps. All seconds are rounded up.
 func SetHeaders(h http.Header, p *Policy, d *Decision, mode HeaderMode) {
 	if mode == HeadersNone {
 		return
@@ -94,12 +96,13 @@ func SetHeaders(h http.Header, p *Policy, d *Decision, mode HeaderMode) {
 	var ends [5]int
 	b := buf[:0]
 	if full {
-		row := rows[d.shown()]
+		row := &rows[d.shown()]
 		b = appendRateLimit(b, p.names, rows)
 		ends[0] = len(b)
-		b = strconv.AppendInt(b, row.Limit.Burst, 10)
+		_, burst := row.Limit.Told()
+		b = strconv.AppendInt(b, burst, 10)
 		ends[1] = len(b)
-		b = strconv.AppendInt(b, row.Remaining, 10)
+		b = strconv.AppendInt(b, row.Limit.Left(row.Remaining), 10)
 		ends[2] = len(b)
 		b = strconv.AppendInt(b, seconds(row.ResetAfter), 10)
 	}
@@ -164,13 +167,14 @@ func isLimitHeader(name string) bool {
 }
 
 func appendRateLimit(b []byte, names []string, rows []Row) []byte {
-	for i, row := range rows {
+	for i := range rows {
+		row := &rows[i]
 		if i > 0 {
 			b = append(b, ", "...)
 		}
 		b = append(b, names[i]...)
 		b = append(b, ";r="...)
-		b = strconv.AppendInt(b, row.Remaining, 10)
+		b = strconv.AppendInt(b, row.Limit.Left(row.Remaining), 10)
 		b = append(b, ";t="...)
 		b = strconv.AppendInt(b, seconds(row.NextAfter), 10)
 	}

@@ -244,3 +244,31 @@ func BenchmarkSetHeaders(b *testing.B) {
 		SetHeaders(h, p, &d, HeadersAll)
 	}
 }
+
+// What a limit tolerates is told in no header, not even when it is all that is left.
+func TestToleranceIsNotTold(t *testing.T) {
+	p, err := NewPolicy("free", []Limit{MustParseLimit("60/1m tolerance 1")}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name            string
+		left            int64
+		remaining, rate string
+	}{
+		{"after the first", 60, "59", `"free";r=59;t=1`},
+		{"the last that is told of", 2, "1", `"free";r=1;t=1`},
+		{"only what is tolerated is left", 1, "0", `"free";r=0;t=1`},
+		{"nothing is left", 0, "0", `"free";r=0;t=1`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := http.Header{}
+			d := Decision{Allowed: true, Blocking: -1, Rows: []Row{{Limit: p.Limits[0], Remaining: tc.left, NextAfter: time.Second, ResetAfter: time.Minute}}}
+			SetHeaders(h, p, &d, HeadersAll)
+			got := [4]string{h[HeaderPolicy][0], h[HeaderLimit][0], h[HeaderRemaining][0], h[HeaderRateLimit][0]}
+			if want := [4]string{`"free";q=60;w=60`, "60", tc.remaining, tc.rate}; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}

@@ -47,6 +47,8 @@ func (l Limit) Validate() error {
 		return l.errorf("the period must be a whole number of milliseconds, got %s", FormatDuration(l.Period))
 	case l.Count > int64(l.Period/MinInterval):
 		return l.errorf("%d in %s is more than one per microsecond", l.Count, FormatDuration(l.Period))
+	case int64(l.Tolerance) >= min(l.Count, l.Burst):
+		return l.errorf("the tolerance of %d leaves nothing to tell of", l.Tolerance)
 	case l.Strict && l.Burst != l.Count:
 		return l.errorf("a strict window has no burst of its own, remove `burst %d`", l.Burst)
 	case l.Strict && l.Count > MaxStrictCount:
@@ -110,15 +112,20 @@ func (l Limit) SameState(other Limit) bool {
 // String is the limit in the Caddyfile's syntax. ParseLimitString parses it to an equal
 // limit.
 func (l Limit) String() string {
-	b := strconv.AppendInt(make([]byte, 0, 48), l.Count, 10)
+	count, burst := l.Told()
+	b := strconv.AppendInt(make([]byte, 0, 48), count, 10)
 	b = append(b, '/')
 	b = append(b, FormatDuration(l.Period)...)
-	if l.Burst != l.Count {
+	if burst != count {
 		b = append(b, " burst "...)
-		b = strconv.AppendInt(b, l.Burst, 10)
+		b = strconv.AppendInt(b, burst, 10)
 	}
 	if l.Strict {
 		b = append(b, " window strict"...)
+	}
+	if l.Tolerance != 0 {
+		b = append(b, " tolerance "...)
+		b = strconv.AppendUint(b, uint64(l.Tolerance), 10)
 	}
 	return string(b)
 }

@@ -10,10 +10,10 @@ import (
 
 // ParseLimit reads a limit from the words of a configuration line:
 //
-//	COUNT/DURATION [burst COUNT] [window strict]
+//	COUNT/DURATION [burst COUNT] [window strict] [tolerance COUNT]
 //
 // such as `60/1m`, `10/1s burst 20`, `100000/1d` and `60/1m window strict`. The
-// options may come in either order, each once. A bare unit (`60/m`) is refused,
+// options may come in any order, each once. A bare unit (`60/m`) is refused,
 // since `m` could be taken for a month. The result is valid; errors wrap
 // ErrLimit and say what to write.
 func ParseLimit(words []string) (Limit, error) {
@@ -24,35 +24,53 @@ func ParseLimit(words []string) (Limit, error) {
 	if err != nil {
 		return Limit{}, err
 	}
-	burst := int64(0)
+	limit.Burst = limit.Count
+	seen := map[string]bool{}
 	for rest := words[1:]; len(rest) > 0; rest = rest[2:] {
 		word := rest[0]
-		if word != "burst" && word != "window" {
+		switch {
+		case word != "burst" && word != "window" && word != "tolerance":
 			return Limit{}, fmt.Errorf("%w: after %s comes `burst COUNT` or `window strict`; got %q",
 				ErrLimit, words[0], clip(word))
-		}
-		if len(rest) < 2 {
-			return Limit{}, fmt.Errorf("%w: %s needs a value: `burst COUNT` or `window strict`", ErrLimit, word)
-		}
-		switch value := rest[1]; {
-		case word == "burst" && burst != 0, word == "window" && limit.Strict:
+		case len(rest) < 2:
+			return Limit{}, fmt.Errorf("%w: %s needs a value: `burst COUNT`, `window strict` or `tolerance COUNT`", ErrLimit, word)
+		case seen[word]:
 			return Limit{}, fmt.Errorf("%w: %s is given twice", ErrLimit, word)
-		case word == "burst":
-			if burst, err = parseCount(value); err != nil {
-				return Limit{}, fmt.Errorf("%w: burst must be a whole number of 1 or more, like 20; got %q", ErrLimit, clip(value))
-			}
-		case value != "strict":
-			return Limit{}, fmt.Errorf("%w: the only window that can be asked for is `window strict`; got %q", ErrLimit, clip(value))
-		default:
-			limit.Strict = true
+		}
+		seen[word] = true
+		if err := limit.option(word, rest[1]); err != nil {
+			return Limit{}, err
 		}
 	}
-	limit.Burst = limit.Count
-	if burst != 0 {
-		limit.Burst = burst
-	}
+	limit.Count += int64(limit.Tolerance)
+	limit.Burst += int64(limit.Tolerance)
 	return limit, limit.Validate()
 }
+
+// option reads one option of a limit.
+func (l *Limit) option(word, value string) (err error) {
+	switch word {
+	case "burst":
+		if l.Burst, err = parseCount(value); err != nil {
+			return fmt.Errorf("%w: burst must be a whole number of 1 or more, like 20; got %q", ErrLimit, clip(value))
+		}
+	case "tolerance":
+		n, err := parseCount(value)
+		if err != nil || n > maxTolerance {
+			return fmt.Errorf("%w: tolerance must be a whole number from 1 to %d; got %q", ErrLimit, maxTolerance, clip(value))
+		}
+		l.Tolerance = uint32(n)
+	default:
+		if value != "strict" {
+			return fmt.Errorf("%w: the only window that can be asked for is `window strict`; got %q", ErrLimit, clip(value))
+		}
+		l.Strict = true
+	}
+	return nil
+}
+
+// maxTolerance bounds what a limit admits beyond what it tells.
+const maxTolerance = 1000
 
 // ParseLimits parses lines, each with the syntax of ParseLimit.
 func ParseLimits(lines []string) ([]Limit, error) {

@@ -28,6 +28,9 @@ func TestParseLimit(t *testing.T) {
 		{"5/90.5s", Limit{Count: 5, Period: 90500 * time.Millisecond, Burst: 5}, "5/1m30.5s"},
 		{"60/1m window strict", Limit{Count: 60, Period: time.Minute, Burst: 60, Strict: true}, "60/1m window strict"},
 		{"60/1m window strict burst 60", Limit{Count: 60, Period: time.Minute, Burst: 60, Strict: true}, "60/1m window strict"},
+		{"60/1m tolerance 1", Limit{Count: 61, Period: time.Minute, Burst: 61, Tolerance: 1}, "60/1m tolerance 1"},
+		{"60/1m tolerance 2 burst 10", Limit{Count: 62, Period: time.Minute, Burst: 12, Tolerance: 2}, "60/1m burst 10 tolerance 2"},
+		{"60/1m window strict tolerance 1", Limit{Count: 61, Period: time.Minute, Burst: 61, Strict: true, Tolerance: 1}, "60/1m window strict tolerance 1"},
 		{"1000000/1s", Limit{Count: 1000000, Period: time.Second, Burst: 1000000}, "1000000/1s"},
 	} {
 		t.Run(tc.text, func(t *testing.T) {

@@ -57,7 +57,8 @@ func NewPolicy(name string, limits []Limit, concurrency int) (*Policy, error) {
 		if i > 0 {
 			p.header += ", "
 		}
-		p.header += p.names[i] + ";q=" + strconv.FormatInt(limit.Count, 10)
+		told, _ := limit.Told()
+		p.header += p.names[i] + ";q=" + strconv.FormatInt(told, 10)
 		if limit.Period%time.Second == 0 {
 			p.header += ";w=" + strconv.FormatInt(int64(limit.Period/time.Second), 10)
 		}
@@ -128,12 +129,17 @@ const (
 	TierEnterprise = "enterprise"
 )
 
-// DefaultTiers are the default tiers: free 60/1m, pro 300/1m, enterprise 1000/1m, in this
-// order.
+// DefaultTiers are the tiers that are there without being configured: free
+// 60/1m, pro 300/1m, enterprise 1000/1m, in this order, each with a tolerance of 1.
+//
+// The class RateLimiter of the API's document notes the time before it sleeps: a call is
+// never sent before a period has passed since the answer to the call before the one that
+// it waits for, so that it sends N+1 calls in a period and not N. One more is the
+// smallest tolerance that never refuses it; a larger burst alone only puts that off.
 func DefaultTiers() []*Policy {
 	var tiers []*Policy
 	for _, tier := range []struct{ name, limit string }{
-		{TierFree, "60/1m"}, {TierPro, "300/1m"}, {TierEnterprise, "1000/1m"},
+		{TierFree, "60/1m tolerance 1"}, {TierPro, "300/1m tolerance 1"}, {TierEnterprise, "1000/1m tolerance 1"},
 	} {
 		policy, err := NewPolicy(tier.name, []Limit{MustParseLimit(tier.limit)}, 0)
 		if err != nil {

@@ -19,7 +19,18 @@ type Limit struct {
 	Burst int64
 	// Strict admits never more than Count in any window of Period.
 	Strict bool
+	// Tolerance is the part of Count and of Burst that clients are not told of, below
+	// both: for clients that count for themselves and are off by as much.
+	Tolerance uint32
 }
+
+// Told is Count and Burst as clients are told of them.
+func (l Limit) Told() (count, burst int64) {
+	return l.Count - int64(l.Tolerance), l.Burst - int64(l.Tolerance)
+}
+
+// Left is what is left of the limit as clients are told of it, of what is really left.
+func (l Limit) Left(remaining int64) int64 { return max(0, remaining-int64(l.Tolerance)) }
 
 // Key names the state of one caller in one zone. It is a hash: nothing of the
 // caller can be read from it, and it is the same on every node.
@@ -43,8 +54,10 @@ type Row struct {
 // Decision is the answer to one Take.
 type Decision struct {
 	Allowed bool
-	// RetryAfter is the time until the same cost can pass every limit; 0 where
-	// allowed, -1 where it never can.
+	// RetryAfter is when the caller should come again: 0 where allowed, -1 where the
+	// cost never can pass. It is the time until the same cost can pass every limit,
+	// RetryAfter of the row that blocks, and later where others of the same key were
+	// refused and told to come then: see Limit.Turn.
 	RetryAfter time.Duration
 	// Blocking is the index in Rows of the limit with the longest wait; -1 where
 	// allowed.
@@ -59,14 +72,17 @@ type Decision struct {
 // Limiter keeps the counts. Implementations are safe for concurrent use and pass
 // the suite of package limitertest.
 type Limiter interface {
-	// Take charges cost to every limit of the key, or to none of them if one refuses. Cost
-	// 0 charges nothing; a negative cost gives back, never past full. Key, Period and
-	// Strict identify the state of a limit. Count and Burst are parameters of the call, so
-	// that a changed limit holds at once; the debt is then at most an empty bucket of the
-	// new limit. Callers must therefore not alternate between two bursts over one period
-	// with one key: the smaller one would forgive the debt of the larger one.
-	// Rows of the decision are appended to rows[:0], so that a large enough slice avoids an
-	// allocation.
+	// Take charges cost to every limit of the key, or to none of them if one
+	// refuses. Cost 0 looks and charges nothing; a negative cost gives back, never
+	// past full. The state of a limit is named by key, Period and Strict: Count and
+	// Burst are parameters of the call, so that a changed limit holds at once, and
+	// no more is owed than an empty bucket of the new limit. Callers must therefore
+	// not ask for two bursts over one period by turns with one key: the smaller one
+	// would forgive what the larger one is owed.
+	// A refusal gives the caller a turn, which is advice and holds nothing back. Cost 0
+	// gives none.
+	// Rows of the decision are appended to rows[:0], so that a caller who passes a
+	// large enough slice allocates nothing.
 	//
 	// An error means that the limiter could not decide; it is never a denial.
 	Take(ctx context.Context, key Key, limits []Limit, cost int64, rows []Row) (Decision, error)

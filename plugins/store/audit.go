@@ -9,7 +9,7 @@ type AuditEntry struct {
 	ID int64
 	// At is when it happened, in UTC with whole seconds.
 	At time.Time
-	// Actor is who did it, as far as the server knows: a user, or `cli`.
+	// Actor is the one that did it, as far as the server knows: a user, or `cli`.
 	Actor string
 	// Action is what was done, such as `key.create` or `token.revoke`.
 	Action string

@@ -13,14 +13,14 @@ import (
 type Count struct {
 	// Zone is where it counts.
 	Zone string
-	// Key is whom it counts, as a hash.
+	// Key is the hash of the caller that it counts.
 	Key [16]byte
 	// Period of the limit, whole milliseconds. Zone, Key, Period and Strict together
 	// name the count.
 	Period time.Duration
 	// Strict is a sliding window and not a bucket.
 	Strict bool
-	// Full is when nothing of it is used any more, with whole microseconds.
+	// Full is when all of the limit is free again, in whole microseconds.
 	Full time.Time
 	// Overdrawn says that the bucket was charged past empty.
 	Overdrawn bool

@@ -7,7 +7,7 @@ import (
 
 // OwnerLimits is what holds for one owner instead of what the configuration says.
 type OwnerLimits struct {
-	// Owner is whom it is about.
+	// Owner is the owner that these limits hold for.
 	Owner string
 	// Tier instead of that of the owner's credentials; empty is no change.
 	Tier string

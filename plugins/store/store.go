@@ -115,16 +115,15 @@ type Store interface {
 	CountKeys(ctx context.Context, now time.Time) (KeyCounts, error)
 
 	// Version grows with every change to keys (other than TouchKeys) and
-	// revocations, not to accounts, by whichever process made it. It is cheap enough to poll several
-	// times a second.
+	// revocations, not to accounts, whichever process made it. It is cheap enough to poll
+	// several times a second.
 	Version(ctx context.Context) (uint64, error)
 	// Close releases the store.
 	Close() error
 }
 
-// Checker is a Store that can say more of whether it works than Version does, such
-// as a store in a file that may have been taken away. Check returns nil where records
-// can be read.
+// Checker is a Store that can tell better than Version whether it works, such as a
+// store in a file that may have been removed. Check returns nil if records can be read.
 type Checker interface {
 	Check(ctx context.Context) error
 }

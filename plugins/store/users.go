@@ -32,17 +32,17 @@ type Users interface {
 	// account as written.
 	UpdateUser(ctx context.Context, id string, change plugins.UserChange) (plugins.User, error)
 
-	// CreateOwnKey is CreateKey for an owner who may have most keys at once, those
-	// that are revoked or expired at key.CreatedAt not counted: ErrTooMany. The owner
-	// must be an account of this epoch that is not disabled or, for epoch 0, no account
-	// at all: ErrAccountChanged.
+	// CreateOwnKey is CreateKey for an owner. ErrTooMany if the owner would have more
+	// than most keys, not counting those that are revoked or expired at key.CreatedAt.
+	// ErrAccountChanged unless the owner is an account of this epoch that is not disabled
+	// or, for epoch 0, no account at all.
 	CreateOwnKey(ctx context.Context, key plugins.APIKey, epoch int64, most int) error
-	// UpdateOwnKey is UpdateKey for an owner, who must be as for CreateOwnKey.
+	// UpdateOwnKey is UpdateKey for an owner; ErrAccountChanged as for CreateOwnKey.
 	UpdateOwnKey(ctx context.Context, id string, epoch int64, change func(*plugins.APIKey) error) (plugins.APIKey, error)
-	// RotateOwnKey is RotateKey for an owner, who must be as for CreateOwnKey and may
-	// have most keys once it is done, counted as there. Next makes the new record of the
-	// old one, within the transaction: its error is that of RotateOwnKey, and then
-	// nothing is written. It must not call the store.
+	// RotateOwnKey is RotateKey for an owner; ErrAccountChanged and ErrTooMany as for
+	// CreateOwnKey. Next makes the new record from the old one, within the transaction. If
+	// it fails, RotateOwnKey returns its error and writes nothing. It must not call the
+	// store.
 	RotateOwnKey(ctx context.Context, id string, next func(old plugins.APIKey) (plugins.APIKey, error), oldEnds time.Time, epoch int64, most int) error
 
 	// StartFamily adds a family; ErrNotFound if there is no such user, ErrAccountChanged
@@ -51,11 +51,14 @@ type Users interface {
 	StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error
 	// Family returns the family with this id; ErrNotFound.
 	Family(ctx context.Context, id string) (plugins.TokenFamily, error)
-	// RenewFamily makes r.Next the current token and revokes r.Used, in one
-	// transaction, and returns the family as written. ErrNotFound; ErrConflict if the
-	// family has ended, or the user is disabled or in another epoch; ErrReplayed if
-	// r.Used is not current: then the family has been ended and its current token
-	// revoked, and the family is returned too.
+	// RenewFamily makes r.Next the current token, with r.Used as the previous one, and
+	// revokes r.Used, in one transaction, and returns the family as written. If r.Used
+	// is the previous token already, and was renewed no more than r.Reuse from r.At,
+	// before or after it, nothing is written and the family is returned as it is: its
+	// current token is not r.Next. ErrNotFound; ErrConflict if the family has ended, or
+	// the user is disabled or in another epoch; ErrReplayed if r.Used is neither: then
+	// the family has been ended and its current token revoked, and the family is
+	// returned too.
 	RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.TokenFamily, error)
 	// EndFamily ends a family and revokes its current token, in one transaction, and
 	// returns it; ErrNotFound. A second time only the revocation is extended. The
@@ -97,11 +100,14 @@ func CheckFamily(f plugins.TokenFamily) error {
 			return fmt.Errorf("%w: a family of tokens without %s", ErrInvalid, text.name)
 		}
 	}
+	if (f.Previous == "") != f.RenewedAt.IsZero() {
+		return fmt.Errorf("%w: a family of tokens with a previous token or the time of its renewal, and not both", ErrInvalid)
+	}
 	if f.CreatedAt.IsZero() || f.ExpiresAt.IsZero() {
 		return fmt.Errorf("%w: a family of tokens without beginning or end", ErrInvalid)
 	}
-	if err := checkTexts("family of tokens", f.ID, f.User, f.Issuer, f.Current); err != nil {
+	if err := checkTexts("family of tokens", f.ID, f.User, f.Issuer, f.Current, f.Previous); err != nil {
 		return err
 	}
-	return checkTimes("family of tokens", f.CreatedAt, f.ExpiresAt, f.RevokedAt)
+	return checkTimes("family of tokens", f.CreatedAt, f.RenewedAt, f.ExpiresAt, f.RevokedAt)
 }

@@ -3,6 +3,7 @@
 package dryrun
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -45,10 +46,7 @@ func Check(ctx context.Context, app *gateway.App, in *adminapi.CheckInput) (*adm
 // describedRequest makes the request that the input describes, and the dry run of the
 // server that it leads to.
 func describedRequest(ctx context.Context, in *adminapi.CheckInput, gateway *gateway.App, app *caddyhttp.App) (*http.Request, *dryRun, error) {
-	method := in.Method
-	if method == "" {
-		method = http.MethodGet
-	}
+	method := cmp.Or(in.Method, http.MethodGet)
 	if !httpguts.ValidHeaderFieldName(method) {
 		return nil, nil, plugins.Invalid("method", "is not the name of a method")
 	}
@@ -56,10 +54,7 @@ func describedRequest(ctx context.Context, in *adminapi.CheckInput, gateway *gat
 	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || !httpguts.ValidHostHeader(parsed.Host) {
 		return nil, nil, plugins.Invalid("url", "write a whole URL, like https://api.example.com/v1/items")
 	}
-	port := parsed.Port()
-	if port == "" {
-		port = defaultPort(app, parsed.Scheme)
-	}
+	port := cmp.Or(parsed.Port(), defaultPort(app, parsed.Scheme))
 	server, err := serverFor(app, parsed.Hostname(), port)
 	if err != nil {
 		return nil, nil, err
@@ -81,10 +76,7 @@ func describedRequest(ctx context.Context, in *adminapi.CheckInput, gateway *gat
 		}
 	}
 	// As a server reads it: the URL is the path and the query, the rest is Host.
-	target := &url.URL{Path: parsed.Path, RawPath: parsed.RawPath, RawQuery: parsed.RawQuery, ForceQuery: parsed.ForceQuery}
-	if target.Path == "" {
-		target.Path = "/"
-	}
+	target := &url.URL{Path: cmp.Or(parsed.Path, "/"), RawPath: parsed.RawPath, RawQuery: parsed.RawQuery, ForceQuery: parsed.ForceQuery}
 	made := &http.Request{
 		Method: method, URL: target, Host: parsed.Host, RequestURI: target.RequestURI(), Header: header, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -97,14 +89,10 @@ func describedRequest(ctx context.Context, in *adminapi.CheckInput, gateway *gat
 }
 
 func defaultPort(app *caddyhttp.App, scheme string) string {
-	port, configured := "80", app.HTTPPort
 	if scheme == "https" {
-		port, configured = "443", app.HTTPSPort
+		return strconv.Itoa(cmp.Or(app.HTTPSPort, 443))
 	}
-	if configured != 0 {
-		port = strconv.Itoa(configured)
-	}
-	return port
+	return strconv.Itoa(cmp.Or(app.HTTPPort, 80))
 }
 
 // describedHeader is the header of the request, with the credential.
@@ -145,12 +133,7 @@ func describedCaller(d *adminapi.DescribedUser, app *gateway.App) (*plugins.Prin
 		Owner: d.Owner, Subject: d.Subject, Roles: d.Roles, Tier: d.Tier, Scopes: d.Scopes,
 		Scheme: d.Scheme, Issuer: d.Issuer, KeyID: d.KeyID,
 	}
-	if p.Owner == "" {
-		p.Owner = p.Subject
-	}
-	if p.Subject == "" {
-		p.Subject = p.Owner
-	}
+	p.Owner, p.Subject = cmp.Or(p.Owner, p.Subject), cmp.Or(p.Subject, p.Owner)
 	if p.Owner == "" {
 		return nil, plugins.Invalid("as", "needs an owner, like owner=u1")
 	}
@@ -175,10 +158,7 @@ func describedCaller(d *adminapi.DescribedUser, app *gateway.App) (*plugins.Prin
 	default:
 		return nil, plugins.Invalid("as", "unknown scheme "+decision.Clip(p.Scheme, 40)+": use api_key or bearer")
 	}
-	p.Credential = p.KeyID
-	if p.Credential == "" {
-		p.Credential = "described " + p.Subject
-	}
+	p.Credential = cmp.Or(p.KeyID, "described "+p.Subject)
 	for _, text := range []string{p.Owner, p.Subject, p.Issuer, p.KeyID, strings.Join(p.Scopes, " ")} {
 		if err := plugins.CheckText("as", text, 0, 4096); err != nil {
 			return nil, err
@@ -187,7 +167,7 @@ func describedCaller(d *adminapi.DescribedUser, app *gateway.App) (*plugins.Prin
 	return p, nil
 }
 
-// errDryRunPanicked is a handler that did not expect to be asked.
+// errDryRunPanicked is a panic of a handler that the dry run called.
 var errDryRunPanicked = errors.New("a handler of the configuration panicked")
 
 // check walks the routes and says what became of the request.

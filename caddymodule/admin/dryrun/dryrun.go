@@ -118,7 +118,7 @@ var (
 	})
 )
 
-// groupsKey is where Caddy keeps which groups of routes have had their one.
+// groupsKey is where Caddy notes the groups of routes of which one has run.
 var groupsKey = caddy.CtxKey("route_group")
 
 // routes is RouteList.Compile with this dry run's handlers.
@@ -181,8 +181,8 @@ func (d *dryRun) handler(handler caddyhttp.MiddlewareHandler, next caddyhttp.Han
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		switch h := handler.(type) {
 		case *sitehandler.Guard:
-			end := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.End(w, r, next) })
-			return h.Serve(w, r, d.routes(h.Routes(), end))
+			last := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.End(w, r, next) })
+			return h.Serve(w, r, d.routes(h.Routes(), last))
 		case *caddyhttp.Subroute:
 			err := d.routes(h.Routes, next).ServeHTTP(w, r)
 			if err != nil && h.Errors != nil {
@@ -216,8 +216,7 @@ func (d *dryRun) handler(handler caddyhttp.MiddlewareHandler, next caddyhttp.Han
 			return next.ServeHTTP(w, r)
 		}
 		d.stop(handler)
-		// What the gateway has to say about a response that goes well, its headers, is
-		// said.
+		// The gateway adds its headers to a response of status 200.
 		w.WriteHeader(http.StatusOK)
 		return nil
 	})
@@ -251,8 +250,8 @@ func (d *dryRun) stop(handler caddyhttp.MiddlewareHandler) {
 	}
 }
 
-// harmlessProviders reports whether all providers of Caddy's authentication are such that
-// asking them changes nothing.
+// harmlessProviders reports whether asking the providers of Caddy's authentication
+// changes nothing.
 func harmlessProviders(providers map[string]caddyauth.Authenticator) bool {
 	for _, provider := range providers {
 		switch provider.(type) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -113,9 +114,49 @@ func (c *Caddy) Reload(text string) error {
 		return err
 	}
 	err = caddy.Load(config, true)
+	c.awaitOneListener()
 	// A reload closes idle connections; a request must not go out on one of them.
 	c.Client.CloseIdleConnections()
 	return err
+}
+
+// awaitOneListener waits until the listener of the configuration before is closed. Caddy
+// closes it after a reload has returned, and resets the connections that it has not
+// accepted by then. A configuration may have several listeners on the port for good, so
+// that after a while it goes on.
+func (c *Caddy) awaitOneListener() {
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(c.URL, "http://"))
+	if err != nil {
+		return
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); listeners(port) > 1 && time.Now().Before(end); {
+		<-tick.C
+	}
+}
+
+// listeners counts the sockets that listen on a TCP port, 0 where the system does not
+// tell.
+func listeners(port string) (found int) {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return 0
+	}
+	// proc(5): the local address is ADDRESS:PORT in hexadecimal, and state 0A is LISTEN.
+	suffix := fmt.Sprintf(":%04X", n)
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		table, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(table)) {
+			if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1], suffix) && f[3] == "0A" {
+				found++
+			}
+		}
+	}
+	return found
 }
 
 // Restart stops Caddy and starts it with another Caddyfile. State that survives a reload

@@ -107,8 +107,8 @@ func (o otterMap[V]) deleteFunc(drop func(V) bool) {
 // invalidation overtook is done again.
 //
 // Another process may have changed any record: suspect then makes all of them
-// suspects. A suspect is served to nobody, in a failure of the store neither, until
-// a look-up or confirm has read it again.
+// suspects. No suspect is served, not even while the store fails, until a look-up or
+// confirm has read it again.
 type cache struct {
 	config CacheConfig
 	known  bounded[*entry]
@@ -129,7 +129,7 @@ type cache struct {
 // flight is a look-up under way, which other requests for the same key join.
 type flight struct {
 	generation uint64
-	// asked is when the look-up began, in Unix nanoseconds: what it finds is as old.
+	// asked is when the look-up began, in Unix nanoseconds: its result counts from then.
 	asked int64
 	done  chan struct{}
 	// set before done is closed; entry is nil for an unknown key.
@@ -149,13 +149,13 @@ func newCache(config CacheConfig) *cache {
 	}
 }
 
-// younger reports whether what happened at that time is less old than that. A
-// negative age means that the clock was set back, so that nothing is known: as an
-// unsigned number it is more than any bound.
+// younger reports whether the time at is less than bound ago. A negative age means that
+// the clock was set back, so the age is not known: as an unsigned number it is more than
+// any bound.
 func younger(at, now int64, bound time.Duration) bool { return uint64(now-at) < uint64(bound) }
 
-// fresh returns what needs no look-up: an entry, or found and no entry for a key
-// that is known to be unknown.
+// fresh returns an entry that needs no look-up, or found without an entry for a key
+// that the store did not have a moment ago.
 func (c *cache) fresh(h Hash, now int64) (e *entry, found bool) {
 	if e, ok := c.trusted(h); ok {
 		if younger(e.fetched, now, c.config.TTL) {
@@ -264,8 +264,8 @@ func (c *cache) fly(ctx context.Context, h Hash, f *flight, fetch func(context.C
 	f.entry, f.err = e, err
 }
 
-// invalidate forgets the records with these ids, and all that is unknown, so that
-// it may be called for a new key too.
+// invalidate forgets the records with these ids, and all unknown keys, so that it works
+// for a new key too.
 func (c *cache) invalidate(ids map[string]struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -297,7 +297,7 @@ const (
 var errOvertaken = errors.New("reading suspected API keys again: other changes came in between")
 
 // confirm reads the suspects again that were used within StaleTTL, and forgets the
-// others. What remains suspected after an error is looked up when it is used.
+// others. A record that is still suspected after an error is looked up when it is used.
 func (c *cache) confirm(clock func() int64, read func([]*entry) ([]*entry, error)) error {
 	epoch, now := c.epoch.Load(), clock()
 	var suspects []suspect
@@ -349,8 +349,8 @@ func (c *cache) confirmPart(clock func() int64, part []suspect, read func([]*ent
 	return errOvertaken
 }
 
-// replace puts what was found in the place of suspects, nil for a record that is
-// gone, unless an invalidation came in between.
+// replace puts the records that were found in the place of suspects, unless an
+// invalidation came in between. A nil record is gone.
 func (c *cache) replace(part []suspect, found []*entry, asked int64, generation uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

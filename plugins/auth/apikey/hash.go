@@ -32,7 +32,7 @@ type Pepper struct {
 // Peppers hashes keys under the current pepper and, while a rotation lasts, the
 // previous one. It is safe for concurrent use.
 //
-// Keys need no slow hash: theirs is not a password's entropy but 190 bits of it.
+// Keys need no slow hash: a key has 190 bits of entropy, a password has few.
 type Peppers struct {
 	current, previous *keyed
 }

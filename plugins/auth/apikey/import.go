@@ -36,7 +36,7 @@ var importColumns = []string{"key", "hash", "owner", "name", "role", "tier", "sc
 //
 //   - key: the key itself, in any format, 16 to 256 printable ASCII characters; or
 //   - hash: SHA-256 of the key in hexadecimal, where nobody has the key any more;
-//   - owner: whom it acts for;
+//   - owner: the owner that the key acts for;
 //   - name, role, tier: optional;
 //   - scopes, ip_allow: optional, separated by spaces, commas or semicolons;
 //   - expires_at: optional, RFC 3339 or a date (its first moment in UTC).

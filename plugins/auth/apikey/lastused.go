@@ -8,8 +8,8 @@ import (
 )
 
 // LastUsed gathers when keys were used and writes it in batches, so that a request
-// costs no write. What is not written yet is lost in a crash; nothing but the
-// display of the last use depends on it.
+// costs no write. A crash loses the uses that are not yet written; they matter to
+// nothing but the display of the last use.
 type LastUsed struct {
 	write func(context.Context, map[string]time.Time) error
 	bound int

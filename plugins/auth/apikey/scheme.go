@@ -76,7 +76,7 @@ func (*Scheme) Name() string { return plugins.SchemeAPIKey }
 func (s *Scheme) Authenticate(ctx context.Context, c auth.Credential) (*plugins.Principal, *plugins.Denial, error) {
 	value := c.Value
 	own := Recognised(value)
-	// Not mine as long as nobody knows it, that is.
+	// Else it is the gateway's only if there is a record of it.
 	mine := own || c.Source == auth.FromKeyHeader
 
 	if value == "" || len(value) > MaxLength {

@@ -117,7 +117,7 @@ func TestRevocation(t *testing.T) {
 			r.kid = "k1"
 			expect(t, s, named, "token_revoked") // from the cache, where there is one
 			r.kid, r.subject = "", "alice"
-			// Who doesn't say when is taken to be older than any revocation.
+			// A token without iat counts as older than any revocation.
 			expect(t, s, hs256Claims(t, with(map[string]any{"iat": nil})), "token_revoked")
 		})
 	}

@@ -51,7 +51,7 @@ type Verdict struct {
 	Bound  string         `json:"bound,omitempty"`
 	// Unavailable says why it could not be decided.
 	Unavailable string `json:"unavailable,omitempty"`
-	// Principal is who the caller is, when everything was checked and is good.
+	// Principal is the caller, when everything was checked and is good.
 	Principal *plugins.Principal `json:"principal,omitempty"`
 }
 

@@ -174,8 +174,13 @@ func (is *issuer) checkSignature(ctx context.Context, t *scanned, now time.Time)
 	set := is.source.current(now)
 	keys := set.candidates(t.header.kid)
 	if len(keys) == 0 {
+		// Not verified yet: a lie about it gains a 503 in the place of a 401.
+		issued, has, _ := numericDate(&t.claims, "iat")
+		if !has {
+			issued = now
+		}
 		var err error
-		if set, err = is.source.consult(ctx, t.header.kid); err != nil {
+		if set, err = is.source.consult(ctx, t.header.kid, issued); err != nil {
 			return nil, "", nil, err
 		}
 		if keys = set.candidates(t.header.kid); len(keys) == 0 {

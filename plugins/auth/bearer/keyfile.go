@@ -88,7 +88,9 @@ func readBounded(path string, most int64) ([]byte, error) {
 
 func (f *keyFile) current(time.Time) *keySet { return f.set.Load() }
 
-func (f *keyFile) consult(context.Context, string) (*keySet, error) { return f.set.Load(), nil }
+func (f *keyFile) consult(context.Context, string, time.Time) (*keySet, error) {
+	return f.set.Load(), nil
+}
 
 func (f *keyFile) run(ctx context.Context) {
 	ticker := time.NewTicker(keyFilePoll)

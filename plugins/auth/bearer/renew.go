@@ -10,7 +10,7 @@ import (
 // Renewable is a token that may be put in the place of another: good, or good
 // but for its age.
 type Renewable struct {
-	// Principal is who the token is for, as Authenticate has it.
+	// Principal is the caller that the token names, as Authenticate returns it.
 	Principal *plugins.Principal
 	// Family is the token's `sid`; empty where it has none.
 	Family string
@@ -54,7 +54,7 @@ func (s *Scheme) Renewable(ctx context.Context, token string, window time.Durati
 		return found, nil, nil
 	}
 	if v.revoked.KeyRevoked(p.Issuer, p.SigningKey) {
-		// Whoever has the key can make the token that is to be renewed.
+		// A thief who has the key can make the token that is to be renewed.
 		return nil, denyRevoked(p), nil
 	}
 	found.Revoked = v.revoked.Revoked(p.Issuer, p.TokenID, p.Subject, checked.issued)

@@ -13,7 +13,7 @@ const maxDays = 36500
 // apply checks what is given and writes it into the record.
 func (s *Service) apply(in plugins.KeyInput, key *plugins.APIKey) error {
 	if in.Name != nil {
-		if err := plugins.CheckText("name", *in.Name, 0, 256); err != nil {
+		if err := plugins.CheckText("name", *in.Name, 1, 256); err != nil {
 			return err
 		}
 		key.Name = *in.Name

@@ -164,8 +164,8 @@ func generate(key *plugins.APIKey, peppers *apikey.Peppers, live bool) (plugins.
 	return secret, nil
 }
 
-// Update changes a key; the owner can't be changed. Who prolongs a key of their own
-// is given it anew: it may grant no more than they have now, and must still work.
+// Update changes a key, but not its owner. An owner who prolongs a key gets it anew: it
+// may grant no more than the owner has now, and must still work.
 func (s *Service) Update(ctx context.Context, id string, in plugins.KeyInput, by *plugins.KeyHolder) (key plugins.APIKey, err error) {
 	if in.Owner != nil {
 		return key, &plugins.InputError{Field: "owner", Text: "can't be changed: revoke the key and make one for the other owner"}
@@ -205,8 +205,8 @@ func (s *Service) prolong(was plugins.APIKey, k *plugins.APIKey, by *plugins.Key
 	return by.Covers(*k)
 }
 
-// later reports whether one end is after another, zero being never. As a bound zero
-// is none, and nothing is later.
+// later reports whether an end is after a bound. A zero end is never, a zero bound is
+// none, after which nothing is later.
 func later(end, than time.Time) bool {
 	return !than.IsZero() && (end.IsZero() || end.After(than))
 }

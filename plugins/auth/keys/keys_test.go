@@ -188,6 +188,7 @@ func TestInputIsChecked(t *testing.T) {
 		{"no owner", plugins.KeyInput{}, "owner"},
 		{"an empty owner", plugins.KeyInput{Owner: new("")}, "owner"},
 		{"a line in the owner", plugins.KeyInput{Owner: new("a\nb")}, "owner"},
+		{"an empty name", plugins.KeyInput{Name: new("")}, "name"},
 		{"a long name", plugins.KeyInput{Name: new(strings.Repeat("x", 257))}, "name"},
 		{"a space at the end of a name", plugins.KeyInput{Name: new("a ")}, "name"},
 		{"a role", plugins.KeyInput{Role: new("nonsense")}, "role"},

@@ -63,7 +63,7 @@ type Poller struct {
 	// nanoseconds; 0 means never.
 	synced atomic.Int64
 
-	// The fields below belong to whoever holds turn.
+	// The fields below belong to the goroutine that holds turn.
 	turn    chan struct{}
 	version uint64
 	// known says that a version was seen, loaded that the set has it.

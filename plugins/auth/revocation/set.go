@@ -170,8 +170,8 @@ func (s *Set) Load(fetch func() ([]plugins.Revocation, error)) error {
 	return err
 }
 
-// load tells too whether changes came in while fetch ran: then the set may hold
-// what the source has not any more.
+// load also tells whether changes came in while fetch ran: then the set may hold
+// entries that the source no longer has.
 func (s *Set) load(fetch func() ([]plugins.Revocation, error)) (raced bool, err error) {
 	s.loads.Lock()
 	defer s.loads.Unlock()
@@ -200,8 +200,8 @@ func (s *Set) load(fetch func() ([]plugins.Revocation, error)) (raced bool, err 
 	return len(since) > 0, nil
 }
 
-// Sweep removes the entries that have expired, by which no token can be affected
-// any more, and says how many.
+// Sweep removes the entries that have expired, which no longer affect any token, and
+// says how many.
 func (s *Set) Sweep(now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -347,7 +347,7 @@ func (e entry) merge(o entry) entry {
 func index(r plugins.Revocation) (key, entry) {
 	e := entry{issuedBefore: r.IssuedBefore.Unix()}
 	if !r.ExpiresAt.IsZero() {
-		// 0 is taken; a second later is as good, so long ago.
+		// 0 means no time; one second later makes no difference that long ago.
 		e.expires = max(1, r.ExpiresAt.Unix())
 	}
 	k := key{issuer: r.Issuer, value: r.Value}

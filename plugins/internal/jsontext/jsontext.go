@@ -4,6 +4,7 @@
 package jsontext
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -136,43 +137,30 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // Bytes that are no valid UTF-8 are kept as they are.
 func (s *Scanner) Text() (text string, ok bool) {
 	s.Pos++
+	// decoded is what was read up to start; empty before the first escape.
+	var decoded strings.Builder
 	start := s.Pos
 	for s.Pos < len(s.Src) {
 		switch c := s.Src[s.Pos]; {
 		case c == '"':
 			text = s.Src[start:s.Pos]
 			s.Pos++
-			return text, true
+			if decoded.Len() == 0 {
+				return text, true
+			}
+			decoded.WriteString(text)
+			return decoded.String(), true
 		case c == '\\':
-			return s.escaped(start)
-		case c < 0x20:
-			return "", false
-		default:
-			s.Pos++
-		}
-	}
-	return "", false
-}
-
-// escaped goes on where Text met the first backslash.
-func (s *Scanner) escaped(start int) (string, bool) {
-	var b strings.Builder
-	b.WriteString(s.Src[start:s.Pos])
-	for s.Pos < len(s.Src) {
-		switch c := s.Src[s.Pos]; {
-		case c == '"':
-			s.Pos++
-			return b.String(), true
-		case c == '\\':
+			decoded.WriteString(s.Src[start:s.Pos])
 			r, ok := s.escape()
 			if !ok {
 				return "", false
 			}
-			b.WriteRune(r)
+			decoded.WriteRune(r)
+			start = s.Pos
 		case c < 0x20:
 			return "", false
 		default:
-			b.WriteByte(c)
 			s.Pos++
 		}
 	}
@@ -219,20 +207,12 @@ func (s *Scanner) escape() (rune, bool) {
 	return utf8.RuneError, s.LoneSurrogates
 }
 
+// hex4 reads four hexadecimal digits.
 func (s *Scanner) hex4() (r rune, ok bool) {
-	for range 4 {
-		c := s.Peek()
-		s.Pos++
-		switch {
-		case isDigit(c):
-			r = r<<4 | rune(c-'0')
-		case 'a' <= c && c <= 'f':
-			r = r<<4 | rune(c-'a'+10)
-		case 'A' <= c && c <= 'F':
-			r = r<<4 | rune(c-'A'+10)
-		default:
-			return 0, false
-		}
+	if len(s.Src)-s.Pos < 4 {
+		return 0, false
 	}
-	return r, true
+	unit, err := strconv.ParseUint(s.Src[s.Pos:s.Pos+4], 16, 16)
+	s.Pos += 4
+	return rune(unit), err == nil
 }

@@ -74,7 +74,7 @@ func (t *table) used(e *entry, now int64) (share float64, over bool) {
 		}
 		return float64(debt) / float64(e.meta.period()), true
 	}
-	bound := e.meta.debt()
+	bound := t.debt(e)
 	if debt <= bound {
 		return float64(debt) / float64(bound), false
 	}

@@ -417,11 +417,13 @@ func BenchmarkTake(b *testing.B) {
 	load := randomLoad(b)
 	one := []ratelimit.Limit{ratelimit.MustParseLimit("1000/1h")}
 	two := []ratelimit.Limit{one[0], ratelimit.MustParseLimit("100000/1d")}
+	wide := []ratelimit.Limit{ratelimit.MustParseLimit("1000000000/2h")}
 	for _, bench := range []struct {
 		name    string
 		callers int
 		limits  []ratelimit.Limit
 	}{
+		{"within-limit/1000-callers", 1000, wide},
 		{"one-limit/1000-callers", 1000, one},
 		{"one-limit/all-callers", million, one},
 		{"two-limits/1000-callers", 1000, two},

@@ -25,22 +25,24 @@ type entry struct {
 //	62     dirty: changed since the last export
 //	27-61  the period in milliseconds
 //	26     overdrawn: charged past empty by Adjust
-//	0-25   aux
+//	25     turns: callers were refused and told when to come
+//	0-24   aux
 //
 // Period and kind of window tell the counts of one key apart. aux is the debt of
-// a bucket beyond which a caller is over its limit, as a short float, or the
-// place of a strict window.
+// a bucket beyond which a caller is over its limit, as a short float, the place of
+// a strict window, or that of a bucket's turns.
 type meta uint64
 
 const (
 	strictFlag    meta = 1 << 63
 	dirtyFlag     meta = 1 << 62
 	overdrawnFlag meta = 1 << 26
+	turnsFlag     meta = 1 << 25
 
 	periodShift      = 27
-	debtBits         = 20
-	auxMask     meta = 1<<26 - 1
-	nameMask         = ^(dirtyFlag | overdrawnFlag | auxMask)
+	debtBits         = 19
+	auxMask     meta = 1<<25 - 1
+	nameMask         = ^(dirtyFlag | overdrawnFlag | turnsFlag | auxMask)
 )
 
 func metaOf(limit *ratelimit.Limit) meta {
@@ -61,10 +63,10 @@ func (m meta) period() int64 {
 	return int64((m&^strictFlag&^dirtyFlag)>>periodShift) * int64(time.Millisecond)
 }
 
-// place is where the window of a strict entry is.
+// place is where the window of a strict entry or the turns of a bucket are.
 func (m meta) place() int { return int(m & auxMask) }
 
-// withDebt notes a debt, 20 bits of it exactly and the rest rounded down.
+// withDebt notes a debt, 19 bits of it exactly and the rest rounded down.
 func (m meta) withDebt(debt int64) meta {
 	shift := max(0, bits.Len64(uint64(debt))-debtBits)
 	return m&^auxMask | meta(shift)<<debtBits | meta(debt>>shift)
@@ -83,7 +85,10 @@ type table struct {
 	// windows are the strict windows, and spare their free places.
 	windows []window
 	spare   []int
-	random  uint64
+	// turns are the last turns of buckets, and spareTurns their free places.
+	turns      []turn
+	spareTurns []int
+	random     uint64
 }
 
 // minSlots is the size of the smallest table.
@@ -153,6 +158,9 @@ func (t *table) resize(l *Limiter, size int) {
 // remove takes the entry at gap out. What was pushed beyond the gap moves up, so
 // that no probing ends too early.
 func (t *table) remove(l *Limiter, gap int) {
+	if e := &t.slots[gap]; e.meta&turnsFlag != 0 {
+		t.forgetTurns(e)
+	}
 	if m := t.slots[gap].meta; m.strict() {
 		t.windows[m.place()] = window{}
 		t.spare = append(t.spare, m.place())
@@ -179,6 +187,9 @@ func (t *table) sweep(l *Limiter, now int64) {
 			t.remove(l, at)
 			continue
 		}
+		if e := &t.slots[at]; e.meta&turnsFlag != 0 {
+			t.sweepTurns(e, now)
+		}
 		at++
 	}
 	if size := max(minSlots, t.n*2); size < len(t.slots)/2 {
@@ -186,6 +197,9 @@ func (t *table) sweep(l *Limiter, now int64) {
 	}
 	if t.n == 0 {
 		t.windows, t.spare = nil, nil
+	}
+	if len(t.turns) == len(t.spareTurns) {
+		t.turns, t.spareTurns = nil, nil
 	}
 }
 

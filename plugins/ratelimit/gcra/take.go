@@ -57,6 +57,9 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 	}
 	d.Settle(rows)
 	if !d.Allowed || cost == 0 {
+		if d.RetryAfter > 0 {
+			t.giveTurn(&cells[d.Blocking], now, d)
+		}
 		for i := range cells {
 			c := &cells[i]
 			if c.clamped && d.RetryAfter > 0 {
@@ -70,7 +73,9 @@ func (t *table) take(l *Limiter, hash uint64, key *ratelimit.Key, cells []cell, 
 	}
 	for i := range cells {
 		if c := &cells[i]; c.at >= 0 {
-			t.write(c, &rows[i], now)
+			if t.write(c, &rows[i], now) && cost > 0 && !force {
+				t.checkTurns(c, &rows[i], now)
+			}
 		} else if c.cost < 0 {
 			t.show(c, &rows[i], now)
 		}
@@ -153,15 +158,21 @@ func (t *table) show(c *cell, row *ratelimit.Row, now int64) {
 	}
 }
 
-// write charges or gives back where there is an entry.
-func (t *table) write(c *cell, row *ratelimit.Row, now int64) {
+// write charges or gives back where there is an entry, and reports whether the entry
+// has turns.
+func (t *table) write(c *cell, row *ratelimit.Row, now int64) (turns bool) {
 	e := &t.slots[c.at]
 	if !c.name.strict() {
 		c.charge()
 		e.tat = now + int64(c.debt)
-		e.meta = c.meta()
+		turns = e.meta&turnsFlag != 0
+		if turns {
+			e.meta = t.keepTurns(e.meta, c.meta())
+		} else {
+			e.meta = c.meta()
+		}
 		row.SetDebt(c.debt, c.interval, c.horizon)
-		return
+		return turns
 	}
 	period := int64(row.Limit.Period)
 	e.meta |= dirtyFlag
@@ -174,6 +185,7 @@ func (t *table) write(c *cell, row *ratelimit.Row, now int64) {
 	}
 	e.tat = w.end(period)
 	w.show(row, now)
+	return e.meta&turnsFlag != 0
 }
 
 // addCount charges where there is no entry yet.

@@ -24,6 +24,8 @@ type window struct {
 	used int64
 	// count is the limit of the last call, for eviction.
 	count int64
+	// turn is the last turn of refused callers, where the entry says so.
+	turn int64
 }
 
 type segment struct {

@@ -55,6 +55,12 @@ func Run(t *testing.T, s Subject) {
 		{"limits that can't be are errors", testInvalid},
 		{"rows are appended to the caller's slice", testRows},
 		{"long windows count beside short ones", testLongWindow},
+		{"a single caller that waits as it is told never hears of turns", testSingleCaller},
+		{"refused callers get turns that are spread and bounded", testTurns},
+		{"turns end when nobody comes", testTurnsEnd},
+		{"only refused charges get turns", testTurnsOfLooks},
+		{"a crowd that waits as it is told gets through in three tries", Crowd},
+		{"the document's own class is never refused by a default tier", testDocumentClass},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 	}
@@ -138,6 +144,9 @@ func (b *bench) check(d ratelimit.Decision, err error, cost int64, ls []ratelimi
 	if d.Allowed != (d.Blocking == -1) || d.Allowed != (d.RetryAfter == 0) {
 		b.t.Fatalf("the decision contradicts itself: %+v", d)
 	}
+	if first := earliest(d); d.RetryAfter < first || (d.RetryAfter < 0) != (first < 0) {
+		b.t.Fatalf("a turn before the unit is free, %s: %+v", first, d)
+	}
 	return d
 }
 
@@ -157,6 +166,14 @@ func (b *bench) wantRefused(cost int64, ls ...ratelimit.Limit) ratelimit.Decisio
 		b.t.Fatalf("taking %d of %v: allowed, want refused: %+v", cost, ls, d)
 	}
 	return d
+}
+
+// earliest is the time until the cost can pass, whoever else was told so.
+func earliest(d ratelimit.Decision) time.Duration {
+	if d.Allowed {
+		return 0
+	}
+	return d.Rows[d.Blocking].RetryAfter
 }
 
 // near reports whether two times agree within the subject's tolerance.

@@ -18,6 +18,8 @@ type reference struct {
 	full map[string]int64
 	// overdrawn are the buckets that were last charged past empty.
 	overdrawn map[string]bool
+	// turns are the last turns of refused callers.
+	turns map[string]int64
 }
 
 func (r *reference) interval(l ratelimit.Limit) int64 {
@@ -32,6 +34,7 @@ func (r *reference) interval(l ratelimit.Limit) int64 {
 type answer struct {
 	allowed   bool
 	retry     int64
+	told      int64
 	remaining []int64
 	reset     []int64
 }
@@ -41,6 +44,7 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64, fo
 	name := func(l ratelimit.Limit) string { return key.String() + l.Period.String() }
 	debts := make([]int64, len(ls))
 	var clamped []int
+	blocking := 0
 	for i, l := range ls {
 		t := r.interval(l)
 		debt := max(r.full[name(l)]-r.now, 0)
@@ -61,7 +65,7 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64, fo
 		} else if wait := debt + cost*t - l.Burst*t; cost > 0 && wait > 0 {
 			a.allowed = false
 			if a.retry >= 0 && wait > a.retry {
-				a.retry = wait
+				a.retry, blocking = wait, i
 			}
 		}
 	}
@@ -69,6 +73,11 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64, fo
 		if a.retry > 0 {
 			r.full[name(ls[i])] = r.now + debts[i]
 		}
+	}
+	a.told = a.retry
+	if a.retry > 0 {
+		l := ls[blocking]
+		a.told = r.turn(name(l), l, cost, a.retry)
 	}
 	for i, l := range ls {
 		t := r.interval(l)
@@ -82,15 +91,38 @@ func (r *reference) take(key ratelimit.Key, ls []ratelimit.Limit, cost int64, fo
 		for remaining < l.Burst && debts[i]+(remaining+1)*t <= l.Burst*t {
 			remaining++
 		}
+		free, ahead := (remaining+cost-1)*t, r.turns[name(l)]-r.now
+		if a.allowed && cost > 0 && !force && (ahead <= int64(time.Millisecond) || free > int64(2*time.Second) && 4*free >= ahead) {
+			delete(r.turns, name(l))
+		}
 		a.remaining = append(a.remaining, remaining)
 		a.reset = append(a.reset, debts[i])
 	}
 	return a
 }
 
+// turn is when a refused caller is told to come: after the ones before it, and at
+// most one period, 64 intervals or 5 minutes after the first unit.
+func (r *reference) turn(name string, l ratelimit.Limit, cost, wait int64) int64 {
+	t := r.interval(l)
+	spread := min(max(int64(l.Period), 64*t), int64(5*time.Minute))
+	if t > int64(5*time.Minute) {
+		spread = 0
+	}
+	turn := r.now + wait
+	switch last := r.turns[name]; {
+	case last <= r.now+int64(time.Millisecond):
+	case last > turn+spread+l.Burst*t:
+	default:
+		turn = max(turn, min(last+cost*t, turn+spread))
+	}
+	r.turns[name] = turn
+	return turn - r.now
+}
+
 // Model compares a limiter with the reference over random calls, steps of the
-// clock in both directions, changes of the limits, refunds, charges past empty and
-// several limits at once. Each of rapid's checks is 200 operations: 100 checks by default, and
+// clock in both directions, changes of the limits, refunds, charges past empty, the
+// turns of refused callers and several limits at once. Each of rapid's checks is 200 operations: 100 checks by default, and
 // `-rapid.checks=5000` is a million. Unit is the resolution of the limiter, in
 // which all times are chosen.
 func Model(t *testing.T, s Subject, unit time.Duration) {
@@ -99,7 +131,7 @@ func Model(t *testing.T, s Subject, unit time.Duration) {
 
 func model(t *testing.T, rt *rapid.T, s Subject, unit int64) {
 	l, advance := s.New(t)
-	ref := &reference{unit: unit, full: map[string]int64{}, overdrawn: map[string]bool{}}
+	ref := &reference{unit: unit, full: map[string]int64{}, overdrawn: map[string]bool{}, turns: map[string]int64{}}
 	keys := make([]ratelimit.Key, 3)
 	for i := range keys {
 		keys[i] = ratelimit.NewKey("model", ratelimit.KindOwner, fmt.Sprint(i))
@@ -142,7 +174,7 @@ func model(t *testing.T, rt *rapid.T, s Subject, unit int64) {
 				rt.Fatal(err)
 			}
 			rows = got.Rows
-			if got.Allowed != want.allowed || !s.near(got.RetryAfter, time.Duration(want.retry)) {
+			if got.Allowed != want.allowed || !s.near(earliest(got), time.Duration(want.retry)) || !s.near(got.RetryAfter, time.Duration(want.told)) {
 				rt.Fatalf("taking %d of %v, adjusting %v: got %+v, want %+v", cost, ls, force, got, want)
 			}
 			for i, row := range rows {

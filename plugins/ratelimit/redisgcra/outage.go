@@ -34,13 +34,18 @@ type outage struct {
 
 	mu sync.Mutex
 	// owed is what was admitted and not charged, by caller and limit.
-	owed map[debtor]debt
+	owed map[countName]debt
 }
 
-type debtor struct {
+// A countName names the count of one limit of a caller.
+type countName struct {
 	key    ratelimit.Key
 	period time.Duration
 	strict bool
+}
+
+func nameOf(key ratelimit.Key, limit *ratelimit.Limit) countName {
+	return countName{key: key, period: limit.Period, strict: limit.Strict}
 }
 
 type debt struct {
@@ -121,6 +126,8 @@ func scale(limit ratelimit.Limit, cost int64, share float64) ratelimit.Limit {
 	least := max(1, cost)
 	limit.Count = part(limit.Count, 1)
 	limit.Burst = part(limit.Burst, least)
+	// The share of a limit of a few requests may be no more than what is tolerated.
+	limit.Tolerance = min(limit.Tolerance, uint32(max(0, min(limit.Count, limit.Burst)-1)))
 	if limit.Strict {
 		limit.Count = max(limit.Count, limit.Burst)
 		limit.Burst = limit.Count
@@ -135,7 +142,7 @@ func (o *outage) owe(key ratelimit.Key, limits []ratelimit.Limit, cost int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, limit := range limits {
-		who := debtor{key: key, period: limit.Period, strict: limit.Strict}
+		who := nameOf(key, &limit)
 		d, there := o.owed[who]
 		if !there && len(o.owed) >= owedMax {
 			continue
@@ -148,10 +155,10 @@ func (o *outage) owe(key ratelimit.Key, limits []ratelimit.Limit, cost int64) {
 
 // settle charges the debts of the callers that due selects, once, whatever comes
 // of it.
-func (o *outage) settle(due func(ratelimit.Key) bool, charge func(debtor, debt) error) (settled int, err error) {
+func (o *outage) settle(due func(ratelimit.Key) bool, charge func(countName, debt) error) (settled int, err error) {
 	o.mu.Lock()
 	owed := o.owed
-	o.owed = map[debtor]debt{}
+	o.owed = map[countName]debt{}
 	for who, d := range owed {
 		if !due(who.key) {
 			o.owed[who] = d
@@ -194,7 +201,7 @@ func (o *outage) debtors() int {
 func (o *outage) forget(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) {
 	o.mu.Lock()
 	for _, limit := range limits {
-		delete(o.owed, debtor{key: key, period: limit.Period, strict: limit.Strict})
+		delete(o.owed, nameOf(key, &limit))
 	}
 	o.mu.Unlock()
 	if o.local != nil {

@@ -62,7 +62,7 @@ func (l *Limiter) probeKey(ln *lane) (ratelimit.Key, bool) {
 // settle charges the debts of the callers that due selects, once: a charge that
 // fails is forgiven, since it may have come through.
 func (l *Limiter) settle(ctx context.Context, due func(ratelimit.Key) bool) {
-	settled, _ := l.outage.settle(due, func(who debtor, d debt) error {
+	settled, _ := l.outage.settle(due, func(who countName, d debt) error {
 		ctx, cancel := context.WithTimeout(ctx, max(l.o.Timeout, time.Second))
 		defer cancel()
 		err := l.engine.drain(ctx, who.key, d.limit, d.used)

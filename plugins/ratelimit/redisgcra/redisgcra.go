@@ -81,6 +81,7 @@ type Limiter struct {
 	b       *batcher
 	engine  engine
 	deny    *denyCache
+	turns   *turns
 	prepaid *prepaid
 	outage  *outage
 	// gateways are those that share the Redis.
@@ -131,7 +132,8 @@ func New(o Options) (*Limiter, error) {
 		l.engine = &rated{scripted: scripted{b: l.b, rate: true}, impossible: func() { l.impossible.Add(1) }}
 	}
 	l.deny = newDenyCache(l.engine.interval, l.wantNotices)
-	l.outage = &outage{policy: o.OnFailure, share: l.share, owed: map[debtor]debt{}}
+	l.turns = newTurns(l.engine.interval)
+	l.outage = &outage{policy: o.OnFailure, share: l.share, owed: map[countName]debt{}}
 	if o.OnFailure == FailLocal {
 		l.outage.local = gcra.New(gcra.Options{Clock: gcra.Clock(o.Clock), MaxKeys: o.MaxKeys})
 	}
@@ -242,10 +244,18 @@ func (l *Limiter) Take(ctx context.Context, key ratelimit.Key, limits []ratelimi
 	if never {
 		return l.never(ctx, key, limits, cost, rows)
 	}
+	var d ratelimit.Decision
+	var err error
 	if l.prepaid != nil && suits(limits) {
-		return l.takeBounded(ctx, key, limits, cost, rows)
+		d, err = l.takeBounded(ctx, key, limits, cost, rows)
+	} else {
+		d, err = l.takeExact(ctx, key, limits, cost, 0, rows)
 	}
-	return l.takeExact(ctx, key, limits, cost, 0, rows)
+	if err == nil && cost > 0 && d.Share == 0 {
+		// The memory that decides while Redis is gone gives turns itself.
+		l.turn(ctx, key, &d, cost)
+	}
+	return d, err
 }
 
 // never refuses a cost above a burst, for ever, and says what the state is.
@@ -450,6 +460,7 @@ func (l *Limiter) settleCaller(ctx context.Context, key ratelimit.Key) int64 {
 // go on refusing without asking for up to a second.
 func (l *Limiter) Reset(ctx context.Context, key ratelimit.Key, limits []ratelimit.Limit) error {
 	l.deny.forget(key)
+	l.turns.forget(key)
 	if l.prepaid != nil {
 		l.prepaid.forget(key)
 	}
@@ -460,6 +471,9 @@ func (l *Limiter) Reset(ctx context.Context, key ratelimit.Key, limits []ratelim
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
 	err := l.remove(ctx, key, limits)
+	if err == nil {
+		err = l.forgetTurns(ctx, l.turnNames(key, limits))
+	}
 	if err == nil {
 		err = l.notify(ctx, key)
 	}

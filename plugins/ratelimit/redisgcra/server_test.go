@@ -76,7 +76,7 @@ func (s *server) start() {
 		args = append(args, s.args...)
 	}
 	s.cmd = exec.Command("redis-server", args...)
-	if err := s.cmd.Start(); err != nil {
+	if err := servertest.Start(s.t, s.cmd); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)
 	}
 	s.await(func(ctx context.Context) error {

@@ -120,7 +120,7 @@ func await(t *testing.T, holds func() bool) {
 }
 
 // A connection that the server has closed while it was idle, for a second or more,
-// is no failure for the next who asks.
+// is no failure for the next caller.
 func TestRestartBetweenRequestsIsNotNoticed(t *testing.T) {
 	srv := server(t)
 	s := mustOpen(t, options(srv.URL(srv.NewDatabase(t))))
@@ -239,6 +239,54 @@ func TestLockedTable(t *testing.T) {
 	}
 }
 
+// A server that keeps its connections and answers nothing, as a machine that hangs,
+// holds no caller for longer than the timeout, whatever it asks for, and is used again
+// when it answers.
+func TestServerHangs(t *testing.T) {
+	srv := postgrestest.Start(t)
+	o := options(srv.URL(srv.NewDatabase(t)))
+	o.Timeout, o.MaxConnections = 500*time.Millisecond, 4
+	s := mustOpen(t, o)
+	known := storetest.NewKey(t)
+	if err := s.CreateKey(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	left := mustOpen(t, o)
+	thaw := srv.Freeze()
+	defer thaw()
+	// Twice: the first calls wait on connections that are there, the others for a new
+	// one. All at once: they also wait for each other.
+	for round := range 2 {
+		var group sync.WaitGroup
+		begin := time.Now()
+		for name, call := range storetest.EveryMethod(t, s) {
+			if name == "Counts" {
+				continue // no request calls it, and its bound is readCountsTime
+			}
+			group.Go(func() {
+				wantFailure(t, name, call(context.Background()))
+				// A busy machine is slow; a call without a bound waits for ever.
+				if took := time.Since(begin); took > 20*o.Timeout {
+					t.Errorf("round %d: %s took %s, the timeout is %s", round, name, took, o.Timeout)
+				}
+			})
+		}
+		group.Wait()
+	}
+	begin := time.Now()
+	if err := left.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("closing took %s", took)
+	}
+	thaw()
+	await(t, func() bool {
+		got, err := s.KeyByHash(t.Context(), known.Hash)
+		return err == nil && got.ID == known.ID
+	})
+}
+
 // A gateway that hangs in the middle of a change, as one whose machine has lost its
 // network, does not keep the others waiting: the server ends its transaction.
 func TestHangingHolderLosesTheLock(t *testing.T) {
@@ -334,7 +382,7 @@ func TestReadOnlyServer(t *testing.T) {
 	}
 }
 
-// The pool has a bound: who comes when it is used up waits, and fails in time.
+// The pool has a bound: a caller that comes when it is used up waits, and fails in time.
 func TestConnectionsAreBounded(t *testing.T) {
 	srv := server(t)
 	database := srv.NewDatabase(t)

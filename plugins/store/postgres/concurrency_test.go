@@ -17,8 +17,8 @@ import (
 )
 
 // A version is never seen before the change that it stands for, nor a change
-// without a version: who asks for the version first and for the revocations then
-// misses none, whoever writes meanwhile.
+// without a version: a reader that asks for the version first and for the revocations
+// then misses none, whatever is written meanwhile.
 func TestVersionIsSeenWithItsChange(t *testing.T) {
 	srv := server(t)
 	url := srv.URL(srv.NewDatabase(t))
@@ -97,7 +97,7 @@ func TestVersionGrowsOnceInATransaction(t *testing.T) {
 	if got := version(); got != before+1 {
 		t.Errorf("version %d after %d, want it to grow by 1", got, before)
 	}
-	// Whoever changes something by hand is heard of too, on a connection that has
+	// A change by hand is noticed too, on a connection that has
 	// counted before as well.
 	for i, script := range []string{
 		`DELETE FROM api_keys WHERE id = '` + keys[0].ID + `'; DELETE FROM api_keys WHERE id = '` + keys[1].ID + `'`,
@@ -119,7 +119,7 @@ func TestVersionGrowsOnceInATransaction(t *testing.T) {
 }
 
 // Changes of many records, last uses and counts at once, in whatever order they
-// come: nobody waits for one that waits for him, and no last use goes back.
+// come: no change waits for one that waits for it, and no last use goes back.
 func TestNoDeadlocks(t *testing.T) {
 	srv := server(t)
 	url := srv.URL(srv.NewDatabase(t))
@@ -197,6 +197,22 @@ func TestNoDeadlocks(t *testing.T) {
 			t.Errorf("last use of %s = %s, %v; want %s", key.ID, got.LastUsedAt, err, want)
 		}
 	}
+}
+
+// Of many refreshes of one token, at two gateways, all get the same new one.
+func TestRefreshesOfTwoGateways(t *testing.T) {
+	srv := server(t)
+	url := srv.URL(srv.NewDatabase(t))
+	a, b := mustOpen(t, options(url)), mustOpen(t, options(url))
+	u := storetest.NewUser(t)
+	if err := a.CreateUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	f := storetest.NewFamily(t, u.ID)
+	if err := a.StartFamily(t.Context(), f, u.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	storetest.RenewAtOnce(t, f, a, b)
 }
 
 // Counts of two processes are merged under a lock, a strict one too that neither

@@ -73,8 +73,8 @@ func (s *Store) whichIsTaken(ctx context.Context, keys []plugins.APIKey) error {
 // soon free for others.
 const touchedAtOnce = 5000
 
-// TouchKeys implements store.Store. It locks records in the order of their ids, as
-// every other change of several does, so that none waits for one that waits for it.
+// TouchKeys implements store.Store. Like every change of several records it locks them
+// in the order of their ids, so that two changes never wait for each other.
 func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(used)), touchedAtOnce) {
 		times := make([]*int64, len(ids))

@@ -39,7 +39,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// readCommitted is said, not taken as the database has it: under its lock a change
+// readCommitted is set, whatever the database's default is: under its lock a change
 // must read what was committed last.
 var readCommitted = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 

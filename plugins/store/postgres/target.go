@@ -39,7 +39,7 @@ const (
 
 // Options say where the database is.
 type Options struct {
-	// URL as libpq has it: postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full,
+	// URL in the form of libpq: postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full,
 	// where USER needs the right to make tables for the first start of a release.
 	// Several hosts, separated by commas, are tried for one that can be written to; a
 	// HOST that begins with / (%2F) is the directory of a Unix socket. What it does
@@ -215,8 +215,8 @@ func hasParameter(text, name string) bool {
 	return false
 }
 
-// checkTransport wants to be told whether what goes over a network is encrypted.
-// libpq's own default, `prefer`, lets anybody in between decide that.
+// checkTransport refuses a URL that does not say whether a connection over a network is
+// encrypted. libpq's own default, `prefer`, lets anybody in between decide that.
 func checkTransport(text string, pool *pgxpool.Config) error {
 	if hasParameter(text, "sslmode") || hasParameter(text, "ssl") || os.Getenv("PGSSLMODE") != "" {
 		return nil

@@ -41,7 +41,7 @@ func selfSigned(t *testing.T, names ...string) (certificate, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
 }
 
-// sslmode decides, as in libpq, who is believed to be the server.
+// sslmode decides, as in libpq, which server is trusted.
 func TestTLS(t *testing.T) {
 	srv := postgrestest.Start(t)
 	certificate, key := selfSigned(t, "localhost")

@@ -36,8 +36,8 @@ func prepareFile(path string) (fresh bool, err error) {
 		return false, fmt.Errorf("making its directory: %w; make that writable for the user that runs the gateway, %s", err, advicePath)
 	}
 	if kind := networkFilesystem(dir); kind != "" {
-		// Locks over a network are not what SQLite needs them to be, and the loss would
-		// be silent: https://sqlite.org/faq.html#q5.
+		// File locks over a network do not do what SQLite needs, and the loss would be
+		// silent: https://sqlite.org/faq.html#q5.
 		return false, fmt.Errorf("its directory is on %s, where SQLite loses data; use a local disk", kind)
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -23,6 +24,7 @@ var released = []string{
 	"23fc59d0fe1fbc4f32fc251a733e6053f08d57674895145a4d80d717e81ad8f3",
 	"04c08fdcd912a69535e1451c5d3efbdedb33faf2fbcde4884c7f28b36cbf7373",
 	"7b0bdca42697c700c73eaff2e6240c7adc470d25d28b8d2a475272668ab8d4fe",
+	"96441f8ba1321f4705dec9ffe69e14e3516b60dfa0f27e161098a19babf4becc",
 }
 
 func mustLoad(t testing.TB) []sqlstore.Migration {
@@ -76,7 +78,7 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			if version >= 4 {
 				execute(t, path, `INSERT INTO users VALUES ('u1', 'u1@example.com', 'U1@example.com', 'U One', '$argon2id$', 'USER', 'pro',
 					'["a"]', 1770112800, 1770112800, NULL, 1, NULL)`)
-				execute(t, path, `INSERT INTO token_families VALUES ('f', 'u1', 'main', 'j', 1770112800, 1770112801, NULL)`)
+				execute(t, path, `INSERT INTO token_families (id, user_id, issuer, current_token, created_at, expires_at) VALUES ('f', 'u1', 'main', 'j', 1770112800, 1770112801)`)
 			}
 			if version >= 3 {
 				execute(t, path, `INSERT INTO audit (at, actor, action, target, origin, result) VALUES (1770112800, 'cli', 'key.create', 'k', '', 'ok')`)
@@ -135,6 +137,38 @@ func TestMigrationFromEachVersion(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A gateway of the release before renewals were noted renews a token on this schema:
+// the token before the last is a replay, and gets nothing.
+func TestRenewalByAnOlderRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	s := mustOpen(t, path)
+	u := storetest.NewUser(t)
+	f := storetest.NewFamily(t, u.ID)
+	renewal := func(used, next string) plugins.Renewal {
+		return plugins.Renewal{
+			Family: f.ID, Used: used, Next: next, At: f.CreatedAt, Reuse: time.Minute, Epoch: u.Epoch, ExpiresAt: f.ExpiresAt,
+			Ends: plugins.Revocation{ID: storetest.NewID(t), Kind: plugins.RevokeTokenID, Issuer: f.Issuer, CreatedAt: f.CreatedAt},
+		}
+	}
+	if err := s.CreateUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.StartFamily(t.Context(), f, u.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RenewFamily(t.Context(), renewal(f.Current, "second")); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, path, `UPDATE token_families SET current_token = 'third', expires_at = expires_at + 60`)
+	got, err := s.Family(t.Context(), f.ID)
+	if err != nil || got.Current != "third" || got.Previous != "" || !got.RenewedAt.IsZero() {
+		t.Errorf("got %+v, %v, want nothing of the renewal before", got, err)
+	}
+	if _, err := s.RenewFamily(t.Context(), renewal(f.Current, "fourth")); !errors.Is(err, store.ErrReplayed) {
+		t.Errorf("the first token: err = %v, want %v", err, store.ErrReplayed)
 	}
 }
 

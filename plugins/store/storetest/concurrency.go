@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,17 +36,8 @@ func testConcurrency(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("one rotation wins", func(t *testing.T) {
 		s, key := open(t), NewKey(t)
 		create(t, s, key)
-		var mu sync.Mutex
-		won := 0
-		run(t, 8, func(int) error {
-			err := s.RotateKey(ctx(), key.ID, NewKey(t), base.Add(time.Hour))
-			if err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				won++
-				return nil
-			}
-			return expect(err, store.ErrConflict)
+		won := succeed(t, 8, store.ErrConflict, func(int) error {
+			return s.RotateKey(ctx(), key.ID, NewKey(t), base.Add(time.Hour))
 		})
 		wantEqual(t, "rotations that won", won, 1)
 		all, err := s.Keys(ctx(), store.KeyFilter{})
@@ -81,6 +73,22 @@ func testConcurrency(t *testing.T, open func(t *testing.T) store.Store) {
 		must(t, err)
 		wantEqual(t, "keys", len(all), 80)
 	})
+}
+
+// succeed calls f n times at once and returns how often it succeeded. The other times
+// its error must be this one.
+func succeed(t *testing.T, n int, otherwise error, f func(i int) error) int {
+	t.Helper()
+	var succeeded atomic.Int64
+	run(t, n, func(i int) error {
+		err := f(i)
+		if err == nil {
+			succeeded.Add(1)
+			return nil
+		}
+		return expect(err, otherwise)
+	})
+	return int(succeeded.Load())
 }
 
 func run(t *testing.T, n int, f func(i int) error) {

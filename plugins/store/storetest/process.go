@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ainative/portcullis/internal/servertest"
 	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/store"
 )
@@ -51,7 +52,7 @@ func StartChild(t *testing.T, role, target string) *Child {
 	must(t, err)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
-	must(t, cmd.Start())
+	must(t, servertest.Start(t, cmd))
 	t.Cleanup(func() {
 		// It may have ended long ago, by itself or killed by the test.
 		_ = cmd.Process.Kill()

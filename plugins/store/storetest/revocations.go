@@ -19,20 +19,21 @@ func NewRevocation(t testing.TB) plugins.Revocation {
 	}
 }
 
-func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
-	list := func(t *testing.T, s store.Store, now time.Time) []plugins.Revocation {
-		t.Helper()
-		all, err := s.Revocations(ctx(), now)
-		must(t, err)
-		if all == nil {
-			t.Error("Revocations = nil, want a list")
-		}
-		return all
+// revocations lists those that have not expired.
+func revocations(t *testing.T, s store.Store, now time.Time) []plugins.Revocation {
+	t.Helper()
+	all, err := s.Revocations(ctx(), now)
+	must(t, err)
+	if all == nil {
+		t.Error("Revocations = nil, want a list")
 	}
+	return all
+}
 
+func testRevoke(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("what is added comes back, oldest first", func(t *testing.T) {
 		s := open(t)
-		wantEqual(t, "empty", list(t, s, base), []plugins.Revocation{})
+		wantEqual(t, "empty", revocations(t, s, base), []plugins.Revocation{})
 		want := []plugins.Revocation{
 			NewRevocation(t),
 			{ID: NewID(t), Kind: plugins.RevokeSubject, Value: "u1", IssuedBefore: base, CreatedAt: base.Add(time.Second)},
@@ -43,7 +44,7 @@ func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 		for _, i := range []int{2, 0, 3, 4, 1} {
 			must(t, s.Revoke(ctx(), want[i]))
 		}
-		wantEqual(t, "all", list(t, s, base), want)
+		wantEqual(t, "all", revocations(t, s, base), want)
 	})
 
 	t.Run("text is data", func(t *testing.T) {
@@ -52,32 +53,10 @@ func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 			want := NewRevocation(t)
 			want.ID, want.Issuer, want.Value, want.Note = text, text, text, text
 			must(t, s.Revoke(ctx(), want))
-			all := list(t, s, base)
+			all := revocations(t, s, base)
 			wantEqual(t, "record of "+text, all, []plugins.Revocation{want})
 			must(t, s.DeleteRevocation(ctx(), text))
 		}
-	})
-
-	t.Run("expiry and sweep", func(t *testing.T) {
-		s, early, late, never := open(t), NewRevocation(t), NewRevocation(t), NewRevocation(t)
-		early.ExpiresAt, late.ExpiresAt, never.ExpiresAt = base.Add(time.Minute), base.Add(time.Hour), time.Time{}
-		for _, r := range []plugins.Revocation{early, late, never} {
-			must(t, s.Revoke(ctx(), r))
-		}
-		moment := early.ExpiresAt
-		wantEqual(t, "before", list(t, s, moment.Add(-time.Nanosecond)), []plugins.Revocation{early, late, never})
-		wantEqual(t, "at its end", list(t, s, moment), []plugins.Revocation{late, never})
-		wantEqual(t, "after", list(t, s, moment.Add(time.Nanosecond)), []plugins.Revocation{late, never})
-		for _, c := range []struct {
-			name string
-			now  time.Time
-			want int
-		}{{"before", moment.Add(-time.Nanosecond), 0}, {"at its end", moment, 1}, {"again", moment, 0}, {"much later", base.AddDate(100, 0, 0), 1}} {
-			n, err := s.SweepRevocations(ctx(), c.now)
-			must(t, err)
-			wantEqual(t, "swept "+c.name, n, c.want)
-		}
-		wantEqual(t, "left", list(t, s, base), []plugins.Revocation{never})
 	})
 
 	t.Run("the same again extends", func(t *testing.T) {
@@ -106,9 +85,9 @@ func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 			must(t, s.Revoke(ctx(), second))
 			want := first
 			want.IssuedBefore, want.ExpiresAt, want.Note = c.wantBefore, c.wantEnds, c.wantNote
-			wantEqual(t, c.name, list(t, s, base), []plugins.Revocation{want})
+			wantEqual(t, c.name, revocations(t, s, base), []plugins.Revocation{want})
 			must(t, s.Revoke(ctx(), first))
-			wantEqual(t, c.name+", first again", len(list(t, s, base)), 1)
+			wantEqual(t, c.name+", first again", len(revocations(t, s, base)), 1)
 		}
 	})
 
@@ -127,20 +106,11 @@ func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 			r.ID = NewID(t)
 			must(t, s.Revoke(ctx(), r))
 		}
-		wantEqual(t, "number", len(list(t, s, base)), 5)
+		wantEqual(t, "number", len(revocations(t, s, base)), 5)
 	})
+}
 
-	t.Run("delete", func(t *testing.T) {
-		s, a, b := open(t), NewRevocation(t), NewRevocation(t)
-		must(t, s.Revoke(ctx(), a))
-		must(t, s.Revoke(ctx(), b))
-		must(t, s.DeleteRevocation(ctx(), a.ID))
-		wantErr(t, "a second time", s.DeleteRevocation(ctx(), a.ID), store.ErrNotFound)
-		wantErr(t, "no id", s.DeleteRevocation(ctx(), ""), store.ErrNotFound)
-		wantErr(t, "by value", s.DeleteRevocation(ctx(), b.Value), store.ErrNotFound)
-		wantEqual(t, "left", list(t, s, base), []plugins.Revocation{b})
-	})
-
+func testInvalidRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Run("invalid ones are refused", func(t *testing.T) {
 		s := open(t)
 		for name, spoil := range map[string]func(*plugins.Revocation){
@@ -162,6 +132,41 @@ func testRevocations(t *testing.T, open func(t *testing.T) store.Store) {
 			spoil(&r)
 			wantErr(t, name, s.Revoke(ctx(), r), store.ErrInvalid)
 		}
-		wantEqual(t, "all", list(t, s, base), []plugins.Revocation{})
+		wantEqual(t, "all", revocations(t, s, base), []plugins.Revocation{})
+	})
+}
+
+func testEndOfRevocations(t *testing.T, open func(t *testing.T) store.Store) {
+	t.Run("expiry and sweep", func(t *testing.T) {
+		s, early, late, never := open(t), NewRevocation(t), NewRevocation(t), NewRevocation(t)
+		early.ExpiresAt, late.ExpiresAt, never.ExpiresAt = base.Add(time.Minute), base.Add(time.Hour), time.Time{}
+		for _, r := range []plugins.Revocation{early, late, never} {
+			must(t, s.Revoke(ctx(), r))
+		}
+		moment := early.ExpiresAt
+		wantEqual(t, "before", revocations(t, s, moment.Add(-time.Nanosecond)), []plugins.Revocation{early, late, never})
+		wantEqual(t, "at its end", revocations(t, s, moment), []plugins.Revocation{late, never})
+		wantEqual(t, "after", revocations(t, s, moment.Add(time.Nanosecond)), []plugins.Revocation{late, never})
+		for _, c := range []struct {
+			name string
+			now  time.Time
+			want int
+		}{{"before", moment.Add(-time.Nanosecond), 0}, {"at its end", moment, 1}, {"again", moment, 0}, {"much later", base.AddDate(100, 0, 0), 1}} {
+			n, err := s.SweepRevocations(ctx(), c.now)
+			must(t, err)
+			wantEqual(t, "swept "+c.name, n, c.want)
+		}
+		wantEqual(t, "left", revocations(t, s, base), []plugins.Revocation{never})
+	})
+
+	t.Run("delete", func(t *testing.T) {
+		s, a, b := open(t), NewRevocation(t), NewRevocation(t)
+		must(t, s.Revoke(ctx(), a))
+		must(t, s.Revoke(ctx(), b))
+		must(t, s.DeleteRevocation(ctx(), a.ID))
+		wantErr(t, "a second time", s.DeleteRevocation(ctx(), a.ID), store.ErrNotFound)
+		wantErr(t, "no id", s.DeleteRevocation(ctx(), ""), store.ErrNotFound)
+		wantErr(t, "by value", s.DeleteRevocation(ctx(), b.Value), store.ErrNotFound)
+		wantEqual(t, "left", revocations(t, s, base), []plugins.Revocation{b})
 	})
 }

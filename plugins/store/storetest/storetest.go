@@ -39,18 +39,24 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		run  func(t *testing.T, open func(t *testing.T) store.Store)
 	}{
 		{"create keys", testCreateKeys},
+		{"create many keys", testCreateManyKeys},
+		{"bounds of keys", testBoundsOfKeys},
 		{"read keys", testReadKeys},
 		{"update keys", testUpdateKeys},
 		{"touch keys", testTouchKeys},
 		{"rotation", testRotation},
-		{"revocations", testRevocations},
+		{"revoke", testRevoke},
+		{"invalid revocations", testInvalidRevocations},
+		{"end of revocations", testEndOfRevocations},
 		{"audit", testAudit},
 		{"create users", testCreateUsers},
 		{"update users", testUpdateUsers},
 		{"own keys", testOwnKeys},
+		{"rotating own keys", testRotatingOwnKeys},
 		{"changing own keys", testChangingOwnKeys},
 		{"start families", testStartFamilies},
 		{"renew families", testRenewFamilies},
+		{"reuse of renewed tokens", testReuseFamilies},
 		{"end families", testEndFamilies},
 		{"counts", testCounts},
 		{"owners", testOwners},
@@ -118,6 +124,24 @@ func create(t testing.TB, s store.Store, keys ...plugins.APIKey) {
 	for _, k := range keys {
 		must(t, s.CreateKey(ctx(), k))
 	}
+}
+
+// wantKeys checks that these records are in the store as they are here.
+func wantKeys(t testing.TB, s store.Store, what string, want ...plugins.APIKey) {
+	t.Helper()
+	for _, key := range want {
+		got, err := s.Key(ctx(), key.ID)
+		must(t, err)
+		wantEqual(t, what, got, key)
+	}
+}
+
+// wantAllKeys checks that the store has these records, in this order, and no others.
+func wantAllKeys(t testing.TB, s store.Store, what string, want ...plugins.APIKey) {
+	t.Helper()
+	got, err := s.Keys(ctx(), store.KeyFilter{})
+	must(t, err)
+	wantEqual(t, what, got, append([]plugins.APIKey{}, want...))
 }
 
 func ids(keys []plugins.APIKey) []string {

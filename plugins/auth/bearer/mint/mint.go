@@ -112,7 +112,7 @@ func (m *Minter) usePrivateKey(text plugins.Secret) error {
 	return err
 }
 
-// Mint signs a token for a principal who is in the given tier.
+// Mint signs a token for a principal in the given tier.
 func (m *Minter) Mint(p *plugins.Principal, tier string) (string, error) {
 	now := m.now()
 	claims := jwt.MapClaims{

@@ -8,17 +8,9 @@ var awsJSONReader = reader{"aws-json", func(d *reading.Document) (reading.Findin
 	if !d.JSON.IsObject() || !d.JSON.Has("__type") && reading.Header(d.Header, "X-Amzn-Errortype") == "" {
 		return reading.Finding{}, false
 	}
-	f := reading.Finding{Message: d.JSON.Text("message")}
-	if reading.IsBlank(f.Message) {
-		f.Message = reading.FirstText(d.JSON, "errorMessage", "Reason", "detail")
-	}
-	if fields := d.JSON.Get("fieldList"); fields.Is(reading.Array) {
-		if list := reading.FieldList(fields, nil); reading.Located(list) {
-			f.Fields = list
-		}
-	}
-	if reading.IsBlank(f.Message) {
-		f.Message = reading.AfterNamespace(d.JSON.Text("__type"))
-	}
-	return f, true
+	return reading.Finding{Message: firstTelling(
+		d.JSON.Text("message"),
+		reading.FirstText(d.JSON, "errorMessage", "Reason", "detail"),
+		reading.AfterNamespace(d.JSON.Text("__type")),
+	), Fields: listedFields(d.JSON.Get("fieldList"))}, true
 }}

@@ -21,9 +21,5 @@ var awsXMLReader = reader{"aws-xml", func(d *reading.Document) (reading.Finding,
 	}
 	// Azure Storage appends lines with the request's id and time.
 	message, _, _ := strings.Cut(e.Child("Message").Content(), "\nRequestId:")
-	f := reading.Finding{Message: message}
-	if reading.IsBlank(f.Message) {
-		f.Message = e.Child("Code").Content()
-	}
-	return f, true
+	return reading.Finding{Message: firstTelling(message, e.Child("Code").Content())}, true
 }}

@@ -12,10 +12,7 @@ var cloudFrontReader = reader{"cloudfront", func(d *reading.Document) (reading.F
 	if d.Page == nil || !strings.Contains(d.Text, "(CloudFront)") && !strings.Contains(d.Page.Title, "The request could not be satisfied") {
 		return reading.Finding{}, false
 	}
-	text := d.Page.First("h2")
-	if reading.IsBlank(text) {
-		text = "The request could not be satisfied."
-	}
+	text := firstTelling(d.Page.First("h2"), "The request could not be satisfied.")
 	for _, b := range d.Page.Blocks {
 		if i := strings.Index(b.Text, "Request blocked"); i >= 0 {
 			return reading.Finding{Message: strings.TrimRight(text, ".") + ": Request blocked."}, true

@@ -4,12 +4,10 @@ import "github.com/ainative/portcullis/plugins/problem/internal/reading"
 
 // rpcCodes are the codes of connect (https://connectrpc.com/docs/protocol) and
 // of twirp (https://twitchtv.github.io/twirp/docs/spec_v7.html).
-var rpcCodes = map[string]bool{
-	"canceled": true, "unknown": true, "invalid_argument": true, "malformed": true, "deadline_exceeded": true, "not_found": true,
-	"bad_route": true, "already_exists": true, "permission_denied": true, "unauthenticated": true, "resource_exhausted": true,
-	"failed_precondition": true, "aborted": true, "out_of_range": true, "unimplemented": true, "internal": true, "unavailable": true,
-	"data_loss": true, "dataloss": true,
-}
+var rpcCodes = reading.Words(`
+	canceled unknown invalid_argument malformed deadline_exceeded not_found bad_route already_exists permission_denied unauthenticated
+	resource_exhausted failed_precondition aborted out_of_range unimplemented internal unavailable data_loss dataloss
+`)
 
 // connectReader reads {"code": "not_found", "message": ..., "details": [{"type", "value", "debug"}]}.
 var connectReader = reader{"connect", func(d *reading.Document) (reading.Finding, bool) {
@@ -19,18 +17,11 @@ var connectReader = reader{"connect", func(d *reading.Document) (reading.Finding
 	f := reading.Finding{Message: d.JSON.Text("message")}
 	for _, detail := range d.JSON.Get("details").Items() {
 		debug := detail.Get("debug")
-		if v := debug.Get("fieldViolations"); v.Is(reading.Array) {
-			f.Fields = append(f.Fields, reading.FieldList(v, nil)...)
-		}
-		if v := debug.Get("violations"); v.Is(reading.Array) {
-			f.Fields = append(f.Fields, reading.FieldList(v, nil)...)
-		}
+		f.Fields = append(f.Fields, listedFields(debug.Get("fieldViolations"))...)
+		f.Fields = append(f.Fields, listedFields(debug.Get("violations"))...)
 		if seconds := goDuration(debug.Text("retryDelay")); seconds > 0 {
 			f.RetryAfter = seconds
 		}
-	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
 	}
 	if f.Message == "" {
 		f.Message = d.JSON.Text("code")

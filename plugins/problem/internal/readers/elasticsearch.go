@@ -8,12 +8,6 @@ var elasticsearchReader = reader{"elasticsearch", func(d *reading.Document) (rea
 	if !e.Has("type", "reason") {
 		return reading.Finding{}, false
 	}
-	f := reading.Finding{Message: e.Text("reason")}
-	if reading.IsBlank(f.Message) {
-		f.Message = reading.MessageOf(d.Status, e.Get("root_cause"))
-	}
-	if reading.IsBlank(f.Message) {
-		f.Message = e.Text("type")
-	}
-	return f, true
+	message := firstTelling(e.Text("reason"), reading.MessageOf(d.Status, e.Get("root_cause")), e.Text("type"))
+	return reading.Finding{Message: message}, true
 }}

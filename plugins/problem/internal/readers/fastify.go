@@ -14,13 +14,8 @@ var fastifyReader = reader{"fastify", func(d *reading.Document) (reading.Finding
 		return reading.Finding{}, false
 	}
 	message := d.JSON.Text("message")
-	f := reading.Finding{Message: message}
-	if reading.IsBlank(message) {
-		f.Message = reading.MessageOf(d.Status, d.JSON)
-		return f, true
-	}
-	code := d.JSON.Text("code")
-	if code != "FST_ERR_VALIDATION" && code != "" {
+	f := reading.Finding{Message: messageOr(d, message)}
+	if code := d.JSON.Text("code"); reading.IsBlank(message) || code != "FST_ERR_VALIDATION" && code != "" {
 		return f, true
 	}
 	for part := range strings.SplitSeq(message, ", ") {

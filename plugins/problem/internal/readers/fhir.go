@@ -12,9 +12,7 @@ var fhirReader = reader{"fhir", func(d *reading.Document) (reading.Finding, bool
 	var f reading.Finding
 	var msgs []string
 	add := func(text, code string, expression []string) {
-		if reading.IsBlank(text) {
-			text = code
-		}
+		text = firstTelling(text, code)
 		msgs = append(msgs, text)
 		var loc []any
 		if len(expression) > 0 {
@@ -57,9 +55,6 @@ var fhirReader = reader{"fhir", func(d *reading.Document) (reading.Finding, bool
 		}
 	default:
 		return reading.Finding{}, false
-	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
 	}
 	f.Message = reading.JoinMessages(msgs)
 	return f, true

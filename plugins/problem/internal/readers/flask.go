@@ -9,11 +9,7 @@ var flaskReader = reader{"flask", func(d *reading.Document) (reading.Finding, bo
 	case d.JSON.Has("name", "description") && d.JSON.Has("code"):
 		return reading.Finding{Message: d.JSON.Text("description")}, d.JSON.Text("description") != ""
 	case d.JSON.Get("message").IsObject() && reading.IsFieldMap(d.JSON.Get("message")):
-		fields := reading.FieldMap(d.JSON.Get("message"), nil, nil)
-		f := reading.Finding{Fields: fields, Message: reading.Summary(fields)}
-		if !reading.Located(fields) {
-			f.Fields = nil
-		}
+		f := fieldsFinding(reading.FieldMap(d.JSON.Get("message"), nil, nil))
 		return f, f.Message != ""
 	}
 	return reading.Finding{}, false

@@ -13,10 +13,8 @@ var genericJSONReader = reader{"json", func(d *reading.Document) (reading.Findin
 		return reading.Finding{}, false
 	}
 	f, _ := envelopeFinding(d)
-	if f.Fields == nil && d.JSON.Is(reading.Array) {
-		if list := reading.FieldList(d.JSON, nil); reading.Located(list) {
-			f.Fields = list
-		}
+	if d.JSON.Is(reading.Array) {
+		f.Fields = listedFields(d.JSON)
 	}
 	// A list of texts beside the message says what the message is about.
 	if f.Fields == nil && d.JSON.IsObject() {
@@ -29,7 +27,7 @@ var genericJSONReader = reader{"json", func(d *reading.Document) (reading.Findin
 					msgs = append(msgs, s)
 				}
 			}
-			if list := reading.JoinMessages(humanizeAll(d.Status, msgs)); list != "" && !strings.Contains(f.Message, list) {
+			if list := joinTelling(d.Status, msgs); list != "" && !strings.Contains(f.Message, list) {
 				f.Message = reading.Compose(d.Status, f.Message, list)
 				break
 			}
@@ -52,7 +50,7 @@ var genericXMLReader = reader{"xml", func(d *reading.Document) (reading.Finding,
 			}
 		}
 		if len(msgs) > 0 {
-			return reading.Finding{Message: reading.JoinMessages(humanizeAll(d.Status, msgs))}, true
+			return reading.Finding{Message: joinTelling(d.Status, msgs)}, true
 		}
 	}
 	for _, name := range []string{"message", "msg", "description", "detail", "error", "reason", "text"} {

@@ -21,13 +21,12 @@ var goReader = reader{"go", func(d *reading.Document) (reading.Finding, bool) {
 	if m == nil {
 		return reading.Finding{}, false
 	}
-	var f reading.Finding
+	var fields []reading.FieldError
 	for _, one := range m {
 		// The first element is the name of the struct.
-		f.Fields = append(f.Fields, reading.FieldError{Loc: reading.ParseLoc(one[1]), Msg: one[2], Type: reading.TypeWord(one[3])})
+		fields = append(fields, reading.FieldError{Loc: reading.ParseLoc(one[1]), Msg: one[2], Type: reading.TypeWord(one[3])})
 	}
-	f.Message = reading.Summary(f.Fields)
-	return f, true
+	return fieldsFinding(fields), true
 }}
 
 var goTag = regexp.MustCompile(`Key: '(?:[^'.]*\.)?([^']*)' Error:(Field validation for '[^']*' failed on the '([^']*)' tag)`)

@@ -30,18 +30,13 @@ var googleReader = reader{"google", func(d *reading.Document) (reading.Finding, 
 	f := reading.Finding{Message: s.Text("message")}
 	for _, detail := range s.Get("details").Items() {
 		// Most details are typed by URL: type.googleapis.com/google.rpc.BadRequest
-		if v := detail.Get("fieldViolations"); v.Is(reading.Array) {
-			f.Fields = append(f.Fields, reading.FieldList(v, nil)...)
-		}
+		f.Fields = append(f.Fields, listedFields(detail.Get("fieldViolations"))...)
 		if seconds := goDuration(detail.Text("retryDelay")); seconds > 0 {
 			f.RetryAfter = seconds
 		}
 		if f.Message == "" && strings.HasSuffix(detail.Text("@type"), "LocalizedMessage") {
 			f.Message = detail.Text("message")
 		}
-	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
 	}
 	if f.Message == "" {
 		f.Message = reading.MessageOf(d.Status, s)

@@ -1,7 +1,6 @@
 package readers
 
 import (
-	"github.com/ainative/portcullis/plugins/problem/internal/leak"
 	"github.com/ainative/portcullis/plugins/problem/internal/reading"
 )
 
@@ -21,24 +20,5 @@ var graphQLReader = reader{"graphql", func(d *reading.Document) (reading.Finding
 		signed = signed || e.Has("locations") || e.Has("extensions") || d.JSON.Has("data") && e.Has("path")
 		msgs = append(msgs, e.Text("message"))
 	}
-	return reading.Finding{Message: reading.JoinMessages(humanizeAll(d.Status, msgs))}, signed
+	return reading.Finding{Message: joinTelling(d.Status, msgs)}, signed
 }}
-
-// humanizeAll cleans messages before they are joined, so that a stack in one
-// does not end the rest.
-func humanizeAll(status int, msgs []string) []string {
-	out := make([]string, 0, min(len(msgs), reading.MaxMessages))
-	for _, m := range msgs {
-		if len(out) == reading.MaxMessages {
-			break
-		}
-		if m = reading.Humanize(status, m, reading.MaxMessage); m != "" && leak.Of(m) == "" {
-			out = append(out, m)
-		}
-	}
-	if len(out) == 0 && len(msgs) > 0 {
-		// All of them leak: let the guard see one and say so.
-		return msgs[:1]
-	}
-	return out
-}

@@ -30,9 +30,6 @@ var hapiReader = reader{"hapi", func(d *reading.Document) (reading.Finding, bool
 			add(part, part.Text("message"))
 		}
 	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
-	}
 	return f, true
 }}
 

@@ -17,9 +17,6 @@ var jiraReader = reader{"jira", func(d *reading.Document) (reading.Finding, bool
 		}
 	}
 	f.Fields = reading.FieldMap(d.JSON.Get("errors"), nil, f.Fields)
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
-	}
-	f.Message = reading.JoinMessages(humanizeAll(d.Status, msgs))
+	f.Message = joinTelling(d.Status, msgs)
 	return f, true
 }}

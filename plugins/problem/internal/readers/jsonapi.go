@@ -20,13 +20,7 @@ var jsonAPIReader = reader{"jsonapi", func(d *reading.Document) (reading.Finding
 		}
 		signed = signed || e.Get("source").IsObject() || e.Get("status").Is(reading.String) || e.Has("title") || e.Has("detail")
 		// `detail` is of this occurrence, `title` of the kind of error.
-		text := e.Text("detail")
-		if reading.IsBlank(text) {
-			text = e.Text("title")
-		}
-		if reading.IsBlank(text) {
-			text = e.Text("code")
-		}
+		text := firstTelling(e.Text("detail"), e.Text("title"), e.Text("code"))
 		msgs = append(msgs, text)
 		item := reading.FieldError{Loc: reading.ItemLoc(e), Msg: text, Type: reading.DefaultType}
 		if w := reading.TypeWord(e.Text("code")); w != "" {
@@ -39,9 +33,6 @@ var jsonAPIReader = reader{"jsonapi", func(d *reading.Document) (reading.Finding
 	}
 	if !signed {
 		return reading.Finding{}, false
-	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
 	}
 	f.Message = reading.JoinMessages(msgs)
 	return f, true

@@ -17,9 +17,6 @@ var kubernetesReader = reader{"kubernetes", func(d *reading.Document) (reading.F
 		// `reason` is the machine's word here, `message` the person's.
 		f.Fields = append(f.Fields, reading.FieldError{Loc: reading.ParseLoc(c.Text("field")), Msg: c.Text("message"), Type: reading.TypeWord(c.Text("reason"))})
 	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
-	}
 	if s, err := strconv.Atoi(details.Get("retryAfterSeconds").Scalar()); err == nil {
 		f.RetryAfter = s
 	}

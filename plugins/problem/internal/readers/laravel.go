@@ -8,10 +8,7 @@ var laravelReader = reader{"laravel", func(d *reading.Document) (reading.Finding
 	if !d.JSON.Get("message").Is(reading.String) || !d.JSON.Get("errors").IsObject() && !d.JSON.Has("exception", "file", "line") {
 		return reading.Finding{}, false
 	}
-	f := reading.Finding{Message: d.JSON.Text("message"), Fields: reading.FieldsOf(d.JSON)}
-	if reading.IsBlank(f.Message) {
-		f.Message = reading.MessageOf(d.Status, d.JSON)
-	}
+	f := reading.Finding{Message: messageOr(d, d.JSON.Text("message")), Fields: reading.FieldsOf(d.JSON)}
 	if errs := d.JSON.Get("errors"); f.Fields == nil && reading.IsFieldMap(errs) {
 		if s := reading.Summary(reading.FieldMap(errs, nil, nil)); s != "" {
 			f.Message = s

@@ -9,18 +9,13 @@ var nestReader = reader{"nest", func(d *reading.Document) (reading.Finding, bool
 		return reading.Finding{}, false
 	}
 	message := d.JSON.Get("message")
-	f := reading.Finding{Fields: reading.FieldsOf(d.JSON)}
+	text := message.String()
 	if message.Is(reading.Array) {
 		var msgs []string
 		for _, m := range message.Vals {
 			msgs = append(msgs, m.String())
 		}
-		f.Message = reading.JoinMessages(humanizeAll(d.Status, msgs))
-	} else {
-		f.Message = message.String()
+		text = joinTelling(d.Status, msgs)
 	}
-	if reading.IsBlank(f.Message) {
-		f.Message = reading.MessageOf(d.Status, d.JSON)
-	}
-	return f, true
+	return reading.Finding{Message: messageOr(d, text), Fields: reading.FieldsOf(d.JSON)}, true
 }}

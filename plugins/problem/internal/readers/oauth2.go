@@ -19,11 +19,9 @@ var oauth2Reader = reader{"oauth2", func(d *reading.Document) (reading.Finding, 
 
 // oauthErrors are the registered codes (RFC 6749, 6750, 7009, 7591, 8628, OIDC
 // core), which clients compare where there is no description.
-var oauthErrors = map[string]bool{
-	"invalid_request": true, "invalid_client": true, "invalid_grant": true, "unauthorized_client": true, "unsupported_grant_type": true,
-	"invalid_scope": true, "access_denied": true, "unsupported_response_type": true, "server_error": true, "temporarily_unavailable": true,
-	"invalid_token": true, "insufficient_scope": true, "unsupported_token_type": true, "invalid_redirect_uri": true,
-	"invalid_client_metadata": true, "authorization_pending": true, "slow_down": true, "expired_token": true, "interaction_required": true,
-	"login_required": true, "account_selection_required": true, "consent_required": true, "invalid_target": true, "invalid_dpop_proof": true,
-	"use_dpop_nonce": true,
-}
+var oauthErrors = reading.Words(`
+	invalid_request invalid_client invalid_grant unauthorized_client unsupported_grant_type invalid_scope access_denied
+	unsupported_response_type server_error temporarily_unavailable invalid_token insufficient_scope unsupported_token_type
+	invalid_redirect_uri invalid_client_metadata authorization_pending slow_down expired_token interaction_required login_required
+	account_selection_required consent_required invalid_target invalid_dpop_proof use_dpop_nonce
+`)

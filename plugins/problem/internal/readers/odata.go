@@ -19,11 +19,9 @@ var odataReader = reader{"azure", func(d *reading.Document) (reading.Finding, bo
 	}
 	f := reading.Finding{Message: message}
 	if details := e.Get("details"); details.Is(reading.Array) {
-		if fields := reading.FieldList(details, nil); reading.Located(fields) {
-			f.Fields = fields
-		}
-	} else if fields := reading.FieldsOf(e); len(fields) > 0 {
-		f.Fields = fields
+		f.Fields = listedFields(details)
+	} else {
+		f.Fields = reading.FieldsOf(e)
 	}
 	return f, true
 }}

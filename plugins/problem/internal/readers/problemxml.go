@@ -7,9 +7,6 @@ var problemXMLReader = reader{"problem+xml", func(d *reading.Document) (reading.
 	if d.XML == nil || d.XML.Name != "problem" {
 		return reading.Finding{}, false
 	}
-	f := reading.Finding{Message: d.XML.Child("detail").Content(), Title: d.XML.Child("title").Content(), Type: d.XML.Child("type").Content()}
-	if reading.IsBlank(f.Message) {
-		f.Message = f.Title
-	}
-	return f, true
+	title := d.XML.Child("title").Content()
+	return reading.Finding{Message: firstTelling(d.XML.Child("detail").Content(), title), Title: title, Type: d.XML.Child("type").Content()}, true
 }}

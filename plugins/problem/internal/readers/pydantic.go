@@ -10,12 +10,7 @@ var pydanticReader = reader{"pydantic", func(d *reading.Document) (reading.Findi
 	if list == nil {
 		return reading.Finding{}, false
 	}
-	fields := reading.FieldList(list, nil)
-	f := reading.Finding{Fields: fields, Message: reading.Summary(fields)}
-	if !reading.Located(fields) {
-		f.Fields = nil
-	}
-	return f, true
+	return fieldsFinding(listedFields(list)), true
 }}
 
 // pydanticList finds a list of {"loc": [...], "msg": ...}.

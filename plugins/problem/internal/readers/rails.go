@@ -23,10 +23,6 @@ var railsReader = reader{"rails", func(d *reading.Document) (reading.Finding, bo
 	if !errs.IsObject() || reading.ItemMessage(errs) != "" || !reading.IsFieldMap(errs) {
 		return reading.Finding{}, false
 	}
-	fields := reading.FieldMap(errs, nil, nil)
-	f := reading.Finding{Fields: fields, Message: reading.Summary(fields)}
-	if !reading.Located(fields) {
-		f.Fields = nil
-	}
+	f := fieldsFinding(reading.FieldMap(errs, nil, nil))
 	return f, f.Message != ""
 }}

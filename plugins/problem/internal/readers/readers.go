@@ -87,24 +87,21 @@ var readers = []Reader{
 	textReader,
 }
 
-// Read asks the readers in turn.
+// Read asks the readers in turn. It leaves field errors out unless at least one of
+// them names its field.
 func Read(d *reading.Document) (reading.Finding, string) {
 	for _, r := range readers {
 		f, ok := r.Read(d)
-		switch {
-		case !ok:
-		case f.Instead != nil && len(f.Instead.Text) < len(d.Text):
-			f, _ = Read(f.Instead)
-			return f, r.Name()
-		default:
-			return f, r.Name()
+		if !ok {
+			continue
 		}
+		if f.Instead != nil && len(f.Instead.Text) < len(d.Text) {
+			f, _ = Read(f.Instead)
+		}
+		if !reading.Located(f.Fields) {
+			f.Fields = nil
+		}
+		return f, r.Name()
 	}
 	return reading.Finding{}, "none"
-}
-
-// envelopeFinding is what most JSON readers do once they know what they read:
-// field errors if there are any, and the message.
-func envelopeFinding(d *reading.Document) (reading.Finding, bool) {
-	return reading.Finding{Message: reading.MessageOf(d.Status, d.JSON), Fields: reading.FieldsOf(d.JSON)}, true
 }

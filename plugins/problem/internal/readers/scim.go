@@ -11,11 +11,7 @@ import (
 var scimReader = reader{"scim", func(d *reading.Document) (reading.Finding, bool) {
 	for _, schema := range d.JSON.Get("schemas").Items() {
 		if strings.Contains(schema.String(), "scim") {
-			f := reading.Finding{Message: d.JSON.Text("detail")}
-			if reading.IsBlank(f.Message) {
-				f.Message = d.JSON.Text("scimType")
-			}
-			return f, true
+			return reading.Finding{Message: firstTelling(d.JSON.Text("detail"), d.JSON.Text("scimType"))}, true
 		}
 	}
 	// SCIM 1.1: {"Errors": [{"description": ..., "code": "404"}]}

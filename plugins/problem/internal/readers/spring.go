@@ -26,23 +26,17 @@ var springReader = reader{"spring", func(d *reading.Document) (reading.Finding, 
 		if !e.Has("defaultMessage") {
 			continue
 		}
-		item := reading.FieldError{Loc: reading.ParseLoc(e.Text("field")), Msg: e.Text("defaultMessage"), Type: reading.TypeWord(e.Text("code"))}
-		f.Fields = append(f.Fields, item)
+		f.Fields = append(f.Fields, reading.FieldError{Loc: reading.ParseLoc(e.Text("field")), Msg: e.Text("defaultMessage"), Type: reading.TypeWord(e.Text("code"))})
 	}
 	if len(f.Fields) == 0 {
 		f.Fields = reading.FieldsOf(d.JSON)
-	}
-	if !reading.Located(f.Fields) {
-		f.Fields = nil
 	}
 	message := d.JSON.Text("message")
 	// The default text of binding errors names classes and quotes the values.
 	if i := strings.Index(message, "Error count:"); i >= 0 && strings.HasPrefix(message, "Validation failed for ") {
 		message = "Validation failed"
 	}
-	if reading.IsBlank(message) {
-		message = reading.MessageOf(d.Status, d.JSON)
-	}
+	message = messageOr(d, message)
 	if leak.Of(message) != "" {
 		message = springInside.ReplaceAllString(message, "")
 	}

@@ -10,9 +10,5 @@ var stripeReader = reader{"stripe", func(d *reading.Document) (reading.Finding, 
 	if !e.Has("type", "message") || !e.Get("message").Is(reading.String) || e.Has("errors") || e.Has("details") {
 		return reading.Finding{}, false
 	}
-	f := reading.Finding{Message: e.Text("message")}
-	if reading.IsBlank(f.Message) {
-		f.Message = reading.FirstText(e, "code", "type")
-	}
-	return f, true
+	return reading.Finding{Message: firstTelling(e.Text("message"), reading.FirstText(e, "code", "type"))}, true
 }}

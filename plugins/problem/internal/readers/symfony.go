@@ -16,19 +16,12 @@ var symfonyReader = reader{"symfony", func(d *reading.Document) (reading.Finding
 		text, ok := strings.CutPrefix(d.Page.Title, "An Error Occurred: ")
 		return reading.Finding{Message: text}, ok
 	case d.JSON.Has("hydra:description"), d.JSON.Has("hydra:title"):
-		f := reading.Finding{Message: d.JSON.Text("hydra:description"), Fields: reading.FieldsOf(d.JSON)}
-		if reading.IsBlank(f.Message) {
-			f.Message = d.JSON.Text("hydra:title")
-		}
-		return f, true
+		message := firstTelling(d.JSON.Text("hydra:description"), d.JSON.Text("hydra:title"))
+		return reading.Finding{Message: message, Fields: reading.FieldsOf(d.JSON)}, true
 	case d.JSON.Get("violations").Is(reading.Array):
 		return envelopeFinding(d)
 	case d.JSON.At("errors", "children").IsObject():
-		f := reading.Finding{Message: d.JSON.Text("message"), Fields: formTree(d.JSON.Get("errors"), nil, nil)}
-		if !reading.Located(f.Fields) {
-			f.Fields = nil
-		}
-		return f, true
+		return reading.Finding{Message: d.JSON.Text("message"), Fields: formTree(d.JSON.Get("errors"), nil, nil)}, true
 	case d.JSON.Get("class").Is(reading.String) && d.JSON.Has("trace"):
 		return reading.Finding{Message: d.JSON.Text("detail")}, true
 	case d.JSON.At("error", "exception").Is(reading.Array):

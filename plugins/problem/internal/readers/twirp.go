@@ -7,9 +7,5 @@ var twirpReader = reader{"twirp", func(d *reading.Document) (reading.Finding, bo
 	if !rpcCodes[d.JSON.Text("code")] || !d.JSON.Has("msg") {
 		return reading.Finding{}, false
 	}
-	f := reading.Finding{Message: d.JSON.Text("msg")}
-	if reading.IsBlank(f.Message) {
-		f.Message = d.JSON.Text("code")
-	}
-	return f, true
+	return reading.Finding{Message: firstTelling(d.JSON.Text("msg"), d.JSON.Text("code"))}, true
 }}

@@ -16,5 +16,5 @@ var vaultReader = reader{"vault", func(d *reading.Document) (reading.Finding, bo
 		}
 		msgs = append(msgs, e.Str)
 	}
-	return reading.Finding{Message: reading.JoinMessages(humanizeAll(d.Status, msgs))}, true
+	return reading.Finding{Message: joinTelling(d.Status, msgs)}, true
 }}

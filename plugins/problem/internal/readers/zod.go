@@ -36,15 +36,7 @@ var zodReader = reader{"zod", func(d *reading.Document) (reading.Finding, bool) 
 		if m := n.Get("fieldErrors"); m.IsObject() {
 			fields = reading.FieldMap(m, nil, fields)
 		}
-		return zodFinding(fields), true
+		return fieldsFinding(fields), true
 	}
-	return zodFinding(reading.FieldList(list, nil)), true
+	return fieldsFinding(listedFields(list)), true
 }}
-
-func zodFinding(fields []reading.FieldError) reading.Finding {
-	f := reading.Finding{Fields: fields, Message: reading.Summary(fields)}
-	if !reading.Located(fields) {
-		f.Fields = nil
-	}
-	return f
-}

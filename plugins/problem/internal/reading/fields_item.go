@@ -172,7 +172,7 @@ func fieldItem(v *Node, loc []any) FieldError {
 		loc = ItemLoc(v)
 	}
 	f := FieldError{Loc: loc, Msg: ItemMessage(v), Type: DefaultType}
-	for _, key := range []string{"type", "code", "keyword", "errorCode", "error_code", "rule", "kind", "constraint", "tag", "issue", "reason", "field_type"} {
+	for _, key := range itemTypeKeys {
 		if w := TypeWord(v.Get(key).Scalar()); w != "" && w != DefaultType && w != "field" {
 			f.Type = w
 			break

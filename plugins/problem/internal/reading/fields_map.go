@@ -120,7 +120,7 @@ func FieldMap(n *Node, at []any, out []FieldError) []FieldError {
 		}
 		loc := at
 		switch lower := strings.ToLower(key); {
-		case wholeInput[lower]:
+		case key == "", wholeInput[lower]:
 		case strings.EqualFold(key, "fieldErrors"), key == "children", key == "errors" && len(at) > 0:
 			// Zod's flatten and Symfony's form tree put a level between.
 		case len(at) == 0 && Places[lower] != "" && (n.Vals[i].IsObject() || lower == "json"):

@@ -4,32 +4,24 @@ import "strings"
 
 // messageKeys name the message for people in the JSON of the frameworks and
 // services met, the most telling first.
-var messageKeys = []string{
-	"error_description", "errorDescription", "detail", "message", "msg", "errorMessage", "error_message", "error_msg",
-	"errorSummary", "errMsg", "errmsg", "description", "userMessage", "user_message", "displayMessage", "localizedMessage",
-	"messages", "errorMessages", "error_messages", "reason", "error", "err", "title", "fault", "faultstring", "faultString",
-	"summary", "text", "info", "statusMessage", "status_message", "statusText", "statusDescription", "developerMessage",
-	"ExceptionMessage", "MessageDetail", "explanation", "content", "response", "value", "details", "cause", "failure",
-	"hint", "notice", "status", "result", "data", "body", "meta", "errors", "problem", "problems", "issues", "Error", "Response",
-}
+var messageKeys = strings.Fields(`
+	error_description errorDescription detail message msg errorMessage error_message error_msg errorSummary errMsg errmsg description
+	userMessage user_message displayMessage localizedMessage messages errorMessages error_messages reason error err title fault
+	faultstring faultString summary text info statusMessage status_message statusText statusDescription developerMessage
+	ExceptionMessage MessageDetail explanation content response value details cause failure hint notice status result data body meta
+	errors problem problems issues Error Response
+`)
 
 // codeKeys name the machine's word for the error: better than nothing.
-var codeKeys = []string{
-	"code", "errorCode", "error_code", "errcode", "Code", "type", "__type", "name", "kind", "key", "status", "reason",
-}
+var codeKeys = strings.Fields("code errorCode error_code errcode Code type __type name kind key status reason")
 
 // privateKeys hold what is never for clients, whatever it says.
-var privateKeys = map[string]bool{
-	"trace": true, "traces": true, "stack": true, "stacktrace": true, "stack_trace": true, "exception": true,
-	"backtrace": true, "debug": true, "innererror": true, "innerexception": true, "previous": true, "file": true,
-	"line": true, "query": true, "sql": true, "path": true, "instance": true, "url": true, "uri": true, "method": true,
-	"timestamp": true, "request_id": true, "requestid": true, "traceid": true, "trace_id": true, "documentation_url": true,
-	"doc_url": true, "docurl": true, "more_info": true, "moreinfo": true, "help": true, "helpurl": true, "link": true,
-	"links": true, "_links": true, "instanceid": true, "correlationid": true, "correlation_id": true, "debug_id": true,
-	"input": true, "ctx": true, "rejectedvalue": true, "host": true, "hostid": true, "server": true, "version": true,
-	"exceptiontype": true, "stackinfo": true, "throwable": true, "fbtrace_id": true, "schemas": true, "jsonapi": true,
-	"locations": true, "extensions": true, "apiversion": true, "metadata": true,
-}
+var privateKeys = Words(`
+	trace traces stack stacktrace stack_trace exception backtrace debug innererror innerexception previous file line query sql path
+	instance url uri method timestamp request_id requestid traceid trace_id documentation_url doc_url docurl more_info moreinfo help
+	helpurl link links _links instanceid correlationid correlation_id debug_id input ctx rejectedvalue host hostid server version
+	exceptiontype stackinfo throwable fbtrace_id schemas jsonapi locations extensions apiversion metadata
+`)
 
 // MessageOf finds the message of a JSON value: the first telling string of
 // messageKeys, else one that only repeats the status, else a code.

@@ -3,7 +3,7 @@ package reading
 import "strings"
 
 // listItems are the names that serializers give to the elements of a list.
-var listItems = map[string]bool{"list-item": true, "item": true, "li": true, "element": true}
+var listItems = Words("list-item item li element")
 
 // node turns markup into data: elements of a list into an array, other elements
 // into an object, in which a name that occurs again makes an array, and text into
@@ -56,9 +56,7 @@ func (d *Document) AsJSON() *Document {
 }
 
 // dataTypes are the types that serializers note in the attribute `type`.
-var dataTypes = map[string]bool{
-	"list": true, "dict": true, "str": true, "int": true, "float": true, "bool": true, "null": true, "array": true, "string": true, "object": true,
-}
+var dataTypes = Words("list dict str int float bool null array string object")
 
 // HasTypes reports whether the element or one below it notes its type.
 func (e *Element) HasTypes(depth int) bool {

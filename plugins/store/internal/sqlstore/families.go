@@ -9,7 +9,11 @@ import (
 	"github.com/ainative/portcullis/plugins/store"
 )
 
-const selectFamilies = `SELECT id, user_id, issuer, current_token, created_at, expires_at, revoked_at FROM token_families`
+// The columns of a renewal hold for their successor only: a gateway of a release that
+// does not know them renews without them.
+const selectFamilies = `SELECT id, user_id, issuer, current_token,
+	CASE WHEN successor = current_token THEN previous_token ELSE '' END, created_at,
+	CASE WHEN successor = current_token THEN renewed_at END, expires_at, revoked_at FROM token_families`
 
 // StartFamily implements store.Store.
 func (s *Records) StartFamily(ctx context.Context, f plugins.TokenFamily, epoch int64) error {
@@ -23,9 +27,9 @@ func (s *Records) StartFamily(ctx context.Context, f plugins.TokenFamily, epoch 
 		if _, err := tx.ExecContext(ctx, `DELETE FROM token_families WHERE user_id = $1 AND expires_at <= $2`, f.User, encodeTime(f.CreatedAt)); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO token_families (id, user_id, issuer, current_token, created_at, expires_at, revoked_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			f.ID, f.User, f.Issuer, f.Current, encodeTime(f.CreatedAt), encodeTime(f.ExpiresAt), encodeTime(f.RevokedAt))
+		_, err := tx.ExecContext(ctx, `INSERT INTO token_families (id, user_id, issuer, current_token, successor, previous_token, created_at, renewed_at, expires_at, revoked_at)
+			VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)`,
+			f.ID, f.User, f.Issuer, f.Current, f.Previous, encodeTime(f.CreatedAt), encodeTime(f.RenewedAt), encodeTime(f.ExpiresAt), encodeTime(f.RevokedAt))
 		return err
 	}))
 }
@@ -47,7 +51,7 @@ func (s *Records) RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.T
 		if !f.RevokedAt.IsZero() {
 			return fmt.Errorf("%w: the family has ended", store.ErrConflict)
 		}
-		if f.Current != r.Used {
+		if f.Current != r.Used && !reused(f, r) {
 			// Committed, unlike what ends in an error.
 			replayed = true
 			return endFamily(ctx, tx, &f, r.Ends)
@@ -55,16 +59,19 @@ func (s *Records) RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.T
 		if err := inEpoch(ctx, tx, f.User, r.Epoch); err != nil {
 			return err
 		}
+		if f.Current != r.Used {
+			return nil
+		}
 		r.Ends.Value = f.Current
-		f.Current, f.ExpiresAt = r.Next, r.ExpiresAt
+		f.Previous, f.Current, f.RenewedAt, f.ExpiresAt = f.Current, r.Next, r.At, r.ExpiresAt
 		if err := store.CheckFamily(f); err != nil {
 			return err
 		}
 		if err := store.CheckRevocation(r.Ends); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET current_token = $1, expires_at = $2 WHERE id = $3`,
-			f.Current, encodeTime(f.ExpiresAt), f.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE token_families SET current_token = $1, successor = $1, previous_token = $2, renewed_at = $3, expires_at = $4 WHERE id = $5`,
+			f.Current, f.Previous, encodeTime(f.RenewedAt), encodeTime(f.ExpiresAt), f.ID); err != nil {
 			return err
 		}
 		return insertRevocation(ctx, tx, r.Ends)
@@ -76,6 +83,12 @@ func (s *Records) RenewFamily(ctx context.Context, r plugins.Renewal) (plugins.T
 		return f, s.failed("renewing a token", store.ErrReplayed)
 	}
 	return f, nil
+}
+
+// reused reports whether the token that is to be renewed was renewed a moment ago,
+// into the one that is current still. The clocks of two gateways differ, either way.
+func reused(f plugins.TokenFamily, r plugins.Renewal) bool {
+	return r.Reuse > 0 && f.Previous != "" && f.Previous == r.Used && r.At.Sub(f.RenewedAt).Abs() <= r.Reuse
 }
 
 // EndFamily implements store.Store.
@@ -110,10 +123,10 @@ func endFamily(ctx context.Context, tx *sql.Tx, f *plugins.TokenFamily, ends plu
 
 func scanFamily(r Row) (plugins.TokenFamily, error) {
 	var f plugins.TokenFamily
-	var created, expires, revoked instant
-	if err := r.Scan(&f.ID, &f.User, &f.Issuer, &f.Current, &created, &expires, &revoked); err != nil {
+	var created, renewed, expires, revoked instant
+	if err := r.Scan(&f.ID, &f.User, &f.Issuer, &f.Current, &f.Previous, &created, &renewed, &expires, &revoked); err != nil {
 		return plugins.TokenFamily{}, err
 	}
-	f.CreatedAt, f.ExpiresAt, f.RevokedAt = created.Time, expires.Time, revoked.Time
+	f.CreatedAt, f.RenewedAt, f.ExpiresAt, f.RevokedAt = created.Time, renewed.Time, expires.Time, revoked.Time
 	return f, nil
 }

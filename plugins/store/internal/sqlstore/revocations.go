@@ -65,7 +65,7 @@ func (s *Records) SweepRevocations(ctx context.Context, now time.Time) (int, err
 	return n, s.failed("sweeping revocations", err)
 }
 
-// sweep deletes what is older than a time, as its column has it, and says how many.
+// sweep deletes the rows whose time is before a bound, and says how many.
 func (s *Records) sweep(ctx context.Context, in func(context.Context, func(context.Context, *sql.Tx) error) error, query string, at int64) (int, error) {
 	var n int64
 	err := in(ctx, func(ctx context.Context, tx *sql.Tx) error {

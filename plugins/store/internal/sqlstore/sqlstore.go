@@ -38,7 +38,7 @@ type Database struct {
 	// Append is Change without the lock, for what does not depend on what it reads.
 	Append func(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error
 	// Count is Change under a lock of its own, for the counts of limits: they are
-	// many, and whoever revokes something must not wait for them.
+	// many, and a revocation must not wait for them.
 	Count func(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error
 	// WriteCounts, where not nil, writes counts within Count, at once instead of one
 	// by one.

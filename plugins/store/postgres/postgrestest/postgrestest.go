@@ -25,7 +25,7 @@ import (
 	"github.com/ainative/portcullis/internal/servertest"
 )
 
-// The role that the tests use, who owns everything.
+// The role that the tests use. It owns everything.
 const (
 	User     = "gateway"
 	Password = "p@ss:w/rd?#%"
@@ -37,7 +37,7 @@ type Server struct {
 	bin  string
 	dir  string
 	port int
-	// as is the user that it runs as; nil is whoever runs the test.
+	// as is the user that it runs as; nil is the user of the test.
 	as      *syscall.Credential
 	options []string
 
@@ -139,7 +139,7 @@ func (s *Server) init() (err error) {
 	return s.Run()
 }
 
-// ordinary makes the server run as somebody who is not root, as it insists on.
+// ordinary makes the server run as a user other than root, as it insists on.
 func (s *Server) ordinary() error {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
@@ -160,7 +160,7 @@ func (s *Server) ordinary() error {
 	return errors.New("there is no user postgres or nobody to run the server as")
 }
 
-// give makes a file that of the user who runs the server.
+// give makes the user of the server the owner of a file.
 func (s *Server) give(path string) error {
 	if s.as == nil {
 		return nil
