@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// InputError is invalid input to what makes and changes records. It becomes a 422
+// InputError is an invalid field of a record that is created or changed. It becomes a 422
 // that names the field.
 type InputError struct {
 	Field string
@@ -21,8 +21,8 @@ func (e *InputError) Error() string { return e.Field + ": " + e.Text }
 // Invalid is an *InputError.
 func Invalid(field, text string) error { return &InputError{field, text} }
 
-// CheckText is an *InputError for a text that has not from least to most bytes, or that
-// can't stand in a header, a log line or a terminal.
+// CheckText returns an *InputError for a text that is shorter than least or longer than
+// most bytes, or that is not safe in a header, a log line or a terminal.
 func CheckText(field, text string, least, most int) error {
 	switch {
 	case len(text) < least:
@@ -37,15 +37,15 @@ func CheckText(field, text string, least, most int) error {
 	return nil
 }
 
-// IsScope reports whether a scope is one by RFC 6749 section 3.3, of 128 bytes at
-// most. A comma is refused too, since lists are written with it.
+// IsScope reports whether a text is a scope as in RFC 6749 section 3.3, of 128 bytes at
+// most. It must not have a comma, which separates scopes in lists.
 func IsScope(scope string) bool {
 	bad := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' || r == ',' }
 	return scope != "" && len(scope) <= 128 && !strings.ContainsFunc(scope, bad)
 }
 
-// KeyInput is what an API key is made with, or what is to change of one. Nil fields
-// are not given.
+// KeyInput has the fields of a new API key, or the changes to one. Nil fields are not
+// given.
 type KeyInput struct {
 	Owner  *string
 	Name   *string
@@ -64,18 +64,18 @@ type KeyInput struct {
 	Test bool
 }
 
-// KeyHolder is an owner who makes and changes keys of their own, and what binds them.
-// Operators are bound by nothing, and have none.
+// KeyHolder has the bounds of an owner that manages its own keys. Operators have no bounds
+// and no KeyHolder.
 type KeyHolder struct {
-	// Epoch is that of the owner's account, 0 for an owner without one. An account that
-	// has another by now may have lost rights: ErrAccountChanged.
+	// Epoch of the owner's account, 0 for an owner without one. If the account has another
+	// epoch by now, it may have lost rights: ErrAccountChanged.
 	Epoch int64
-	// Most is how many keys may work at once: ErrTooMany. Keys in the grace of a
-	// rotation come on top, once as many at most.
+	// Most is how many keys may be valid at once: ErrTooMany. As many again may be in the
+	// grace period of a rotation.
 	Most int
-	// Until is when keys end that the owner makes, rotates or prolongs, at the latest;
-	// zero is no bound.
+	// Until is the latest expiry of a key that the owner creates, rotates or extends; zero
+	// is no bound.
 	Until time.Time
-	// Covers is an error for a key that grants more than the owner has.
+	// Covers returns an error for a key that grants more than the owner has.
 	Covers func(APIKey) error
 }

@@ -1,7 +1,7 @@
-// Package plugins is the vocabulary that every policy of the gateway shares:
-// who calls (Principal), why a request is refused (Denial, Reason), what could
-// not be decided (Unavailable), and the records that stores keep and policies
-// read (APIKey, Revocation).
+// Package plugins is the vocabulary that every policy of the gateway shares: the caller
+// (Principal), a refusal and its cause (Denial, Reason), a failure to decide
+// (Unavailable), and the records that stores keep and policies read (APIKey,
+// Revocation).
 //
 // The packages below this one hold the policies. They do not import each other
 // and never import Caddy; they meet in these types.
@@ -19,7 +19,7 @@ type Clock func() time.Time
 type Principal struct {
 	// Subject is the token's subject, or the owner of the API key.
 	Subject string
-	// Owner is whom rate limits count against, over all credentials.
+	// Owner is the party that rate limits count, over all its credentials.
 	Owner string
 	// Roles as granted by the credential, without those that a hierarchy implies.
 	// Empty means that the credential grants no role.
@@ -46,13 +46,13 @@ type Principal struct {
 	Credential string
 	// ExpiresAt is when the credential ends; zero means never.
 	ExpiresAt time.Time
-	// Limits replaces the limits of the tier, in the Caddyfile's own syntax, one
-	// limit an element (`600/1m burst 100`). Empty means the tier's.
+	// Limits replaces the limits of the tier, in the Caddyfile's syntax, one limit per
+	// element (`600/1m burst 100`). Empty means the tier's.
 	Limits []string
 }
 
-// The names of the credential schemes, as `schemes` in the Caddyfile, as
-// X-Auth-Scheme towards the upstream and as {http.auth.user.scheme}.
+// The names of the credential schemes: in `schemes` of the Caddyfile, in X-Auth-Scheme to
+// the upstream and in {http.auth.user.scheme}.
 const (
 	SchemeBearer = "bearer"
 	SchemeAPIKey = "api_key"
@@ -73,29 +73,28 @@ type Denial struct {
 	// RetryAfter is how long to wait before the same request can pass; zero means
 	// that waiting does not help. Clients get it in whole seconds, rounded up.
 	RetryAfter time.Duration
-	// Value is what was found and Bound what it was held against, both without
-	// secrets, for `explain`: `exp 2026-02-03T10:00:00Z` and `now 2026-02-03T10:00:31Z`.
+	// Value is what was found and Bound what was wanted, both without secrets, for
+	// `explain`: `exp 2026-02-03T10:00:00Z` and `now 2026-02-03T10:00:31Z`.
 	Value string
 	Bound string
-	// Of says whose credential was refused, as far as that is known.
+	// Of describes the refused credential.
 	Of Evidence
 }
 
-// Evidence is what is known of a refused credential. What a token says of itself
-// is not proven by anything.
+// Evidence is what is known about a refused credential. Nothing proves the claims of a
+// refused token.
 type Evidence struct {
-	// Scheme that knew the credential as one of its kind.
+	// Scheme that recognised the credential.
 	Scheme string
 	// KeyID and Owner are those of the API key's record.
 	KeyID, Owner string
-	// Issuer is the configured name of the issuer that the token was held against,
-	// and SigningKey the kid that it names.
+	// Issuer is the configured name of the issuer that checked the token, and SigningKey
+	// the kid in the token.
 	Issuer, SigningKey string
 }
 
-// Unavailable is a failure to decide: the store, the key source or the limiter
-// could not be asked. It becomes a 503 with Retry-After, never a yes and never
-// a 401 or 429.
+// Unavailable is a failure to decide: the store, the key source or the limiter did not
+// answer. It becomes a 503 with Retry-After, and never lets the request pass.
 type Unavailable struct {
 	// Reason is the exact cause, as in a Denial.
 	Reason Reason

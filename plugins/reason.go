@@ -1,8 +1,7 @@
 package plugins
 
-// Reason is the exact cause of a refusal, as `explain` and the log print it. It
-// never reaches the client. The set is closed: each is documented in the
-// reference page of the docs.
+// Reason is the exact cause of a refusal, as in `explain` and the log. Clients never see
+// it. The reference page of the docs lists every reason.
 type Reason string
 
 // Reasons of authentication.
@@ -57,7 +56,7 @@ const (
 	ReasonLimitKeyMissing Reason = "limit_key_missing"
 )
 
-// Reasons for not being able to decide. They become a 503.
+// Reasons of a failure to decide. They become a 503.
 const (
 	ReasonStoreUnavailable   Reason = "store_unavailable"
 	ReasonKeysUnavailable    Reason = "issuer_keys_unavailable"

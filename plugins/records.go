@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// The errors with which a store answers, beside failures of its own. Policies know
-// them from here, since they don't import the store.
+// The errors of a store, besides its own failures. They are here because policies do not
+// import the store.
 var (
 	// ErrNotFound: there is no such record.
 	ErrNotFound = errors.New("not found")
-	// ErrExists: a record with this id, hash or address is there already.
+	// ErrExists: a record with this id, hash or address exists already.
 	ErrExists = errors.New("already exists")
-	// ErrConflict: the record is not in a state that allows the change, such as
-	// rotating a revoked key.
+	// ErrConflict: the state of the record does not allow the change, such as rotating a
+	// revoked key.
 	ErrConflict = errors.New("conflict")
 	// ErrAccountChanged is the ErrConflict of an account that is disabled or has changed
 	// since it was read.
 	ErrAccountChanged = fmt.Errorf("%w: the account has changed meanwhile", ErrConflict)
-	// ErrInvalid: the record can't be kept as it is, or the change touches what
-	// can't be changed; the text says what is wrong with it.
+	// ErrInvalid: the record is invalid, or the change is to an immutable field; the text
+	// says what is wrong.
 	ErrInvalid = errors.New("invalid")
-	// ErrTooMany: the owner has as many keys as may be.
+	// ErrTooMany: the owner has the maximum number of keys.
 	ErrTooMany = errors.New("too many")
-	// ErrReplayed: the token that was to be renewed is not the current one of its
-	// family. Somebody else has renewed it; which of the two is the thief can't be
-	// told, so that the family has been ended.
+	// ErrReplayed: the token to renew is not the current one of its family. Another client
+	// has renewed it. It is unknown which of the two is the thief, so the family was
+	// revoked.
 	ErrReplayed = errors.New("replayed")
 )
 
@@ -45,7 +45,7 @@ type KeyFilter struct {
 type APIKey struct {
 	// ID is a UUIDv7.
 	ID string
-	// Owner is whom the key acts for; it becomes the principal's subject.
+	// Owner of the key; it becomes the principal's subject.
 	Owner string
 	// Name is the owner's own label.
 	Name string
@@ -77,7 +77,7 @@ type APIKey struct {
 	ReplacedBy string
 }
 
-// Works reports whether the key is good at this time.
+// Works reports whether the key is valid at this time.
 func (k APIKey) Works(at time.Time) bool {
 	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(at))
 }
@@ -87,22 +87,20 @@ type RevocationKind string
 
 // The kinds of revocation.
 const (
-	// RevokeTokenID ends the one token whose jti is Value, of Issuer where given.
+	// RevokeTokenID revokes the token whose jti is Value, of Issuer where given.
 	RevokeTokenID RevocationKind = "jti"
-	// RevokeSubject ends every token of the subject Value issued at or before
+	// RevokeSubject revokes every token of the subject Value issued at or before
 	// IssuedBefore.
 	RevokeSubject RevocationKind = "subject"
-	// RevokeIssuedBefore ends every token of Issuer, or of every issuer where it
+	// RevokeIssuedBefore revokes every token of Issuer, or of every issuer where it
 	// is empty, issued at or before IssuedBefore.
 	RevokeIssuedBefore RevocationKind = "issued_before"
-	// RevokeSigningKey ends every token signed by the key whose kid is Value, of
-	// Issuer where given, whenever issued: whoever has the key can date a token as
-	// they like.
+	// RevokeSigningKey revokes every token signed by the key whose kid is Value, of Issuer
+	// where given, whenever issued: a thief of the key can choose any date.
 	RevokeSigningKey RevocationKind = "kid"
 )
 
-// Revocation says that credentials are no longer good. API keys are revoked in
-// their own record.
+// Revocation revokes tokens. An API key is revoked in its own record.
 type Revocation struct {
 	// ID is a UUIDv7.
 	ID string
@@ -113,13 +111,13 @@ type Revocation struct {
 	Issuer string
 	// Value is the jti, the subject or the kid.
 	Value string
-	// IssuedBefore bounds which tokens end, for the kinds that use it.
+	// IssuedBefore is the latest iat that is revoked, for the kinds that use it.
 	IssuedBefore time.Time
-	// CreatedAt is when it was asked for.
+	// CreatedAt is when it was created.
 	CreatedAt time.Time
-	// ExpiresAt is when no token can be affected any more, so that the entry can
-	// be swept; zero means never.
+	// ExpiresAt is when every affected token has expired, so that the entry can be swept;
+	// zero means never.
 	ExpiresAt time.Time
-	// Note is the operator's own remark.
+	// Note is the operator's remark.
 	Note string
 }

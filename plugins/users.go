@@ -2,18 +2,18 @@ package plugins
 
 import "time"
 
-// User is the record of an account that the gateway itself keeps: somebody who
-// can log in with a password. Callers whose tokens another party issues have none.
+// User is the record of an account that can log in with a password. Callers with tokens
+// of another issuer have none.
 type User struct {
 	// ID is a UUIDv7. It is the subject of the user's tokens and the owner of the
 	// user's API keys.
 	ID string
-	// Email is the address in the one form by which accounts are told apart: two
-	// spellings of an address are one account.
+	// Email is the address in canonical form: two spellings of an address are one
+	// account.
 	Email string
-	// Address is the address as it was given, to show.
+	// Address is the address as the user wrote it, for display.
 	Address string
-	// FullName is the user's own.
+	// FullName is the user's name, for display.
 	FullName string
 	// PasswordHash is in the PHC string format.
 	PasswordHash Secret
@@ -23,20 +23,20 @@ type User struct {
 	Scopes     []string
 	// CreatedAt, in UTC with whole seconds, like all times of a record.
 	CreatedAt time.Time
-	// PasswordSetAt is when the password was last chosen.
+	// PasswordSetAt is when the password was last set.
 	PasswordSetAt time.Time
 	// DisabledAt is when the account was disabled; zero means it is not.
 	DisabledAt time.Time
-	// Epoch grows with each change that ends the user's tokens. What was begun in an
-	// earlier epoch, a log-in for instance, can't be completed.
+	// Epoch grows with each change that revokes the user's tokens. An operation that began
+	// in an earlier epoch, such as a log-in, fails.
 	Epoch int64
-	// TokensEndedAt is the second of the last such change: tokens issued in it or
-	// before are revoked. Zero means that there was none.
+	// TokensEndedAt is the second of the last such change: tokens issued in it or before
+	// are revoked. Zero means that there was no such change.
 	TokensEndedAt time.Time
 }
 
-// TokenFamily is what a log-in began: a token and those that took its place. One
-// of them is good at a time.
+// TokenFamily has the tokens of one log-in: the first and its renewals. Only the current
+// one is valid.
 type TokenFamily struct {
 	// ID is a UUIDv7, and the sid of the family's tokens.
 	ID string
@@ -44,7 +44,7 @@ type TokenFamily struct {
 	User string
 	// Issuer is the configured name of the issuer that signs the tokens.
 	Issuer string
-	// Current is the jti of the token that is good now.
+	// Current is the jti of the valid token.
 	Current string
 	// Previous is the jti of the token whose place Current took, and RenewedAt the
 	// second in which it did, which is the iat of Current. They are zero until the
@@ -53,28 +53,28 @@ type TokenFamily struct {
 	RenewedAt time.Time
 	// CreatedAt is when the user logged in.
 	CreatedAt time.Time
-	// ExpiresAt is when the current token can't be refreshed any more.
+	// ExpiresAt is when the current token can no longer be refreshed.
 	ExpiresAt time.Time
-	// RevokedAt is when the family ended; zero means it goes on.
+	// RevokedAt is when the family was revoked; zero means it is not.
 	RevokedAt time.Time
 }
 
-// UserChange is what one transaction does to an account and to what hangs on it.
-// The functions must not call the store.
+// UserChange is a change to an account, its tokens and its keys in one transaction. The
+// functions must not call the store.
 type UserChange struct {
-	// User alters the record. ID, Email, CreatedAt, Epoch and TokensEndedAt are not
-	// for it to change: store.ErrInvalid. Nil alters nothing.
+	// User changes the record, but not ID, Email, CreatedAt, Epoch or TokensEndedAt:
+	// ErrInvalid. Nil changes nothing.
 	User func(*User) error
-	// Tokens, where set, ends the user's tokens: it is a RevokeSubject of the user's
-	// id, which is added, the user's families end at its CreatedAt, Epoch grows and
+	// Tokens, where set, revokes the user's tokens. It is a RevokeSubject of the user's id,
+	// and is added. The user's families are revoked at its CreatedAt, Epoch grows, and
 	// TokensEndedAt becomes its IssuedBefore.
 	Tokens *Revocation
-	// Keys, where set, may alter each of the user's keys that is not revoked, as in
-	// UpdateKey. It gets the account as User left it.
+	// Keys, where set, may change each of the user's keys that is not revoked, as in
+	// UpdateKey. It gets the account after User has changed it.
 	Keys func(User, *APIKey) error
 }
 
-// Renewal puts a token in the place of another of its family.
+// Renewal replaces the current token of a family.
 type Renewal struct {
 	// Family is the id of the family.
 	Family string
@@ -85,11 +85,11 @@ type Renewal struct {
 	// Reuse is how long after its renewal a token still stands for the one that took
 	// its place. With 0 a token that was renewed is a replay at once.
 	Reuse time.Duration
-	// Epoch of the user that Next was made in.
+	// Epoch of the user when Next was made.
 	Epoch int64
-	// ExpiresAt is the family's new one.
+	// ExpiresAt is the family's new expiry.
 	ExpiresAt time.Time
-	// Ends is the revocation of the token that ends, without Value: that of Used or,
-	// where that is not the current one, of the current one.
+	// Ends is a revocation without Value. It revokes Used; if that is not the current token,
+	// the current one.
 	Ends Revocation
 }

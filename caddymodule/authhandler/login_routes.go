@@ -13,15 +13,15 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// loginRoutes are the paths on which the API itself asks for a password or a token: its
-// log-in, refresh and log-out. A request passes with its credential as it came, because
-// the API judges it: an expired token for instance, which only its refresh takes. What the
-// API refuses is a failed attempt of the client's address.
+// loginRoutes are the paths of the API's own log-in, refresh and log-out. A request to one
+// passes with its credential, because the API checks it: its refresh may accept an expired
+// token, for instance. A request that the API refuses counts as a failed attempt of the
+// client's address.
 type loginRoutes struct {
 	paths caddyhttp.MatchPath
 }
 
-// checkLoginRoutes finds the mistakes in the paths.
+// checkLoginRoutes returns the mistakes in the paths.
 func checkLoginRoutes(paths []string) error {
 	var errs []error
 	for _, path := range paths {
@@ -43,7 +43,7 @@ func (l *loginRoutes) provision(ctx caddy.Context, paths []string) error {
 	return l.paths.Provision(ctx)
 }
 
-// match reports whether a request is for a log-in of the API.
+// match reports whether a request is for one of the paths.
 func (l *loginRoutes) match(r *http.Request) bool {
 	if len(l.paths) == 0 {
 		return false
@@ -52,8 +52,8 @@ func (l *loginRoutes) match(r *http.Request) bool {
 	return err == nil && matches
 }
 
-// serveLogin passes a request to a log-in of the API on. A good credential says who calls;
-// any other is the API's to judge.
+// serveLogin passes a request to a log-in of the API. It admits the caller of a valid
+// credential, and leaves any other to the API.
 func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request, x *request.Exchange, next caddyhttp.Handler) error {
 	if slowed := a.outOfAttempts(r, x); slowed != nil {
 		if !a.Shadow {
@@ -77,13 +77,14 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request, x *request.Exc
 	return err
 }
 
-// isFailedLogin reports whether an API's answer says that the credential was bad. Some
-// frameworks say 400 for a wrong password.
+// isFailedLogin reports whether the API refused the credential. Some frameworks answer a
+// wrong password with 400.
 func isFailedLogin(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusBadRequest
 }
 
-// outOfAttempts is the refusal of an address that has failed too often, and charges nothing.
+// outOfAttempts returns a denial if the client's address has failed too often. It charges
+// nothing.
 func (a *Auth) outOfAttempts(r *http.Request, x *request.Exchange) *plugins.Denial {
 	key, ok := a.failureKey(r)
 	if !ok {
@@ -101,8 +102,7 @@ func (a *Auth) outOfAttempts(r *http.Request, x *request.Exchange) *plugins.Deni
 	return nil
 }
 
-// failureKey is the count of failed attempts of the client's address; false where they
-// are not counted.
+// failureKey is the key of the client's failed attempts; false if they are not counted.
 func (a *Auth) failureKey(r *http.Request) (ratelimit.Key, bool) {
 	if a.failureCount == nil {
 		return ratelimit.Key{}, false
@@ -113,7 +113,7 @@ func (a *Auth) failureKey(r *http.Request) (ratelimit.Key, bool) {
 // statusWriter remembers the status of a response.
 type statusWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	// status is the first final one, 0 where none was given.
+	// status is the first final status; 0 for none.
 	status int
 }
 

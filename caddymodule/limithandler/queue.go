@@ -14,21 +14,21 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// Bounds of how long a request waits for a place at the upstream.
+// Bounds of the wait for a place at the upstream.
 const (
 	defaultUpstreamWait = 5 * time.Second
 	maxUpstreamWait     = 5 * time.Minute
-	// busyRetryAfter is what a request that got no place is told.
+	// busyRetryAfter is the Retry-After of a request that got no place.
 	busyRetryAfter = 5 * time.Second
 )
 
-// pooledQueue outlives a configuration: what is under way then still counts.
+// pooledQueue is pooled, so that requests in flight count across a reload.
 type pooledQueue struct{ *ratelimit.Queue }
 
-// Destruct has nothing to release.
+// Destruct does nothing.
 func (pooledQueue) Destruct() error { return nil }
 
-// checkQueue finds the mistakes in UpstreamConcurrency and UpstreamWait.
+// checkQueue returns the mistakes in UpstreamConcurrency and UpstreamWait.
 func (l *RateLimit) checkQueue() error {
 	wait := time.Duration(l.UpstreamWait)
 	switch {
@@ -45,8 +45,8 @@ func (l *RateLimit) checkQueue() error {
 	return nil
 }
 
-// acquireQueue takes the zone's queue from the pool. Handlers of one zone and one setting
-// share it.
+// acquireQueue acquires the zone's queue from the pool. Handlers with the same zone and
+// settings share it.
 func (l *RateLimit) acquireQueue() error {
 	if l.UpstreamConcurrency == 0 {
 		return nil
@@ -64,8 +64,7 @@ func (l *RateLimit) acquireQueue() error {
 	return nil
 }
 
-// busy answers a request that got no place at the upstream, and gives back what it was
-// charged.
+// busy refuses a request that got no place at the upstream, and refunds its charge.
 func (l *RateLimit) busy(w http.ResponseWriter, r *http.Request, x *request.Exchange, err error) error {
 	x.Refund(r)
 	return l.enforcer.Undecided(w, r, x, &plugins.Unavailable{Reason: plugins.ReasonUpstreamBusy, RetryAfter: busyRetryAfter, Err: err})

@@ -10,35 +10,34 @@ import (
 	"time"
 )
 
-// arena is where what gateway_errors needs for each request is cut from: the
-// exchange, the id, and the header lines that carry the id. One allocation serves
-// many requests, so that a request that passes costs none of its own. Nothing is
-// ever used twice: a log entry, a header map or a handler that outlives its
-// request keeps what it refers to, and can't meet another request there.
+// arena allocates in blocks what gateway_errors needs for each request: the exchange, the
+// id, and the header lines with the id. One allocation serves many requests, so that a
+// request that passes costs none of its own. No value is used twice: a log entry, a header
+// map or a handler that outlives its request never sees another request's values.
 type arena struct {
 	mu        sync.Mutex
 	exchanges []Exchange
 	ids       strings.Builder
 	lines     []string
-	// random is what is left of buffer.
+	// random is the unused rest of buffer.
 	random []byte
 	buffer [arenaIDs * randomPerID]byte
 }
 
 const (
-	// arenaExchanges is small, since one that lives long keeps its neighbours.
+	// arenaExchanges is small, since one long-lived exchange keeps the block alive.
 	arenaExchanges = 8
 	arenaIDs       = 64
 	idLength       = 36
-	// randomPerID is how many bytes of an id are random: 62 bits of it.
+	// randomPerID is how many random bytes an id takes; 62 bits of them are used.
 	randomPerID = 8
 )
 
-// arenas live as long as the process. They are more than most machines have
-// processors, so that one is hardly ever waited for.
+// arenas live as long as the process. There are more than most machines have processors,
+// so that a lock is rarely contended.
 var arenas [64]arena
 
-// takeArena returns an arena that nobody else uses until it is unlocked.
+// takeArena returns a locked arena. The caller unlocks it.
 func takeArena() *arena {
 	for range 4 {
 		if a := &arenas[mathrand.Uint32()%uint32(len(arenas))]; a.mu.TryLock() {
@@ -50,7 +49,7 @@ func takeArena() *arena {
 	return a
 }
 
-// exchange cuts an exchange.
+// exchange returns a new exchange.
 func (a *arena) exchange() *Exchange {
 	if len(a.exchanges) == 0 {
 		a.exchanges = make([]Exchange, arenaExchanges)
@@ -60,7 +59,7 @@ func (a *arena) exchange() *Exchange {
 	return x
 }
 
-// idLines cuts two header lines that say id: the request's and the response's.
+// idLines returns two header lines with the id, for the request and for the response.
 func (a *arena) idLines(id string) (request, response []string) {
 	if len(a.lines) == 0 {
 		a.lines = make([]string, 2*arenaIDs)
@@ -71,8 +70,8 @@ func (a *arena) idLines(id string) (request, response []string) {
 	return lines[0:1:1], lines[1:2:2]
 }
 
-// id makes a UUIDv7 (RFC 9562 section 5.7): unique, and sorted by time in a log.
-// What other implementations fill with a counter is the time below a millisecond.
+// id makes a UUIDv7 (RFC 9562 section 5.7): unique, and sorted by time in a log. The bits
+// that other implementations use for a counter hold the time below a millisecond.
 func (a *arena) id(now time.Time) string {
 	if len(a.random) == 0 {
 		// crypto/rand does not fail on the platforms that Go supports.
@@ -88,7 +87,7 @@ func (a *arena) id(now time.Time) string {
 	u[8] = u[8]&0x3f | 0x80
 
 	if a.ids.Cap()-a.ids.Len() < idLength {
-		// The old block belongs to the ids that were cut from it.
+		// The old block belongs to its ids.
 		a.ids = strings.Builder{}
 		a.ids.Grow(arenaIDs * idLength)
 	}

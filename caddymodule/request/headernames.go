@@ -9,8 +9,8 @@ import (
 	"github.com/ainative/portcullis/plugins/decision"
 )
 
-// headerNames are the names of the header lines that a client sent, sorted, without those
-// that the gateway adds. The credential's, which the gateway has taken away, is among them.
+// headerNames are the sorted names of the client's headers, without those that the gateway
+// adds. They include the header of the credential, which the gateway has removed.
 func headerNames(h http.Header, credentialIn string) string {
 	names := make([]string, 0, len(h)+1)
 	for name := range h {

@@ -16,24 +16,22 @@ import (
 	"github.com/ainative/portcullis/plugins/edge"
 )
 
-// forward stands around a handler that sends a request on or serves content by its
-// path. Whatever `rewrite`, `uri` and `method` have made of the request since the
-// guard read it, with text of the client or without, is judged again there: no
-// policy need stand on the route for it.
+// forward wraps a handler that forwards a request or serves content by its path. It checks
+// the request again, as `rewrite`, `uri` and `method` have left it, also on a route
+// without a policy.
 type forward struct {
-	// inner is the handler. It is nil in the list that a dry run walks, where the
-	// handler itself comes next.
+	// inner is the handler. It is nil in the list of a dry run, where the handler is the
+	// next element.
 	inner caddyhttp.MiddlewareHandler
 	info  caddy.ModuleInfo
 	// byTarget says that the handler sends r.URL.RequestURI(). Others, like file_server
 	// and FastCGI, read r.URL.Path.
 	byTarget bool
-	// rewrite is what a proxy itself makes of a request, such as forward_auth; nil for
-	// none.
+	// rewrite is the proxy's own rewrite, such as that of forward_auth; nil for none.
 	rewrite *rewrite.Rewrite
 }
 
-// newForward makes the one for a handler.
+// newForward makes the forward of a handler.
 func newForward(handler caddyhttp.MiddlewareHandler) *forward {
 	f := &forward{inner: handler, info: (*Guard)(nil).CaddyModule()}
 	if module, ok := handler.(caddy.Module); ok {
@@ -47,15 +45,14 @@ func newForward(handler caddyhttp.MiddlewareHandler) *forward {
 	return f
 }
 
-// check is the part of a forward that a dry run walks: it judges, and calls what
-// comes next.
+// check is a forward in a dry run: it checks the request and calls the next handler.
 func (f *forward) check() *forward {
 	check := *f
 	check.inner, check.info = nil, (*Guard)(nil).CaddyModule()
 	return &check
 }
 
-// proxyIn returns Caddy's proxy where a handler is one or embeds one, else nil.
+// proxyIn returns the handler as Caddy's proxy, or the proxy that it embeds, or nil.
 func proxyIn(handler caddyhttp.MiddlewareHandler) *reverseproxy.Handler {
 	if proxy, ok := handler.(*reverseproxy.Handler); ok {
 		return proxy
@@ -75,7 +72,7 @@ func proxyIn(handler caddyhttp.MiddlewareHandler) *reverseproxy.Handler {
 // CaddyModule names the handler in traces and metrics.
 func (f *forward) CaddyModule() caddy.ModuleInfo { return f.info }
 
-// ServeHTTP judges what the handler would send, and calls it.
+// ServeHTTP checks the request that the handler would forward, and calls the handler.
 func (f *forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	s, ok := caddyhttp.GetVar(r.Context(), siteVar).(*site)
 	if !ok {
@@ -89,9 +86,9 @@ func (f *forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return s.end(w, r, d)
 	}
 	if r.URL.Opaque != "" && sent.Opaque == "" {
-		// The proxy would send what is spelled for the upstream in place of the target
-		// that it is told to ask, as forward_auth is. What placeholders tell it, like
-		// {uri}, stays what the upstream gets.
+		// u.Opaque is for the upstream. Here the proxy has a target of its own, as in
+		// forward_auth, and would send u.Opaque instead. Placeholders such as {uri} keep
+		// the upstream's spelling.
 		plain := *r.URL
 		plain.Opaque = ""
 		return f.call(w, withURL(r, &plain), caddyhttp.HandlerFunc(func(w http.ResponseWriter, after *http.Request) error {
@@ -108,7 +105,7 @@ func (f *forward) call(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return f.inner.ServeHTTP(w, r, next)
 }
 
-// sent is the target that the handler sends, and the method.
+// sent is the target and the method that the handler sends.
 func (f *forward) sent(r *http.Request) (*url.URL, string) {
 	if f.rewrite == nil {
 		if rest := trimmed(r); f.byTarget && rest != "" {
@@ -121,7 +118,7 @@ func (f *forward) sent(r *http.Request) (*url.URL, string) {
 	after, u := *r, *r.URL
 	after.URL = &u
 	if fixedPath(f.rewrite) {
-		// What is spelled for the upstream is not for whoever is asked here.
+		// u.Opaque is for the upstream, and not for this server.
 		u.Opaque = ""
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer) //nolint:forcetypeassert // Caddy's server sets it
@@ -129,8 +126,8 @@ func (f *forward) sent(r *http.Request) (*url.URL, string) {
 	return &u, after.Method
 }
 
-// trimmed is how what is left of a path with an allowed form is spelled for the
-// upstream, when a route has taken a prefix away; "" where none has.
+// trimmed spells a path with an allowed form for the upstream after a route has removed a
+// prefix; "" if no route has.
 func trimmed(r *http.Request) string {
 	judged := originalURL(r)
 	if judged == nil || judged.Opaque == "" || r.URL.Opaque != judged.Opaque || r.URL.Path == judged.Path {
@@ -139,7 +136,7 @@ func trimmed(r *http.Request) string {
 	return edge.TrimPrefix(judged.Opaque, r.URL.Path)
 }
 
-// fixedPath reports whether a rewrite leads to one path, whatever a client sent.
+// fixedPath reports whether a rewrite leads to one path, whatever the request was.
 func fixedPath(re *rewrite.Rewrite) bool {
 	path, _, _ := strings.Cut(re.URI, "?")
 	return strings.HasPrefix(path, "/") && !strings.Contains(path, "{") &&
@@ -153,7 +150,7 @@ func withURL(r *http.Request, u *url.URL) *http.Request {
 	return r
 }
 
-// checkForwarded refuses a request that would leave in a form that was not judged.
+// checkForwarded refuses a request that would be forwarded in an unchecked form.
 func (s *site) checkForwarded(r *http.Request, sent *url.URL, method string, byTarget bool) *plugins.Denial {
 	original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if original.URL == nil {

@@ -16,18 +16,17 @@ import (
 	"github.com/ainative/portcullis/plugins/edge"
 )
 
-// Guard stands around all routes of a server. A request is refused by it, or the
-// routes get it in the one form that matchers, policies and the upstream read
-// alike.
+// Guard wraps all routes of a server. It refuses a request, or passes it to the routes in
+// the one form that matchers, policies and the upstream read alike.
 type Guard struct {
-	server *guarded
+	server *guardedServer
 	routes caddyhttp.RouteList
 	sites  []*site
-	// inSubroute says that the routes are those of a site block, which what comes
-	// next differs for with each request.
+	// inSubroute says that the routes are those of a site block. The handler after them
+	// then differs with each request, so that they can't be compiled once.
 	inSubroute bool
-	// unknown tells the hosts that no route of the server is for, where the guard of
-	// a site block gets them; nil elsewhere.
+	// unknown matches the hosts without a route on the server, if this guard of a site
+	// block gets them; nil elsewhere.
 	unknown *unknownHost
 	// headers are the `header` directives that refusals of the guard have too.
 	headers caddyhttp.RouteList
@@ -36,12 +35,12 @@ type Guard struct {
 	chain   caddyhttp.Handler
 }
 
-// site is one or more routes of the server for the same hosts.
+// site is a route of the server, as Caddy makes it of a site block.
 type site struct {
 	// route is the index of the server's route, invoked or byHosts.
 	route int
-	// hosts are the host matchers of the route, one of which has to match; nil
-	// matches every host.
+	// hosts are the host matchers of the route, of which one must match; nil matches every
+	// host.
 	hosts []caddyhttp.RequestMatcherWithError
 	// settings are the defaults unless the site has a gateway_site.
 	settings settings
@@ -80,8 +79,8 @@ const (
 	byHosts = -2
 )
 
-// CaddyModule returns the module's information. The guard is no module that can
-// be configured; the id names it in traces.
+// CaddyModule returns the module's information. The guard can't be configured as a module;
+// the id names it in traces.
 func (*Guard) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.gateway_site", New: func() caddy.Module { return new(Site) }}
 }
@@ -111,8 +110,8 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return g.Serve(w, r, g.chain)
 }
 
-// End is what comes after the last route: no site answers for the host, or the
-// routes of one whose hosts are not named did not answer. Next is Caddy's end.
+// End handles a request that no route has answered. It refuses one whose host has no site,
+// and passes others to Caddy's own end, next.
 func (g *Guard) End(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if g.knows(r) || g.passesUnknown() {
 		return next.ServeHTTP(w, r)
@@ -122,7 +121,7 @@ func (g *Guard) End(w http.ResponseWriter, r *http.Request, next caddyhttp.Handl
 
 // knows reports whether a guarded site is for a request's host.
 func (g *Guard) knows(r *http.Request) bool {
-	return slices.ContainsFunc(g.sites, func(s *site) bool { return s.has(r) })
+	return slices.ContainsFunc(g.sites, func(s *site) bool { return s.matchesHost(r) })
 }
 
 func (g *Guard) passesUnknown() bool {
@@ -134,13 +133,12 @@ func (g *Guard) passesUnknown() bool {
 	return false
 }
 
-// siteOf returns the guarded site that a request is for, or nil. Where several
-// have its host, one with settings of its own is asked first, and among those the
-// strictest path policy holds.
+// siteOf returns the guarded site of a request, or nil. If several have its host, one with
+// settings of its own goes first, and among those the one with the strictest path policy.
 func (g *Guard) siteOf(r *http.Request) *site {
 	var found *site
 	for _, s := range g.sites {
-		if !s.has(r) {
+		if !s.matchesHost(r) {
 			continue
 		}
 		if found == nil || s.explicit && !found.explicit ||
@@ -156,7 +154,7 @@ func (g *Guard) siteOf(r *http.Request) *site {
 	return found
 }
 
-func (s *site) has(r *http.Request) bool {
+func (s *site) matchesHost(r *http.Request) bool {
 	return s.hosts == nil || anyHost(s.hosts, r)
 }
 
@@ -179,9 +177,9 @@ func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Ha
 	}
 	body, _ := r.Body.(*edge.Body)
 	var gw *writer
-	if s.errors == nil || expects(r, body) {
+	if s.errors == nil || expectsContinue(r, body) {
 		gw = &writer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-		if expects(r, body) {
+		if expectsContinue(r, body) {
 			gw.expected = body
 		}
 		w = gw
@@ -198,13 +196,13 @@ func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Ha
 	return err
 }
 
-// expects reports whether the client waits for a go-ahead before it sends its body.
-func expects(r *http.Request, body *edge.Body) bool {
+// expectsContinue reports whether the client waits for 100 Continue before it sends its
+// body.
+func expectsContinue(r *http.Request, body *edge.Body) bool {
 	return body != nil && r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0
 }
 
-// sanitize refuses a request, or brings it into the form that everything after it
-// reads.
+// sanitize refuses a request, or brings it into the form that all later handlers read.
 func (s *site) sanitize(r *http.Request) *plugins.Denial {
 	acceptExtendedConnect(r)
 	if d := edge.CheckMethod(r.Method); d != nil {
@@ -214,9 +212,9 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 		return d
 	}
 	if original := originalURL(r); original != nil {
-		// What Caddy keeps of the request is the judged form too: FastCGI sends it as
-		// REQUEST_URI, which is the path that a front controller in PHP routes by, and
-		// error routes start from it.
+		// Caddy's copy of the original request gets the checked form too: FastCGI sends it
+		// as REQUEST_URI, by which a PHP front controller routes, and error routes start
+		// from it.
 		*original = *r.URL
 	}
 	auth.StripIdentity(r)
@@ -231,7 +229,7 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 	return nil
 }
 
-// deny answers for a request that the guard refuses, in the site's format.
+// deny refuses a request in the site's format.
 func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
 	refuse := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return s.end(w, r, d) })
 	if r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0 {
@@ -251,15 +249,15 @@ func (s *site) end(w http.ResponseWriter, r *http.Request, d *plugins.Denial) er
 	return s.refuse(w, r, d)
 }
 
-// Why a request was not answered.
+// The causes of a request without an answer.
 var (
 	ErrUnrouted = errors.New("no route of the configuration answers this request")
 	errSilent   = errors.New("the handler gave no answer")
 )
 
-// Unanswered says what a request gets that no handler has answered: 404 where no
-// route is for it, and 502 where a handler gave up without a word, as Caddy's
-// proxy does when an upstream switches protocols unasked.
+// Unanswered is the status and cause of a request that no handler has answered: 404 if no
+// route matches, and 502 if a handler returned without an answer, as Caddy's proxy does
+// when an upstream switches protocols without a request for it.
 func Unanswered(r *http.Request) (status int, cause error) {
 	if unhandled, _ := caddyhttp.GetVar(r.Context(), "unhandled").(bool); unhandled {
 		return http.StatusNotFound, ErrUnrouted
@@ -270,23 +268,23 @@ func Unanswered(r *http.Request) (status int, cause error) {
 // siteVar is the name of the guarded site in the request's vars.
 const siteVar = "gateway.site"
 
-// CheckRewritten refuses a request that was rewritten since the guard read it, to
-// a path that matchers and the upstream could read differently. Policies call it:
-// a rewrite can put what a client sent into a path.
+// CheckRewritten refuses a request that was rewritten, after the guard has checked it, to a
+// path that matchers and the upstream could read differently. Policies call it, because a
+// rewrite can put a client's input into the path.
 func CheckRewritten(r *http.Request) *plugins.Denial {
 	s, ok := caddyhttp.GetVar(r.Context(), siteVar).(*site)
 	if !ok {
 		return nil
 	}
-	judged := originalURL(r)
-	if judged == nil {
+	checked := originalURL(r)
+	if checked == nil {
 		return nil
 	}
-	return s.settings.path.CheckRewritten(judged, r.URL)
+	return s.settings.path.CheckRewritten(checked, r.URL)
 }
 
-// originalURL is what Caddy keeps of a request's URL before any rewrite. After
-// sanitize it is the form that the guard has judged.
+// originalURL is the request's URL before any rewrite, as Caddy keeps it. After sanitize it
+// is the form that the guard has checked.
 func originalURL(r *http.Request) *url.URL {
 	original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	return original.URL

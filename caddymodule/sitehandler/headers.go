@@ -6,19 +6,18 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 )
 
-// headerRoutes finds, in the routes of a server or of a site block, the handlers
-// that set headers of responses and stand before any policy: those that a browser
-// needs to read a refusal, such as Access-Control-Allow-Origin, are among them. The
-// guard refuses before any route has run, because no matcher can be asked about a
-// path that has two readings. So a handler counts where its matchers do not look at
-// the path.
+// headerRoutes finds, in the routes of a server or of a site block, the handlers that set
+// response headers before any policy. Browsers need some of them to read a refusal, such
+// as Access-Control-Allow-Origin. The guard refuses before any route has run, because
+// matchers can't decide about an ambiguous path. So headerRoutes takes the handlers whose
+// matchers do not look at the path.
 func headerRoutes(routes caddyhttp.RouteList) caddyhttp.RouteList {
 	var found caddyhttp.RouteList
 	for _, route := range routes {
 		own := caddyhttp.Route{MatcherSets: route.MatcherSets}
 		ended := false
 		for _, handler := range route.Handlers {
-			if ended = judges(handler); ended {
+			if ended = isPolicy(handler); ended {
 				break
 			}
 			switch h := handler.(type) {
@@ -47,7 +46,7 @@ func headerRoutes(routes caddyhttp.RouteList) caddyhttp.RouteList {
 	return found
 }
 
-// provisionHeaders compiles what headerRoutes has found.
+// provisionHeaders compiles the routes that headerRoutes has found.
 func provisionHeaders(ctx caddy.Context, routes caddyhttp.RouteList) error {
 	for _, route := range routes {
 		for _, handler := range route.Handlers {
@@ -61,7 +60,7 @@ func provisionHeaders(ctx caddy.Context, routes caddyhttp.RouteList) error {
 	return routes.ProvisionHandlers(ctx, nil)
 }
 
-// pathless reports whether matchers look at anything but the path.
+// pathless reports whether no matcher looks at the path.
 func pathless(sets caddyhttp.MatcherSets) bool {
 	for _, set := range sets {
 		for _, matcher := range set {

@@ -28,8 +28,8 @@ func hostsOf(route caddyhttp.Route) []caddyhttp.RequestMatcherWithError {
 	return hosts
 }
 
-// anyHost reports whether one of some host matchers matches. One that can't tell
-// counts: the request is guarded.
+// anyHost reports whether one of the host matchers matches. An error counts as a match, so
+// that the request is guarded.
 func anyHost(hosts []caddyhttp.RequestMatcherWithError, r *http.Request) bool {
 	for _, host := range hosts {
 		if ok, err := host.MatchWithError(r); ok || err != nil {
@@ -39,8 +39,8 @@ func anyHost(hosts []caddyhttp.RequestMatcherWithError, r *http.Request) bool {
 	return false
 }
 
-// unknownHost matches what the matchers of a route match, and the hosts that no
-// route of the server is for.
+// unknownHost matches the hosts of a route, and also the hosts without any route on the
+// server.
 type unknownHost struct {
 	set        caddyhttp.MatcherSet
 	own, known []caddyhttp.RequestMatcherWithError
@@ -54,5 +54,5 @@ func (u *unknownHost) MatchWithError(r *http.Request) (bool, error) {
 	return u.unknown(r), nil
 }
 
-// unknown reports whether no route of the server is for a request's host.
+// unknown reports whether the request's host has no route on the server.
 func (u *unknownHost) unknown(r *http.Request) bool { return !anyHost(u.known, r) }

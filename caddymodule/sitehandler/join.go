@@ -10,33 +10,33 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// Member is a handler of the gateway that puts its site under guard.
+// Member is a handler of the gateway, whose site is to be guarded.
 type Member struct {
 	// Name of the directive, for messages.
 	Name string
-	// Refuse answers a request that the guard refuses, and records it. It returns
-	// the error that ends Caddy's chain.
+	// Refuse answers and records a request that the guard refuses. It returns the error
+	// that ends Caddy's chain.
 	Refuse func(http.ResponseWriter, *http.Request, *plugins.Denial) error
-	// Errors is gateway_errors, in whose format the site refuses; nil for others.
+	// Errors is the gateway_errors handler that formats the site's refusals; nil for other
+	// handlers.
 	Errors caddyhttp.MiddlewareHandler
 
 	settings *settings
 }
 
-// Join puts the site that is being provisioned under guard. Handlers of the
-// gateway call it in Provision with the context that they were given.
+// Join guards the site that is being provisioned. Handlers of the gateway call it in
+// Provision with their own context.
 //
-// The site is the route of the server that holds the handler: in a Caddyfile the
-// site block. All requests for its hosts are guarded, whichever route answers
-// them.
+// The site is the server's route with the handler, a site block of a Caddyfile. All
+// requests for its hosts are guarded, whichever route answers them.
 func Join(ctx caddy.Context, m Member) error {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
-		// Not in a server's routes: provisioned alone, to be checked.
+		// Not in a server's routes: provisioned alone, for a check.
 		return nil
 	}
 	g := installed(server)
-	if at := provisioning(server, g); at >= 0 {
+	if at := routeInProvision(server, g); at >= 0 {
 		if g == nil {
 			var err error
 			if g, err = install(ctx, server); err != nil {
@@ -76,7 +76,7 @@ func installed(server *caddyhttp.Server) *Guard {
 	return g
 }
 
-// soleGuard returns the guard that stands around all routes of a list.
+// soleGuard returns the guard that wraps all routes of a list.
 func soleGuard(routes caddyhttp.RouteList) (*Guard, bool) {
 	if len(routes) != 1 || len(routes[0].Handlers) != 1 {
 		return nil, false
@@ -85,27 +85,26 @@ func soleGuard(routes caddyhttp.RouteList) (*Guard, bool) {
 	return g, ok
 }
 
-// provisioning returns which of a server's routes is being provisioned, -1 when
-// all are complete.
-func provisioning(server *caddyhttp.Server, g *Guard) int {
+// routeInProvision is the index of the server's route that is being provisioned; -1 when all
+// are complete.
+func routeInProvision(server *caddyhttp.Server, g *Guard) int {
 	if g != nil {
 		return rawRoute(g.routes)
 	}
 	return rawRoute(server.Routes)
 }
 
-// rawRoute returns the first route whose handlers are raw still: Caddy clears them
-// when all handlers of the route are provisioned.
+// rawRoute is the index of the first route with raw handlers: Caddy clears them when all
+// handlers of the route are provisioned.
 func rawRoute(routes caddyhttp.RouteList) int {
 	return slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return len(r.HandlersRaw) != 0 })
 }
 
-// install puts a guard around all routes of a server that is being provisioned.
-// Caddy provisions the routes in place and compiles server.Routes afterwards, so
-// that what is compiled is the guard alone; it holds the same routes and compiles
-// them itself.
+// install wraps all routes of a server that is being provisioned. Caddy provisions the
+// routes in place and then compiles server.Routes, which is the guard alone by then; the
+// guard compiles the routes inside it.
 func install(ctx caddy.Context, server *caddyhttp.Server) (*Guard, error) {
-	g := &Guard{server: &guarded{ctx: ctx, server: server}, routes: server.Routes}
+	g := &Guard{server: &guardedServer{ctx: ctx, server: server}, routes: server.Routes}
 	around, err := g.route(ctx)
 	if err != nil {
 		return nil, err
@@ -119,7 +118,7 @@ func install(ctx caddy.Context, server *caddyhttp.Server) (*Guard, error) {
 	return g, nil
 }
 
-// route is the one route that stands in the place of those that are guarded.
+// route is the route that replaces the guarded ones in the server.
 func (g *Guard) route(ctx caddy.Context) (caddyhttp.RouteList, error) {
 	around := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{g}}
 	if err := around.ProvisionHandlers(ctx, nil); err != nil {

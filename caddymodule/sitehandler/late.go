@@ -8,15 +8,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Caddy provisions handle_errors and then named routes when the server's own
-// routes are compiled. Where no handler of the gateway stands in those, the guard
-// comes late: no longer around all routes, but into the site blocks, which Caddy
-// compiles with each request.
+// Caddy provisions handle_errors and then named routes when the server's own routes are
+// already compiled. If only those have a handler of the gateway, the guard comes too late
+// to wrap all routes. It then goes into the site blocks, which Caddy compiles with each
+// request.
 
-// joinErrors guards the hosts of a site that has a handler of the gateway in its
+// joinErrors guards the hosts of a site with a handler of the gateway in its
 // handle_errors.
 func joinErrors(ctx caddy.Context, g *Guard, server *caddyhttp.Server, hosts []caddyhttp.RequestMatcherWithError, m Member) error {
-	// It stands in handle_errors, which gets what the guard refuses.
+	// The handler is in handle_errors, which gets the guard's refusals.
 	m.Errors = nil
 	if g != nil {
 		g.join(byHosts, hosts, m)
@@ -46,18 +46,17 @@ func joinNamed(ctx caddy.Context, server *caddyhttp.Server, m Member) error {
 	if len(guards) == 0 {
 		return nil
 	}
-	// Requests of other sites, which pass no guard, get here too.
+	// Requests of other sites, without a guard, can invoke the route too.
 	return guards[0].server.completeErrors()
 }
 
-// installLate puts a guard into each site block that wanted picks, if it has none
-// yet, and returns all of them. A handler that is wanted and stands in no site
-// block is the mistake.
+// installLate puts a guard into each site block that wanted selects, unless it has one, and
+// returns all of them. A selected handler outside any site block is an error.
 func installLate(ctx caddy.Context, server *caddyhttp.Server, wanted func(caddyhttp.MiddlewareHandler) bool, mistake error) ([]*Guard, error) {
 	var guards []*Guard
 	common := lateServer(server)
 	if common == nil {
-		common = &guarded{ctx: ctx, server: server}
+		common = &guardedServer{ctx: ctx, server: server}
 	}
 	for i := range server.Routes {
 		for _, handler := range server.Routes[i].Handlers {
@@ -84,9 +83,8 @@ func installLate(ctx caddy.Context, server *caddyhttp.Server, wanted func(caddyh
 	return guards, nil
 }
 
-// lateServer returns what the guards of a server's site blocks share; nil if there
-// are none.
-func lateServer(server *caddyhttp.Server) *guarded {
+// lateServer returns the guardedServer of the guards in site blocks; nil if there are none.
+func lateServer(server *caddyhttp.Server) *guardedServer {
 	for _, route := range server.Routes {
 		for _, handler := range route.Handlers {
 			if sub, ok := handler.(*caddyhttp.Subroute); ok {
@@ -99,15 +97,14 @@ func lateServer(server *caddyhttp.Server) *guarded {
 	return nil
 }
 
-// catchUnknown makes a route of the server match the hosts that no route is for as
-// well, so that the guard in it can refuse them. Caddy has compiled the route with
-// these matcher sets, not with a copy.
+// catchUnknown makes a route of the server also match hosts without a route, so that the
+// guard in it can refuse them. The compiled route uses these matcher sets, not a copy.
 func catchUnknown(server *caddyhttp.Server, at int, g *Guard) {
 	unknown := &unknownHost{own: hostsOf(server.Routes[at])}
 	for _, route := range server.Routes {
 		hosts := hostsOf(route)
 		if hosts == nil || isCaught(route) {
-			// Every host has a route, or another guard has those that have none.
+			// Every host has a route, or another guard gets the hosts without one.
 			return
 		}
 		unknown.known = append(unknown.known, hosts...)
@@ -126,8 +123,7 @@ func isCaught(route caddyhttp.Route) bool {
 	return ok
 }
 
-// invokes reports whether a handler invokes a named route, itself or by a route in
-// it.
+// invokes reports whether a handler, or a route inside it, invokes a named route.
 func invokes(handler caddyhttp.MiddlewareHandler) bool {
 	switch h := handler.(type) {
 	case *caddyhttp.Invoke:
@@ -149,8 +145,8 @@ func routesInvoke(routes caddyhttp.RouteList) bool {
 	return false
 }
 
-// hostsOfInvokers are the host matchers of the routes that invoke a named route; all
-// says that one of these is for every host.
+// hostsOfInvokers are the host matchers of the routes that invoke a named route; all says
+// that one of these routes has no host matcher.
 func hostsOfInvokers(routes caddyhttp.RouteList) (hosts []caddyhttp.RequestMatcherWithError, all bool) {
 	for _, route := range routes {
 		if !slices.ContainsFunc(route.Handlers, invokes) {

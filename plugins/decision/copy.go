@@ -2,18 +2,18 @@ package decision
 
 import "strings"
 
-// slabSize is how much room for texts is taken at once, in bytes: that of some ten
-// records. They leave the ring in the order in which they came, so that a slab does
-// not outlive its records for long.
+// slabSize is the size of one allocation for texts, in bytes, enough for some ten records.
+// Records leave the ring in the order in which they came, so that a slab does not outlive
+// its records for long.
 const slabSize = 4 << 10
 
-// slab is where the texts of records are copied to. A record that kept the texts it
-// was made of would keep what they are part of: a path is a piece of the request
-// line, and with it lives a query of any length. The owner locks.
+// slab has copies of the texts of records. A record with the original texts would keep
+// more in memory: a path is a part of the request line, and keeps a query of any length.
+// The owner locks.
 type slab struct{ room strings.Builder }
 
-// own gives a record copies of all texts that came from outside.
-func (s *slab) own(r *Record) {
+// copyTexts replaces all texts from outside by copies.
+func (s *slab) copyTexts(r *Record) {
 	size := 0
 	r.texts(func(text *string) { size += len(*text) })
 	if size == 0 {
@@ -22,11 +22,11 @@ func (s *slab) own(r *Record) {
 	room := &s.room
 	switch {
 	case size > slabSize/4:
-		// One of its own, or it would end a slab that is hardly begun.
+		// An allocation of its own, so as not to waste an almost empty slab.
 		room = new(strings.Builder)
 		room.Grow(size)
 	case room.Cap()-room.Len() < size:
-		// The old slab belongs to the records that have their texts in it.
+		// The old slab belongs to its records.
 		s.room = strings.Builder{}
 		room.Grow(slabSize)
 	}

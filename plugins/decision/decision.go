@@ -1,6 +1,6 @@
-// Package decision keeps why requests were refused, so that an operator can ask.
-// A record is made for a request that was refused, failed, or would have been
-// refused but for shadow mode; one that passes costs nothing.
+// Package decision records why requests were refused, so that an operator can look it up.
+// A request gets a record if it was refused, failed, or would have been refused but for
+// shadow mode. A request that passes costs nothing.
 package decision
 
 import (
@@ -9,9 +9,9 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// Record says what became of one request and why. It holds no credential, and each
-// of its texts is bounded: Text makes what came from outside so. It is immutable
-// once a journal has it.
+// Record is the outcome of one request and its cause. It holds no credential, and its
+// texts are bounded: those from outside go through Text. It is immutable once a journal
+// has it.
 type Record struct {
 	// Seq numbers the records of a process, from 1, in the order in which they came.
 	Seq       uint64    `json:"seq"`
@@ -19,8 +19,8 @@ type Record struct {
 	Time      time.Time `json:"time"`
 	Method    string    `json:"method"`
 	Host      string    `json:"host"`
-	// Path as the client sent it, and RewrittenPath as the policies saw it where that
-	// is another.
+	// Path as the client sent it, and RewrittenPath as the policies saw it, if that
+	// differs.
 	Path          string `json:"path"`
 	RewrittenPath string `json:"rewritten_path,omitempty"`
 	ClientIP      string `json:"client_ip"`
@@ -39,8 +39,8 @@ type Record struct {
 
 	// Policy is the handler that refused or could not decide.
 	Policy string `json:"policy,omitempty"`
-	// Reason, Value and Bound are those of the gateway's own denial: the exact cause,
-	// what was found, and what it was held against.
+	// Reason, Value and Bound are those of the gateway's own denial: the exact cause, what
+	// was found, and what was wanted.
 	Reason plugins.Reason `json:"reason,omitempty"`
 	Value  string         `json:"value,omitempty"`
 	Bound  string         `json:"bound,omitempty"`
@@ -49,8 +49,8 @@ type Record struct {
 
 	// CredentialIn names the header in which the credential was; empty for none.
 	CredentialIn string `json:"credential_in,omitempty"`
-	// Who called, as far as it was found out. For a refused credential these are
-	// those of the key's record, or what the token itself names.
+	// The caller, as far as known. For a refused credential it comes from the key's record,
+	// or from the token itself.
 	Subject string   `json:"subject,omitempty"`
 	Owner   string   `json:"owner,omitempty"`
 	Roles   []string `json:"roles,omitempty"`
@@ -65,11 +65,11 @@ type Record struct {
 	// Steps are the checks that were made, in their order.
 	Steps []Step `json:"steps,omitempty"`
 
-	// Limits are the limits that were asked last.
+	// Limits are the limits of the last gateway_limit.
 	Limits []LimitRow `json:"limits,omitempty"`
 
-	// UpstreamStatus, Reader, Rule, Leak and Body say how an upstream's error was
-	// read, and what became of its body: passed, translated or replaced.
+	// UpstreamStatus, Reader, Rule, Leak and Body describe how an upstream's error was
+	// read. Body is one of the constants below.
 	UpstreamStatus int    `json:"upstream_status,omitempty"`
 	Reader         string `json:"reader,omitempty"`
 	Rule           int    `json:"rule,omitempty"`
@@ -80,7 +80,7 @@ type Record struct {
 	Failure string `json:"failure,omitempty"`
 }
 
-// Outcome is what became of a request.
+// Outcome is the outcome of a request.
 type Outcome string
 
 // The outcomes.
@@ -95,33 +95,33 @@ const (
 	Upstream Outcome = "upstream"
 	// Failed: another handler failed.
 	Failed Outcome = "failed"
-	// Passed: nothing is wrong. Only a dry run makes records of such.
+	// Passed: the request passed. Only a dry run makes a record of it.
 	Passed Outcome = "passed"
 	// Unrouted: no route of the configuration answers the request.
 	Unrouted Outcome = "unrouted"
 )
 
-// What can become of the body of an upstream's error.
+// What happened to the body of an upstream's error.
 const (
 	BodyPassed     = "passed"
 	BodyTranslated = "translated"
 	BodyReplaced   = "replaced"
 )
 
-// Step is one check and how it went.
+// Step is one check and its result.
 type Step struct {
 	// Policy is the name of the handler.
 	Policy string `json:"policy"`
 	Result Result `json:"result"`
-	// Status is the status of the refusal, made or kept back.
+	// Status of the refusal, in shadow mode the one that the client would have got.
 	Status int            `json:"status,omitempty"`
 	Reason plugins.Reason `json:"reason,omitempty"`
-	// Value is what was found and Bound what it was held against.
+	// Value is what was found and Bound what was wanted.
 	Value string `json:"value,omitempty"`
 	Bound string `json:"bound,omitempty"`
 }
 
-// Result is how a check went.
+// Result is the result of a check.
 type Result string
 
 // The results of a check.
@@ -141,7 +141,7 @@ type LimitRow struct {
 	Remaining int64  `json:"remaining"`
 	// Blocking says that this is the limit that refused.
 	Blocking bool `json:"blocking,omitempty"`
-	// RetryAfter is how long until this limit lets the request pass; empty where it
-	// did not refuse.
+	// RetryAfter is the wait until this limit lets the request pass; empty if it did not
+	// refuse.
 	RetryAfter string `json:"retry_after,omitempty"`
 }

@@ -7,26 +7,26 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// SetCaller says who called.
+// SetCaller sets the caller.
 func (r *Record) SetCaller(p *plugins.Principal) {
 	r.Subject, r.Owner, r.Tier = Text(p.Subject), Text(p.Owner), Text(p.Tier)
 	r.Roles, r.Scopes = list(p.Roles), list(p.Scopes)
 	r.Scheme, r.KeyID, r.Issuer, r.SigningKey = p.Scheme, Text(p.KeyID), p.Issuer, Text(p.SigningKey)
 }
 
-// SetRefusedCredential says whose credential was refused, as far as that is known.
+// SetRefusedCredential sets what is known about a refused credential.
 func (r *Record) SetRefusedCredential(of plugins.Evidence) {
 	r.Owner, r.Scheme, r.KeyID, r.Issuer, r.SigningKey = Text(of.Owner), of.Scheme, Text(of.KeyID), of.Issuer, Text(of.SigningKey)
 }
 
-// SetDenial says why a check refused.
+// SetDenial sets the refusal of a check.
 func (s *Step) SetDenial(d *plugins.Denial) {
 	s.Status, s.Reason = d.Status, d.Reason
 	s.SetFound(d.Value, d.Bound)
 }
 
-// SetFailure says why a check could not decide. redact takes secrets out of the
-// text of an error.
+// SetFailure sets the error that kept a check from deciding. redact removes secrets from
+// its text.
 func (s *Step) SetFailure(err error, redact func(string) string) {
 	s.Status = statusUndecided
 	if u, ok := errors.AsType[*plugins.Unavailable](err); ok {
@@ -35,13 +35,13 @@ func (s *Step) SetFailure(err error, redact func(string) string) {
 	s.Value = Text(redact(Cause(err)))
 }
 
-// SetFound says what was found and what it was held against.
+// SetFound sets what was found and what was wanted.
 func (s *Step) SetFound(value, bound string) { s.Value, s.Bound = Text(value), Text(bound) }
 
-// statusUndecided is what a client gets where a check could not decide.
+// statusUndecided is the status of a request for which a check could not decide.
 const statusUndecided = 503
 
-// CredentialText says a good credential in words, without the credential.
+// CredentialText describes a valid credential without revealing it.
 func CredentialText(p *plugins.Principal) string {
 	text := "token of issuer " + p.Issuer
 	if p.SigningKey != "" {
@@ -56,8 +56,7 @@ func CredentialText(p *plugins.Principal) string {
 	return text
 }
 
-// Cause is the private text of a failure, without the reason, which a record has of
-// its own.
+// Cause is the private text of a failure, without the reason, which has its own field.
 func Cause(err error) string {
 	for {
 		u, ok := errors.AsType[*plugins.Unavailable](err)
@@ -71,7 +70,7 @@ func Cause(err error) string {
 	}
 }
 
-// Ending is how a request ended that its handlers did not answer.
+// Ending is the end of a request that its handlers did not answer.
 type Ending struct {
 	// Denial is the refusal; nil where nothing refused.
 	Denial *plugins.Denial
@@ -79,14 +78,14 @@ type Ending struct {
 	RetryAfter int
 	// Err is what the handlers returned.
 	Err error
-	// LastStep is how the last check went; empty for no check. Policy made it.
+	// LastStep is the result of the last check, and Policy made it; empty for no check.
 	LastStep Result
 	Policy   string
 	// Unrouted says that no route answered.
 	Unrouted bool
 }
 
-// SetEnding says why the request did not reach its upstream:
+// SetEnding sets why the request did not reach its upstream:
 //
 //   - a denial is a refusal,
 //   - an Unavailable, or a last check that could not decide, is undecided,

@@ -9,10 +9,10 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// Journal keeps the newest records, tells followers of each that comes in, and
-// sums up what shadow mode let pass. It is safe for concurrent use.
+// Journal keeps the newest records, sends each new one to followers, and sums up what
+// shadow mode let pass. It is safe for concurrent use.
 type Journal struct {
-	// Shadows is the sum of what would have been refused.
+	// Shadows sums up the requests that would have been refused.
 	Shadows Shadows
 
 	mu        sync.Mutex
@@ -27,9 +27,8 @@ func NewJournal(size int) *Journal {
 	return &Journal{ring: newRing(size), followers: map[*Follower]struct{}{}}
 }
 
-// Add keeps a record, numbers it and tells the followers. Its texts become copies,
-// so that it keeps nothing of the request alive. It must not be changed from then
-// on.
+// Add keeps a record, numbers it and sends it to the followers. Its texts are copied, so
+// that it keeps nothing of the request in memory. It must not be changed after that.
 func (j *Journal) Add(record *Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -37,8 +36,7 @@ func (j *Journal) Add(record *Record) {
 	j.ring.add(record)
 }
 
-// Replace keeps a record in the place of an earlier one of the same request, of
-// which it knows more.
+// Replace replaces a record by one of the same request that knows more.
 func (j *Journal) Replace(old, record *Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -48,13 +46,13 @@ func (j *Journal) Replace(old, record *Record) {
 	}
 }
 
-// take makes a record the journal's own, numbers it and tells the followers.
+// take copies the texts of a record, numbers it and sends it to the followers.
 func (j *Journal) take(record *Record) {
-	j.slab.own(record)
+	j.slab.copyTexts(record)
 	j.seq++
 	record.Seq = j.seq
 	for f := range j.followers {
-		f.tell(record)
+		f.send(record)
 	}
 }
 
@@ -81,14 +79,14 @@ func (j *Journal) Resize(size int) {
 	}
 }
 
-// Filter chooses records. An empty field chooses all.
+// Filter selects records. An empty field selects all.
 type Filter struct {
 	Reason plugins.Reason
-	// Owner is whom the request was counted against, or its subject.
+	// Owner or subject of the caller.
 	Owner string
 	// Policy is the handler that refused.
 	Policy string
-	// Path is the beginning of the path.
+	// Path is a prefix of the path.
 	Path string
 	// Outcome of the request.
 	Outcome Outcome
@@ -96,33 +94,33 @@ type Filter struct {
 	Status int
 }
 
-// Matches reports whether a record is one of those that the filter chooses.
-// Records of shadow mode are chosen by what any of their steps says.
+// Matches reports whether the filter selects a record. Reason and Policy also match the
+// steps that shadow mode let pass.
 func (f *Filter) Matches(r *Record) bool {
-	return (f.Reason == "" || r.is(func(s *Step) bool { return s.Reason == f.Reason }, r.Reason == f.Reason)) &&
-		(f.Policy == "" || r.is(func(s *Step) bool { return s.Policy == f.Policy }, r.Policy == f.Policy)) &&
+	return (f.Reason == "" || r.matches(func(s *Step) bool { return s.Reason == f.Reason }, r.Reason == f.Reason)) &&
+		(f.Policy == "" || r.matches(func(s *Step) bool { return s.Policy == f.Policy }, r.Policy == f.Policy)) &&
 		(f.Owner == "" || f.Owner == r.Owner || f.Owner == r.Subject) &&
 		strings.HasPrefix(r.Path, f.Path) &&
 		(f.Outcome == "" || f.Outcome == r.Outcome) &&
 		(f.Status == 0 || f.Status == r.Status || f.Status == r.Status/100)
 }
 
-// is reports whether the record itself is such, or one of the refusals that
-// shadow mode kept back.
-func (r *Record) is(such func(*Step) bool, itself bool) bool {
+// matches reports whether the record itself matches, or one of the refusals that shadow
+// mode let pass.
+func (r *Record) matches(step func(*Step) bool, itself bool) bool {
 	if itself {
 		return true
 	}
 	for i := range r.Steps {
-		if r.Steps[i].Result == StepShadow && such(&r.Steps[i]) {
+		if r.Steps[i].Result == StepShadow && step(&r.Steps[i]) {
 			return true
 		}
 	}
 	return false
 }
 
-// Recent returns the newest records that the filter chooses, newest first, limit
-// at most.
+// Recent returns the newest records that the filter selects, newest first, limit at
+// most.
 func (j *Journal) Recent(f Filter, limit int) []*Record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -136,11 +134,11 @@ func (j *Journal) Recent(f Filter, limit int) []*Record {
 	return found
 }
 
-// Follower gets each record that comes in. One that does not keep up loses
-// records, never the gateway's time.
+// Follower gets each new record. One that is too slow loses records; it never slows down
+// the gateway.
 type Follower struct {
-	// Records come in order. A gap in Seq is a loss, or a record that the filter left
-	// out.
+	// Records come in order. A gap in Seq is a lost record, or one that the filter did not
+	// select.
 	Records <-chan *Record
 
 	records chan *Record
@@ -155,10 +153,10 @@ const (
 	followerBuffer = 1024
 )
 
-// Follow begins to follow the records that the filter chooses. Those kept that
-// are newer than after come first; pass the last Seq seen to go on where a
-// connection broke, or a large one to see only what is new. It reports false
-// where there are too many followers already. Unfollow ends it.
+// Follow sends the records that the filter selects to a new Follower, first those that are
+// kept with a Seq above after. Pass the last Seq seen to continue after a broken
+// connection, or a large one for new records only. It returns false if there are too many
+// followers. Unfollow ends it.
 func (j *Journal) Follow(f Filter, after uint64) (*Follower, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -172,11 +170,11 @@ func (j *Journal) Follow(f Filter, after uint64) (*Follower, bool) {
 		if r.Seq > after && f.Matches(r) {
 			missed = append(missed, r)
 		}
-		// Not ended at the first old one: a replaced record is newer than its place.
+		// Also after the first old one: a replaced record is newer than its neighbours.
 		return true
 	})
 	for _, m := range slices.Backward(missed) {
-		made.tell(m)
+		made.send(m)
 	}
 	j.followers[made] = struct{}{}
 	return made, true
@@ -189,8 +187,8 @@ func (j *Journal) Unfollow(f *Follower) {
 	delete(j.followers, f)
 }
 
-// tell never waits.
-func (f *Follower) tell(r *Record) {
+// send never waits.
+func (f *Follower) send(r *Record) {
 	if !f.filter.Matches(r) {
 		return
 	}
@@ -201,5 +199,5 @@ func (f *Follower) tell(r *Record) {
 	}
 }
 
-// Dropped is how many records were lost since it was last asked.
+// Dropped is how many records were lost since the last call.
 func (f *Follower) Dropped() uint64 { return f.dropped.Swap(0) }

@@ -8,19 +8,17 @@ import (
 // MaxRemembered bounds how many keys a Once remembers.
 const MaxRemembered = 10_000
 
-// Once lets something be told once in a window for each key: that a caller went
-// over a limit, however often the caller comes. The zero value is ready; it is safe
-// for concurrent use.
+// Once limits reports to one in a window for each key, such as the report that a caller is
+// over a limit. The zero value is ready to use; it is safe for concurrent use.
 type Once[K comparable] struct {
 	mu sync.Mutex
 	// until is when the window of a key ends.
 	until map[K]time.Time
-	// swept is when the keys whose window was over were last forgotten.
+	// swept is when expired keys were last removed.
 	swept time.Time
 }
 
-// First reports whether it has not been told of the key in the window that holds,
-// and begins one.
+// First reports whether the key has no current window. If so, it begins one.
 func (o *Once[K]) First(key K, window time.Duration, now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -44,9 +42,9 @@ func (o *Once[K]) Len() int {
 	return len(o.until)
 }
 
-// makeRoom forgets the keys whose window is over. It looks at all of them once a
-// second at most, since many callers at once must not make each request pay for
-// that. Where there is still no room, it forgets any one.
+// makeRoom removes expired keys. It looks at all keys once a second at most, so that a
+// flood of callers does not slow down each request. If that makes no room, it removes any
+// key.
 func (o *Once[K]) makeRoom(now time.Time) {
 	if now.Sub(o.swept) >= time.Second {
 		o.swept = now
@@ -64,15 +62,14 @@ func (o *Once[K]) makeRoom(now time.Time) {
 	}
 }
 
-// Turns lets the change of a state be told, not the state: that something broke or
-// works again. Everything works at first. The zero value is ready; it is safe for
-// concurrent use.
+// Turns reports changes of a state: a key broke, or works again. Every key works at first.
+// The zero value is ready to use; it is safe for concurrent use.
 type Turns[K comparable] struct {
 	mu     sync.Mutex
 	broken map[K]bool
 }
 
-// Turned notes a state and reports whether it is another than before.
+// Turned sets the state of a key and reports whether it has changed.
 func (t *Turns[K]) Turned(key K, broken bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

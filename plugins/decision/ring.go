@@ -2,10 +2,10 @@ package decision
 
 import "slices"
 
-// DefaultSize is how many records are kept unless asked otherwise.
+// DefaultSize is how many records are kept by default.
 const DefaultSize = 10_000
 
-// MaxSize is the most that may be asked for: some gigabyte of records.
+// MaxSize is the maximum number of records: about a gigabyte.
 const MaxSize = 1_000_000
 
 // ring keeps the newest records. Its owner locks.
@@ -20,8 +20,8 @@ func newRing(size int) *ring {
 	return &ring{slots: make([]*Record, 0, max(size, 1)), byID: map[string]int{}}
 }
 
-// add keeps a record and drops the oldest where there is no room. Of two with the
-// same request id the newer is found.
+// add keeps a record, and drops the oldest if there is no room. get finds the newer of two
+// with the same request id.
 func (r *ring) add(record *Record) {
 	if len(r.slots) < cap(r.slots) {
 		r.slots = append(r.slots, record)
@@ -35,8 +35,7 @@ func (r *ring) add(record *Record) {
 	r.next = (r.next + 1) % cap(r.slots)
 }
 
-// replace puts a record in the place of another of the same request, if that is
-// still kept.
+// replace replaces a record by another of the same request, if it is still kept.
 func (r *ring) replace(old, record *Record) bool {
 	at, ok := r.byID[old.RequestID]
 	if !ok || r.slots[at] != old || old.RequestID != record.RequestID {

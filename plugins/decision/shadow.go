@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Shadows sums up what shadow mode let pass, by policy, reason and route, by the
-// hour. It is bounded: what finds no room is summed in one row a policy and
-// reason, whose route is OtherRoutes. The zero value is ready; it is safe for
-// concurrent use.
+// Shadows counts what shadow mode let pass, by policy, reason and route, for each hour. It
+// is bounded: if there is no room for another row, the request counts in the row with
+// route OtherRoutes of its policy and reason. The zero value is ready to use; it is safe
+// for concurrent use.
 type Shadows struct {
 	mu   sync.Mutex
 	rows map[shadowKey]*shadowRow
@@ -34,13 +34,13 @@ type shadowRow struct {
 }
 
 const (
-	// OtherRoutes is the route of what found no room in the table.
+	// OtherRoutes is the route of requests without room for a row of their own.
 	OtherRoutes = "other"
-	// maxRoutes is how many routes are told apart for one policy and reason, and
-	// maxRows how many rows there are in all, without those of OtherRoutes.
+	// maxRoutes is how many routes one policy and reason may have, and maxRows how many
+	// rows there may be in all, both without OtherRoutes.
 	maxRoutes = 100
 	maxRows   = 2000
-	// shadowHours is how far back a sum can be asked for, in hours.
+	// shadowHours is how many hours a report can go back.
 	shadowHours = 7 * 24
 )
 
@@ -55,7 +55,7 @@ type ShadowRow struct {
 	// First and Last are when the first and the last such request came.
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
-	// LastRequestID is an example to explain.
+	// LastRequestID is an example for `explain`.
 	LastRequestID string `json:"last_request_id"`
 }
 
@@ -99,9 +99,9 @@ func (s *Shadows) row(key shadowKey, now time.Time) *shadowRow {
 
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 
-// Report returns the rows since a time, the most frequent first, and the time
-// from which on they count: whole hours, seven days at most; since the start or
-// the last Reset for the zero time.
+// Report returns the rows since a time, the most frequent first, and the exact start of
+// the report: whole hours, seven days back at most. With the zero time it covers all since
+// the start or the last Reset.
 func (s *Shadows) Report(since, now time.Time) ([]ShadowRow, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,7 @@ func (s *Shadows) Report(since, now time.Time) ([]ShadowRow, time.Time) {
 	return list, from
 }
 
-// Reset forgets everything and begins anew.
+// Reset removes all rows.
 func (s *Shadows) Reset(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,9 +154,8 @@ func (s *Shadows) reset(now time.Time) {
 	s.rows, s.routes, s.since = map[shadowKey]*shadowRow{}, map[shadowKey]int{}, now
 }
 
-// Route is the beginning of a path, by which requests are summed up: its first
-// two segments, with `*` for one that looks like a name of a single thing, a
-// number, a UUID or a long word, and for what follows.
+// Route is the group of a path in the report: its first two segments. A segment that looks
+// like an id, such as a number, a UUID or a long word, becomes `*`, and so does the rest.
 func Route(path string) string {
 	var b strings.Builder
 	rest := strings.TrimPrefix(path, "/")
@@ -166,7 +165,7 @@ func Route(path string) string {
 		}
 		segment, after, _ := strings.Cut(rest, "/")
 		b.WriteByte('/')
-		if single(segment) {
+		if isID(segment) {
 			b.WriteByte('*')
 		} else {
 			b.WriteString(segment)
@@ -182,9 +181,9 @@ func Route(path string) string {
 	return b.String()
 }
 
-// single reports whether a segment looks like the name of a single thing and not
-// of a kind of things.
-func single(segment string) bool {
+// isID reports whether a segment looks like the id of one resource, and not like the name
+// of a collection.
+func isID(segment string) bool {
 	const longest = 32
 	if len(segment) > longest || segment == "" {
 		return true
@@ -199,6 +198,6 @@ func single(segment string) bool {
 			return true
 		}
 	}
-	// `v1` and `oauth2` are names of kinds, `8c1f03` and `2024-05` are not.
+	// `v1` and `oauth2` are names, `8c1f03` and `2024-05` are ids.
 	return digits > 2 || digits == len(segment)
 }

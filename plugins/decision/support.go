@@ -8,15 +8,15 @@ import (
 	"unicode"
 )
 
-// What bounds the longer texts of a record, in bytes.
+// The bounds of the longer texts of a record, in bytes.
 const (
-	// MaxAnswer bounds what is kept of the body of a response.
+	// MaxAnswer is how much of a response's body is kept.
 	MaxAnswer = 512
-	// MaxNames bounds the names of a request's header lines.
+	// MaxNames is how much of the names of a request's headers is kept.
 	MaxNames = 512
 )
 
-// Names is a list of header names as a record may hold it.
+// Names joins header names for a record, up to MaxNames.
 func Names(joined string) string { return text(joined, MaxNames) }
 
 // SetAnswer keeps the beginning of a response's body.
@@ -24,9 +24,9 @@ func (r *Record) SetAnswer(body []byte) {
 	r.Answer = text(string(body[:min(len(body), 2*MaxAnswer)]), MaxAnswer)
 }
 
-// Support is the record as a block of plain text to paste into a mail: what was asked,
-// what was answered, and what was wanted. It holds no credential, and what came from
-// outside can do nothing on a terminal. versions says which programs answered.
+// Support is the record as a block of plain text for a mail: the request, the answer, and
+// the cause. It holds no credential and no control characters. versions names the programs
+// that answered.
 func (r *Record) Support(versions string) string {
 	var b strings.Builder
 	line := func(name, value string) {
@@ -72,8 +72,8 @@ func (r *Record) credentialText() string {
 	return strings.Join(parts, ", ")
 }
 
-// harmless is a text on one line that no terminal or mail program obeys: as it is, or
-// quoted where it has what is not shown or ends a line.
+// harmless makes a text safe for one line of a terminal or a mail: it is quoted if it has
+// unprintable characters or line breaks.
 func harmless(s string) string {
 	for _, c := range s {
 		if !unicode.IsPrint(c) || unicode.Is(unicode.Bidi_Control, c) {

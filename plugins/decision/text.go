@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// What bounds a record, in bytes of a text and in elements of a list.
+// The bounds of a record: bytes of a text, and elements of a list.
 const (
 	MaxText = 256
 	MaxList = 32
 )
 
-// Clip shortens text that came from outside to so many bytes, and marks that.
+// Clip shortens a text to most bytes, and marks the cut.
 func Clip(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -20,7 +20,7 @@ func Clip(s string, most int) string {
 	return cut(s, most) + "..."
 }
 
-// cut is the first bytes of s, without half a character.
+// cut is the first most bytes of s, without an incomplete character.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -31,12 +31,12 @@ func cut(s string, most int) string {
 	return s[:most]
 }
 
-// Text is text from outside as a record, a log line or a span may hold it: clipped
-// to MaxText and without credentials.
+// Text makes a text from outside safe for a record, a log line or a span: clipped to
+// MaxText and without credentials.
 func Text(s string) string { return text(s, MaxText) }
 
 func text(s string, most int) string {
-	// What is cut off is not searched, but for the rest of a credential.
+	// Twice the bound is searched, for a credential that the cut would split.
 	return Clip(Mask(cut(s, 2*most)), most)
 }
 
@@ -52,15 +52,14 @@ func list(from []string) []string {
 	return kept
 }
 
-// masked stands for a credential.
+// masked replaces a credential.
 const masked = "[redacted]"
 
 var (
-	// tokens are JSON Web Tokens, whole or cut off, and keys whose format says that
-	// they are keys. Ours count from ten characters on: messages show four.
+	// tokens are JSON Web Tokens, whole or cut off, and keys with a recognisable format. The
+	// gateway's own have ten characters or more here: messages show a prefix of four.
 	tokens = regexp.MustCompile(`(^|[^A-Za-z])(?:[spr]k_(?:live|test)_\w{10,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{10,}|xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,})|eyJ[\w-]{6,}(?:\.[\w-]*)+|eyJ[\w-]{17,}`)
-	// named are parameters of a path or a query whose name says that a credential
-	// follows.
+	// named are parameters of a path or a query with the name of a credential.
 	named = regexp.MustCompile(`(?i)\b((?:[\w.-]*[_.-])?(?:api[_-]?key|apikey|key|token|jwt|secret|password|passwd|pwd|signature|sig|auth|authorization|credentials?)=)[^;&/?#\s]+`)
 )
 
@@ -79,10 +78,10 @@ func mayHoldToken(s string) bool {
 	return false
 }
 
-// Mask replaces what looks like a credential. Strangers put them into paths, hosts
-// and the names of things, and a record is shown to operators.
+// Mask replaces what looks like a credential. Clients put credentials into paths, hosts
+// and names, and operators see the records.
 func Mask(s string) string {
-	// Most texts have none of these, and cost no more than a look.
+	// Most texts have none of these, and need no regular expression.
 	if len(s) > 8 && mayHoldToken(s) {
 		s = tokens.ReplaceAllString(s, "${1}"+masked)
 	}

@@ -6,8 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Body is a request body that the server alone closes, and that knows how far it
-// was read.
+// Body is a request body that only the server closes, and that knows whether it was read.
 //
 // A transport that gets an early answer closes the body of the request that it was
 // sending. net/http then takes it for read to its end, also where a middleware

@@ -1,13 +1,12 @@
-// Package edge decides what a request may look like before any other policy
-// reads it. It stands first in the request's way: what it lets through, every
-// matcher, every policy and the upstream read alike.
+// Package edge checks the form of a request before any other policy. After it, every
+// matcher, every policy and the upstream read the request alike.
 //
 //   - A request target that two servers could read as different paths is refused,
 //     cleaned, or allowed by name: [PathPolicy].
-//   - A method in small letters is refused: [CheckMethod].
-//   - Headers that tell an upstream another path or method are removed:
+//   - A method in lower case is refused: [CheckMethod].
+//   - Headers that give an upstream another path or method are removed:
 //     [StripOverrides].
-//   - Of all protocol upgrades only those that are named pass: [Upgrades].
+//   - Protocol upgrades are removed, unless they are allowed: [Upgrades].
 package edge
 
 import (
@@ -16,10 +15,10 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// maxShown bounds what a denial quotes of a request, in bytes.
+// maxShown is the longest quotation of a request in a denial, in bytes.
 const maxShown = 256
 
-// refuse is the denial of a request that can be read in two ways.
+// refuse is the denial of an ambiguous request.
 func refuse(reason plugins.Reason, value, bound string) *plugins.Denial {
 	if len(value) > maxShown {
 		value = value[:maxShown] + "..."
@@ -29,8 +28,8 @@ func refuse(reason plugins.Reason, value, bound string) *plugins.Denial {
 
 // CheckMethod refuses a method that two servers could read differently. Methods
 // are case-sensitive (RFC 9110 section 9.1), but Django, Werkzeug and others take
-// `delete` for DELETE, so that a rule for DELETE would not see it. CONNECT asks for
-// a tunnel, which has no path to judge.
+// `delete` for DELETE, so that a rule for DELETE would not see it. CONNECT opens a
+// tunnel, which has no path to check.
 func CheckMethod(method string) *plugins.Denial {
 	if method == http.MethodConnect {
 		return refuse(plugins.ReasonAmbiguousMethod, method, "a method other than CONNECT: this is no forward proxy")

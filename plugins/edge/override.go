@@ -2,14 +2,14 @@ package edge
 
 import "net/http"
 
-// overrides are headers by which frameworks and servers read another path or
-// method than the request line has, as [fold] spells them.
+// overrides are headers that give frameworks and servers another path or method than the
+// request line, in the spelling of [fold].
 var overrides = map[string]bool{
 	// Symfony, Zend, IIS URL Rewrite (CVE-2018-14773).
 	"xoriginalurl": true, "xoriginaluri": true, "xrewriteurl": true, "xrewriteuri": true, "xoverrideurl": true,
 	"xforwardeduri": true, "xforwardedurl": true, "xforwardedpath": true, "xoriginalpath": true, "xrewritepath": true,
 	"xrequesturi": true, "xrequesturl": true, "xoriginalmethod": true, "xforwardedmethod": true, "xaccelredirect": true,
-	// What a proxy says of the path that it took away.
+	// A proxy's record of a prefix that it removed.
 	"xforwardedprefix": true, "xscriptname": true, "scriptname": true, "xenvoyoriginalpath": true, "requesturi": true, "pathinfo": true,
 	// CGI makes HTTP_PROXY of it, which HTTP clients of the upstream obey (CVE-2016-5385).
 	"proxy": true,
@@ -20,9 +20,8 @@ var overrides = map[string]bool{
 // longestOverride is the length of the longest name in overrides.
 const longestOverride = len("xhttpmethodoverride")
 
-// StripOverrides removes, in every spelling of case and punctuation, the headers
-// by which an upstream would read another path or method than the one that the
-// policies read.
+// StripOverrides removes, in every spelling of case and punctuation, the headers from which
+// an upstream would take another path or method than the policies.
 func StripOverrides(h http.Header) {
 	var buf [longestOverride]byte
 	for name := range h {
@@ -32,8 +31,8 @@ func StripOverrides(h http.Header) {
 	}
 }
 
-// fold appends to out the letters and digits of a header's name in lower case;
-// nothing if they do not fit.
+// fold appends to out the letters and digits of a header's name in lower case, or nothing
+// if they do not fit.
 func fold(out []byte, name string) []byte {
 	for i := range len(name) {
 		c := name[i]

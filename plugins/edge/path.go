@@ -19,7 +19,7 @@ type Mode uint8
 const (
 	// Strict refuses it.
 	Strict Mode = iota
-	// Normalize forwards its cleaned form, and refuses what has none.
+	// Normalize forwards its cleaned form, and refuses a path that has none.
 	Normalize
 	// Off lets it pass. Matchers and upstream may then see different paths.
 	Off
@@ -49,13 +49,12 @@ type PathPolicy struct {
 	Allow Form
 }
 
-// Apply judges the path of a request target and makes u.Path what policies are to
-// read. What goes to the upstream, u.RequestURI(), is the same path; where it must
-// be spelled otherwise, because an allowed form is in it, u.Opaque holds that
-// spelling. Apply refuses with 400.
+// Apply checks the path of a request target, or refuses it with 400. It sets u.Path to the
+// path that policies read. The upstream gets the same path, u.RequestURI(). If an allowed
+// form needs another spelling there, u.Opaque holds it.
 //
-// u is as net/url parsed it: u.Path is decoded once, u.RawPath is the encoded form
-// where that is not the default one.
+// u is the result of net/url: u.Path is decoded once, and u.RawPath is the encoded form if
+// that is not the default one.
 func (p PathPolicy) Apply(u *url.URL) *plugins.Denial {
 	switch {
 	case u.Path == "" && u.Opaque == "":
@@ -63,7 +62,7 @@ func (p PathPolicy) Apply(u *url.URL) *plugins.Denial {
 		u.Path = "/"
 		return nil
 	case u.Opaque != "" || u.Path[0] != '/':
-		// The target of CONNECT, `*`, and what else is no path.
+		// The target of CONNECT, `*`, and others that are no path.
 		target := u.Opaque
 		if target == "" {
 			target = u.Path
@@ -102,10 +101,9 @@ func (p PathPolicy) Apply(u *url.URL) *plugins.Denial {
 	return nil
 }
 
-// CheckRewritten refuses a path that was rewritten after Apply had judged it, if
-// servers read the new one differently, or if what Apply spelled for the upstream
-// no longer is the path that policies read. judged is the URL as Apply left it, u
-// the one now.
+// CheckRewritten checks a path that was rewritten after Apply. It refuses one that servers
+// read differently, and one that is no longer the path that Apply spelled for the
+// upstream. judged is the URL after Apply, and u the current one.
 func (p PathPolicy) CheckRewritten(judged, u *url.URL) *plugins.Denial {
 	switch {
 	case u.Path == judged.Path && u.Opaque == judged.Opaque && (u.Opaque != "" || u.RawPath == judged.RawPath):
@@ -155,9 +153,8 @@ func TrimPrefix(opaque, path string) string {
 	return ""
 }
 
-// plain reports whether a path holds nothing that needs a closer look: no escape
-// but the default ones, ASCII, no empty segment, and no segment that ends with a
-// dot or begins or ends with a space.
+// plain reports whether a path needs no inspection: ASCII, no escapes but the default ones,
+// no empty segment, and no segment that ends with a dot or begins or ends with a space.
 func plain(u *url.URL) bool {
 	p := u.Path
 	if u.RawPath != "" {
@@ -166,7 +163,7 @@ func plain(u *url.URL) bool {
 	for i := range len(p) {
 		switch c := p[i]; {
 		case c == '/':
-			// What ends a segment, and an empty one. The first byte is a slash.
+			// The end of a segment, or an empty one. The first byte is a slash.
 			if i > 0 && (p[i-1] == '/' || p[i-1] == '.' || p[i-1] == ' ') {
 				return false
 			}
@@ -211,7 +208,7 @@ func inspectSegment(raw string) Form {
 	if name, _, cut := strings.Cut(raw, ";"); cut {
 		found |= PathParameters
 		if name == "" {
-			// Cut off, it leaves `//`: Tomcat merges that, Jetty does not.
+			// Without it, `//` remains: Tomcat merges that, Jetty does not.
 			found |= EmptySegment
 		}
 	}
@@ -247,7 +244,7 @@ func inspectText(text string) Form {
 			found |= Control
 		}
 	}
-	// Both readings of a path parameter count: with it, and cut off.
+	// Inspect both readings of a path parameter: with it and without it.
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\\' }) {
 		found |= inspectName(part)
 		if name, _, cut := strings.Cut(part, ";"); cut {
@@ -285,13 +282,13 @@ func inspectName(name string) Form {
 	return found
 }
 
-// isBlank takes white space that is no control character.
+// isBlank reports whether r is white space and no control character.
 func isBlank(r rune) bool { return unicode.IsSpace(r) && !unicode.IsControl(r) }
 
 func isDots(s string) bool { return s == "." || s == ".." }
 
-// escapes reports whether what follows a percent sign makes it an escape: two
-// hexadecimal digits, or u and four, as old servers of Microsoft read.
+// escapes reports whether the text after a percent sign makes it an escape: two
+// hexadecimal digits, or u and four, as old Microsoft servers read.
 func escapes(after string) bool {
 	if len(after) > 0 && (after[0] == 'u' || after[0] == 'U') {
 		return len(after) >= 5 && isHex(after[1]) && isHex(after[2]) && isHex(after[3]) && isHex(after[4])
@@ -312,10 +309,9 @@ func isASCII(s string) bool {
 	return true
 }
 
-// clean rewrites the forms of a set in an encoded path: a backslash and an encoded
-// slash become slashes, path parameters and what trails a segment go, slashes are
-// merged, and dot segments resolved (RFC 3986 section 5.2.4). A path that climbs
-// above its root stays below it.
+// clean rewrites the forms of a set in an encoded path. A backslash and an encoded slash
+// become slashes, path parameters and trailing dots and spaces are removed, slashes are
+// merged, and dot segments are resolved (RFC 3986 section 5.2.4), never above the root.
 func clean(raw string, forms Form) string {
 	for _, r := range []struct {
 		form Form
@@ -355,7 +351,8 @@ func clean(raw string, forms Form) string {
 // dots decodes the dots of a segment.
 var dots = strings.NewReplacer("%2E", ".", "%2e", ".")
 
-// cleanSegment takes path parameters and what trails from an encoded segment.
+// cleanSegment removes path parameters and trailing dots and spaces from an encoded
+// segment.
 func cleanSegment(segment string, forms Form) string {
 	if forms&PathParameters != 0 {
 		segment = cutParameters(segment)
@@ -386,9 +383,8 @@ func cutParameters(segment string) string {
 	return name
 }
 
-// asUpstreamReads is the path of an encoded form as an upstream reads it for which
-// that form is allowed: decoded segment by segment, with encoded slashes left as
-// they are written, path parameters cut off and empty segments merged.
+// asUpstreamReads is an encoded path as the upstream reads it: decoded segment by segment,
+// encoded slashes kept, path parameters cut off and empty segments merged.
 func asUpstreamReads(raw string) string {
 	var out strings.Builder
 	segments := strings.Split(raw[1:], "/")

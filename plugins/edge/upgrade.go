@@ -8,17 +8,16 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Upgrades are the protocols to which a connection may be switched, in lower case.
-// Nil is `websocket` alone.
+// Upgrades are the protocols to which a connection may be upgraded, in lower case. Nil is
+// `websocket` alone.
 type Upgrades []string
 
-// defaultUpgrades is what an API behind a gateway needs.
+// defaultUpgrades are the upgrades that APIs commonly need.
 var defaultUpgrades = Upgrades{"websocket"}
 
-// Strip removes an upgrade that may not pass, with the headers that belong to it,
-// so that the request goes on without it, as RFC 9110 section 7.8 provides. After
-// a switch the gateway sees bytes instead of requests: a client that gets the
-// upstream to switch to h2c sends requests that no policy reads.
+// Strip removes an upgrade that is not allowed, with its headers. The request continues
+// without it, as in RFC 9110 section 7.8. After an upgrade the gateway sees bytes instead
+// of requests: over h2c, a client could send requests that no policy reads.
 func (us Upgrades) Strip(r *http.Request) {
 	lines := r.Header["Upgrade"]
 	if len(lines) == 0 && len(r.Header["Http2-Settings"]) == 0 {
@@ -32,8 +31,8 @@ func (us Upgrades) Strip(r *http.Request) {
 	dropTokens(r.Header, "upgrade", "http2-settings")
 }
 
-// passes reports whether the request asks for exactly one protocol, and that one
-// is allowed. A WebSocket is asked for by GET (RFC 6455 section 4.1).
+// passes reports whether the request names exactly one protocol, and it is allowed. The
+// method of a WebSocket request is GET (RFC 6455 section 4.1).
 func (us Upgrades) passes(r *http.Request, lines []string) bool {
 	if us == nil {
 		us = defaultUpgrades
@@ -45,7 +44,7 @@ func (us Upgrades) passes(r *http.Request, lines []string) bool {
 	return slices.Contains(us, asked) && (asked != "websocket" || r.Method == http.MethodGet)
 }
 
-// dropTokens takes tokens, in lower case, from Connection.
+// dropTokens removes tokens, in lower case, from Connection.
 func dropTokens(h http.Header, drop ...string) {
 	var kept []string
 	for _, line := range h["Connection"] {

@@ -10,8 +10,8 @@ import (
 // policy is larger.
 const MaxReportedCost = 1_000_000_000
 
-// ReportedCost reads what an upstream reports of a request's cost, the values of one
-// header: one whole number of 0 or more. What is not believed is an error.
+// ReportedCost parses the cost that an upstream reports in a header: one value, a whole
+// number of 0 or more, up to MaxReportedCost.
 func ReportedCost(values []string, p *Policy) (int64, error) {
 	if len(values) != 1 {
 		return 0, fmt.Errorf("%d values, want one", len(values))
@@ -31,8 +31,8 @@ func ReportedCost(values []string, p *Policy) (int64, error) {
 	return cost, nil
 }
 
-// ParseCost reads the cost of a request, a whole number of 0 or more: who wrote a
-// negative one would pay with a refund.
+// ParseCost parses the cost of a request, a whole number of 0 or more. A negative cost
+// would be a refund.
 func ParseCost(text string) (int64, error) {
 	cost, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || cost < 0 {
@@ -41,7 +41,7 @@ func ParseCost(text string) (int64, error) {
 	return cost, nil
 }
 
-// FitsBursts is an error where no request of this cost can ever pass.
+// FitsBursts returns an error if no request of this cost can ever pass.
 func (p *Policy) FitsBursts(cost int64) error {
 	if highest := p.MaxCost(); cost > highest {
 		return fmt.Errorf("cost %d is above the burst of %s, which is %d, so that no request could ever pass: lower the cost or raise the burst", cost, p.Name, highest)

@@ -2,10 +2,9 @@ package ratelimit
 
 import "time"
 
-// Row is the limit's state when the bucket lacks debt of being full: debt is in
-// the time that filling takes, 0 for a full bucket, Horizon for an empty one, and
-// up to twice Horizon for one that was charged past empty by Adjust.
-// It is not for strict limits.
+// Row is the limit's state at a debt, which is the time until the bucket is full: 0 for a
+// full bucket, Horizon for an empty one, and up to twice Horizon for one that Adjust has
+// charged past empty. It is not for strict limits.
 func (l Limit) Row(debt time.Duration) Row {
 	interval := l.Interval()
 	row := Row{Limit: l}
@@ -13,8 +12,8 @@ func (l Limit) Row(debt time.Duration) Row {
 	return row
 }
 
-// SetDebt sets what follows from the debt of a bucket: Remaining, ResetAfter and
-// NextAfter. Interval and horizon are those of the row's limit.
+// SetDebt sets Remaining, ResetAfter and NextAfter from the debt of a bucket. Interval and
+// horizon are those of the row's limit.
 func (r *Row) SetDebt(debt, interval, horizon time.Duration) {
 	debt = min(max(debt, 0), 2*horizon)
 	r.Remaining = max(0, int64((horizon-debt)/interval))
@@ -25,9 +24,9 @@ func (r *Row) SetDebt(debt, interval, horizon time.Duration) {
 	}
 }
 
-// Age moves a row on by the time that passed since it was made, for a limit that
-// brings a unit back in each interval and of which nothing was taken meanwhile.
-// RetryAfter stays as it is.
+// Age updates a row by the time that passed since it was made. The limit must bring back
+// one unit in each interval, and nothing must have been charged in between. RetryAfter
+// stays as it is.
 func (r *Row) Age(passed, interval time.Duration) {
 	if r.NextAfter == 0 || passed <= 0 {
 		return
@@ -47,9 +46,8 @@ func (r *Row) Age(passed, interval time.Duration) {
 	r.ResetAfter = max(r.ResetAfter, r.NextAfter)
 }
 
-// Decide sums up the rows of a decision: it is allowed where no row has a
-// RetryAfter, and else the wait is the longest of them, with never the longest
-// of all.
+// Decide makes the decision of rows. It is allowed if no row has a RetryAfter. Otherwise
+// its wait is the longest of them, where never is the longest.
 func Decide(rows []Row) Decision {
 	var d Decision
 	d.Settle(rows)
@@ -71,9 +69,8 @@ func (d *Decision) Settle(rows []Row) {
 	d.Allowed = d.Blocking < 0
 }
 
-// CheckLimits says whether Take can be asked for the limits: one to MaxLimits
-// valid ones that don't count in the same place. It allocates only for the
-// error, which wraps ErrLimit.
+// CheckLimits checks the limits of a Take: one to MaxLimits valid ones with different
+// states. It allocates only for the error, which wraps ErrLimit.
 func CheckLimits(limits []Limit) error {
 	if len(limits) == 0 || len(limits) > MaxLimits {
 		return Limit{}.errorf("a decision is about 1 to %d limits, got %d", MaxLimits, len(limits))

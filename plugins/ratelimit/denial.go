@@ -8,7 +8,7 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// TooMany is a 429 with Retry-After; its text follows from the wait.
+// TooMany is a 429 with Retry-After. Its text is made of the wait.
 func TooMany(retryAfter time.Duration) *plugins.Denial {
 	return &plugins.Denial{
 		Status: http.StatusTooManyRequests, Reason: plugins.ReasonRateLimited,
@@ -16,7 +16,7 @@ func TooMany(retryAfter time.Duration) *plugins.Denial {
 	}
 }
 
-// Denial is the refusal of a policy whose limiter has refused.
+// Denial is the denial of a refused decision on the policy's limits.
 func (d *Decision) Denial(p *Policy) *plugins.Denial {
 	row := &d.Rows[d.Blocking]
 	denial := TooMany(d.RetryAfter)
@@ -25,7 +25,7 @@ func (d *Decision) Denial(p *Policy) *plugins.Denial {
 	return denial
 }
 
-// TooManyAtOnce refuses a request while others of the caller are under way.
+// TooManyAtOnce is a 429 for a caller with too many requests in flight.
 func TooManyAtOnce(concurrency int) *plugins.Denial {
 	d := TooMany(time.Second)
 	d.Reason = plugins.ReasonConcurrency
@@ -34,7 +34,7 @@ func TooManyAtOnce(concurrency int) *plugins.Denial {
 	return d
 }
 
-// CostTooHigh is a 400 and not a 429, because waiting does not help.
+// CostTooHigh is a 400 and not a 429, because no wait helps.
 func CostTooHigh(cost, highest int64) *plugins.Denial {
 	return &plugins.Denial{
 		Status: http.StatusBadRequest, Reason: plugins.ReasonCostAboveBurst,
@@ -42,8 +42,8 @@ func CostTooHigh(cost, highest int64) *plugins.Denial {
 	}
 }
 
-// KeyMissing refuses a request that can't be counted. It is never counted together
-// with all others like it.
+// KeyMissing is a 400 for a request without a value to count by. Such requests do not
+// share a count.
 func KeyMissing(what string) *plugins.Denial {
 	return &plugins.Denial{
 		Status: http.StatusBadRequest, Reason: plugins.ReasonLimitKeyMissing,

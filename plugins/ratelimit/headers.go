@@ -31,8 +31,8 @@ const (
 	HeadersAll HeaderMode = iota
 	// HeadersRetryAfter sends only Retry-After, on refusals.
 	HeadersRetryAfter
-	// HeadersNone sends no header of a limit. A refusal has its Retry-After all the
-	// same: that is part of every 429 and 503, as the error contract has it.
+	// HeadersNone sends no header of a limit. A refusal still has Retry-After, which is a
+	// part of every 429 and 503.
 	HeadersNone
 )
 
@@ -61,8 +61,8 @@ func (m HeaderMode) String() string {
 	}
 }
 
-// SetHeaders sets the headers of a decision on the policy's limits and replaces
-// those that are there, an upstream's own for instance.
+// SetHeaders sets the headers of a decision on the policy's limits, in place of an
+// upstream's own.
 //
 //	RateLimit-Policy: "pro";q=300;w=60, "pro-1d";q=100000;w=86400
 //	RateLimit: "pro";r=299;t=1, "pro-1d";r=99999;t=1
@@ -90,9 +90,8 @@ func SetHeaders(h http.Header, p *Policy, d *Decision, mode HeaderMode) {
 		return
 	}
 
-	// All values are cut from one string and stand in one array: two allocations
-	// for six headers. No value is shared between responses, since handlers
-	// further out may change it in place.
+	// All values are parts of one string, in one array: two allocations for six headers.
+	// Responses share no value, since outer handlers may change it in place.
 	var buf [256]byte
 	var ends [5]int
 	b := buf[:0]
@@ -133,8 +132,8 @@ func SetHeaders(h http.Header, p *Policy, d *Decision, mode HeaderMode) {
 	}
 }
 
-// RemoveHeaders removes the rate-limit headers of every dialect, an upstream's
-// own for instance. It leaves Retry-After, which says other things too.
+// RemoveHeaders removes the rate-limit headers of every dialect, such as an upstream's own.
+// It leaves Retry-After, which has other uses too.
 func RemoveHeaders(h http.Header) {
 	for name := range h {
 		if isLimitHeader(name) {
@@ -143,7 +142,7 @@ func RemoveHeaders(h http.Header) {
 	}
 }
 
-// isLimitHeader reports whether a name is one under which servers tell of limits:
+// isLimitHeader reports whether a header is about rate limits:
 // RateLimit and RateLimit-Policy of the IETF draft and the RateLimit-Limit,
 // -Remaining and -Reset of its older versions; X-RateLimit-Limit and its like, with
 // GitHub's -Used and -Resource, Kong's -Limit-Minute and OpenAI's -Limit-Requests;
@@ -152,7 +151,7 @@ func isLimitHeader(name string) bool {
 	if len(name) > 2 && (name[0] == 'X' || name[0] == 'x') && name[1] == '-' {
 		name = name[2:]
 	}
-	// Most headers are ruled out here, since this runs for every response.
+	// Fast, since this runs for every response: most headers end here.
 	if len(name) < len("ratelimit") || name[0] != 'R' && name[0] != 'r' || !strings.EqualFold(name[:len("rate")], "rate") {
 		return false
 	}
@@ -196,9 +195,7 @@ func (d *Decision) shown() int {
 	return least
 }
 
-// Shown is the row that X-RateLimit shows: the one that refused with the longest
-// wait, else the one with the least left in proportion. It reports false where
-// there are no rows.
+// Shown is the row that X-RateLimit shows; false if there are no rows.
 func (d *Decision) Shown() (Row, bool) {
 	if len(d.Rows) == 0 {
 		return Row{}, false
@@ -206,11 +203,8 @@ func (d *Decision) Shown() (Row, bool) {
 	return d.Rows[d.shown()], true
 }
 
-// RetrySeconds is plugins.RetrySeconds.
-func RetrySeconds(d time.Duration) int { return plugins.RetrySeconds(d) }
-
-// ResetSeconds is a time until a limit is full in whole seconds, as X-RateLimit-Reset
-// has it: rounded up, 0 for a full one.
+// ResetSeconds is the time until a limit is full, in the form of X-RateLimit-Reset: whole
+// seconds, rounded up, 0 for a full one.
 func ResetSeconds(d time.Duration) int64 { return seconds(d) }
 
 // seconds rounds up to whole seconds, at least 0.

@@ -182,26 +182,6 @@ func TestRemoveHeaders(t *testing.T) {
 	}
 }
 
-func TestRetrySeconds(t *testing.T) {
-	for _, tc := range []struct {
-		wait time.Duration
-		want int
-	}{
-		{-1, 1},
-		{0, 1},
-		{1, 1},
-		{time.Second, 1},
-		{time.Second + 1, 2},
-		{1500 * time.Millisecond, 2},
-		{30 * time.Second, 30},
-		{1<<63 - 1, 9223372037},
-	} {
-		if got := RetrySeconds(tc.wait); got != tc.want {
-			t.Errorf("%d: got %d, want %d", tc.wait, got, tc.want)
-		}
-	}
-}
-
 func TestPolicyNamesAreDistinctAndQuoted(t *testing.T) {
 	p := mustPolicy(t, "a\"b\\c\nö", "60/1m", "5/500ms", "100/1h30m", "5/1m window strict")
 	want := `"a\"b\\c__";q=60;w=60, "a\"b\\c__-500ms";q=5, "a\"b\\c__-1h30m";q=100;w=5400, "a\"b\\c__-1m";q=5;w=60`

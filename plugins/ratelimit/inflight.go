@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// InFlight counts what each key has under way at once, for `concurrency`. It
-// holds one small entry for each key that has something under way and none for
-// the others, and is safe for concurrent use.
+// InFlight counts the requests in flight of each key, for `concurrency`. It has one small
+// entry for each key with requests in flight, and is safe for concurrent use.
 type InFlight struct {
 	shards [64]inFlightShard
 	// perShard bounds the keys of one shard.
@@ -32,10 +31,9 @@ func (f *InFlight) shard(key Key) *inFlightShard {
 	return &f.shards[binary.LittleEndian.Uint64(key[:])%uint64(len(f.shards))]
 }
 
-// Acquire takes one of the key's limit places and reports whether it got one.
-// Who got one must call Release once, on every way out. It also refuses where
-// more keys have something under way than may be held, since what is not
-// counted can't be bounded.
+// Acquire counts a request of the key, unless limit are in flight. If it returns true, the
+// caller must call Release once, on every path. It also returns false if too many keys
+// have requests in flight, since a request that is not counted can't be limited.
 func (f *InFlight) Acquire(key Key, limit int) bool {
 	s := f.shard(key)
 	s.mu.Lock()
@@ -48,7 +46,7 @@ func (f *InFlight) Acquire(key Key, limit int) bool {
 	return true
 }
 
-// Release gives a place back.
+// Release ends the count of a request.
 func (f *InFlight) Release(key Key) {
 	s := f.shard(key)
 	s.mu.Lock()
@@ -60,7 +58,7 @@ func (f *InFlight) Release(key Key) {
 	}
 }
 
-// Held is how many places of the key are taken.
+// Held is how many requests of the key are in flight.
 func (f *InFlight) Held(key Key) int {
 	s := f.shard(key)
 	s.mu.Lock()

@@ -7,16 +7,16 @@ import (
 	"net/netip"
 )
 
-// ipv6Bits is how much of an IPv6 address names a caller: a customer gets a /64
-// and can use any address in it.
+// ipv6Bits is the prefix of an IPv6 address that identifies a caller: a customer gets a
+// /64 and can use any address in it.
 const ipv6Bits = 64
 
-// NewKey names the state of a caller. Zone separates limits that must not share
-// a count; kind says what subject is (`owner`, `credential`, `ip`), so that an
-// owner who is called like an address is not that address. Each part goes into
-// the hash with its length before it, so that no two triples run together.
+// NewKey makes the key of a caller's state. Zone separates limits that must not share a
+// count. Kind is the kind of subject (`owner`, `credential`, `ip`), so that an owner named
+// like an address is not that address. Each part is hashed after its length, so that
+// different triples have different keys.
 func NewKey(zone, kind, subject string) Key {
-	// Large enough for what callers are called; longer ones are hashed first.
+	// Large enough for most callers; longer parts are hashed first.
 	var buf [320]byte
 	b := appendPart(buf[:0], zone)
 	b = appendPart(b, kind)
@@ -39,10 +39,9 @@ func appendPart(b []byte, s string) []byte {
 	return append(b, sum[:]...)
 }
 
-// AnonymousKey names the state of a caller who is known by address only: an
-// IPv4 address, also one mapped into IPv6, or the /64 of an IPv6 address without
-// its zone. It reports false for the zero Addr: a caller without an address is
-// not one with all others like it, and the zone has to say what happens to it.
+// AnonymousKey makes the key of an anonymous caller from its address: an IPv4 address,
+// also one mapped into IPv6, or the /64 of an IPv6 address without its zone. It returns
+// false for the zero Addr: callers without an address must not share a count.
 func AnonymousKey(zone string, addr netip.Addr) (Key, bool) {
 	network, ok := anonymousNetwork(addr)
 	if !ok {

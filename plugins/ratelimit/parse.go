@@ -72,7 +72,7 @@ func setOption(l *Limit, word, value string) (err error) {
 // maxTolerance bounds what a limit admits beyond what it tells.
 const maxTolerance = 1000
 
-// ParseLimits reads lines of limits, each as ParseLimit has it.
+// ParseLimits parses lines, each with the syntax of ParseLimit.
 func ParseLimits(lines []string) ([]Limit, error) {
 	limits := make([]Limit, 0, len(lines))
 	for _, line := range lines {
@@ -112,7 +112,7 @@ func MustParseLimit(s string) Limit {
 	return limit
 }
 
-// maxText bounds what is read as one limit or one duration.
+// maxText is the longest text of a limit or a duration, in bytes.
 const maxText = 256
 
 func parseRate(word string) (Limit, error) {
@@ -165,8 +165,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	total := time.Duration(0)
 	rest := s
 	if days, tail, found := strings.Cut(s, "d"); found {
-		// An hour of the same number is a 24th of what is meant, and the standard
-		// library reads its fraction exactly.
+		// The standard library has no days: parse them as hours, and multiply by 24.
 		hours, err := time.ParseDuration(days + "h")
 		if err != nil || hours > math.MaxInt64/24 || strings.Trim(days, "0123456789.") != "" {
 			return fail()
@@ -208,7 +207,7 @@ func FormatDuration(d time.Duration) string {
 	return string(b)
 }
 
-// clip keeps an error message short whatever was written.
+// clip keeps the quotation in an error message short.
 func clip(s string) string {
 	if len(s) > 64 {
 		return s[:64] + "..."

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,9 +15,9 @@ const MaxLimits = 8
 type Policy struct {
 	// Name is what RateLimit and RateLimit-Policy call the first limit.
 	Name string
-	// Limits hold all together or none is charged.
+	// Limits are charged all together, or none of them if one refuses.
 	Limits []Limit
-	// Concurrency is how many requests may be under way at once; 0 is no limit.
+	// Concurrency is how many requests may be in flight at once; 0 is no limit.
 	Concurrency int
 
 	// header is the value of RateLimit-Policy.
@@ -25,9 +26,8 @@ type Policy struct {
 	names []string
 }
 
-// NewPolicy makes a policy of valid limits that don't count in the same place,
-// MaxLimits at most, and of a concurrency that is 0 for none. It needs one of
-// the two. The limits are copied.
+// NewPolicy makes a policy of limits with different states, MaxLimits at most, and of a
+// concurrency, 0 for none. It needs one of the two. The limits are copied.
 func NewPolicy(name string, limits []Limit, concurrency int) (*Policy, error) {
 	switch {
 	case name == "":
@@ -53,7 +53,7 @@ func NewPolicy(name string, limits []Limit, concurrency int) (*Policy, error) {
 	p := &Policy{Name: name, Limits: append([]Limit(nil), limits...), Concurrency: concurrency}
 	p.names = make([]string, len(limits))
 	for i, limit := range limits {
-		p.names[i] = quote(p.limitName(i))
+		p.names[i] = quote(p.LimitName(i))
 		if i > 0 {
 			p.header += ", "
 		}
@@ -66,9 +66,10 @@ func NewPolicy(name string, limits []Limit, concurrency int) (*Policy, error) {
 	return p, nil
 }
 
-// limitName is the policy's name for the first limit and the name with the
-// period for the others: `pro`, `pro-1d`, `pro-1d-strict`.
-func (p *Policy) limitName(i int) string {
+// LimitName is the name of the limit at index i in RateLimit and RateLimit-Policy, without
+// quotes: the policy's name for the first limit, and the name with the period for the
+// others: `pro`, `pro-1d`, `pro-1d-strict`.
+func (p *Policy) LimitName(i int) string {
 	if i == 0 {
 		return p.Name
 	}
@@ -81,10 +82,6 @@ func (p *Policy) limitName(i int) string {
 	return name
 }
 
-// LimitName is the name of the limit at index i in RateLimit and
-// RateLimit-Policy, without quotes.
-func (p *Policy) LimitName(i int) string { return p.limitName(i) }
-
 // MaxCost is the highest cost that can ever pass: the smallest burst of the
 // limits. Without limits there is no bound and it is the largest int64.
 func (p *Policy) MaxCost() int64 {
@@ -95,8 +92,20 @@ func (p *Policy) MaxCost() int64 {
 	return lowest
 }
 
-// quote writes an sf-string (RFC 9651, section 3.3.3). What it can't hold
-// becomes an underscore.
+// Text is the limits of a policy in the Caddyfile's own syntax, without its name.
+func (p *Policy) Text() string {
+	parts := make([]string, 0, len(p.Limits)+1)
+	for _, limit := range p.Limits {
+		parts = append(parts, limit.String())
+	}
+	if p.Concurrency != 0 {
+		parts = append(parts, "concurrency "+strconv.Itoa(p.Concurrency))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// quote makes an sf-string (RFC 9651, section 3.3.3). Invalid characters become
+// underscores.
 func quote(s string) string {
 	b := make([]byte, 0, len(s)+2)
 	b = append(b, '"')
@@ -113,7 +122,7 @@ func quote(s string) string {
 	return string(append(b, '"'))
 }
 
-// The names of the tiers that are there without being configured.
+// The names of the default tiers.
 const (
 	TierFree       = "free"
 	TierPro        = "pro"

@@ -2,20 +2,20 @@ package ratelimit
 
 import "strings"
 
-// Source is where a caller's limits come from. It also names the counts: limits
-// from two sources may differ, and must then not share a count.
+// Source is a policy and the names of its counts. Limits from two sources may differ, and
+// must then not share a count.
 type Source struct {
 	// Policy has the limits.
 	Policy *Policy
-	// keySuffix is added to the zone's name. A limiter keeps its state as the time that
-	// a bucket takes to fill: limits with one period and different bursts would forgive
-	// each other's debts.
+	// keySuffix is added to the zone's name. A limiter keeps the time until a bucket is
+	// full: limits with one period and different bursts would forgive each other's
+	// debts.
 	keySuffix string
 }
 
-// NewSource makes the source of a policy. Kind tells sources of one zone apart and
-// is empty for tiers. A bucket that fills in just its period needs no name of its
-// own, so that after a change of the count what was used goes on.
+// NewSource makes the source of a policy. Kind distinguishes sources of one zone and is
+// empty for tiers. A limit whose burst is its count needs no name of its own, so that its
+// state survives a change of the count.
 func NewSource(kind string, p *Policy) *Source {
 	s := &Source{Policy: p}
 	if kind != "" {
@@ -45,23 +45,22 @@ const (
 	LevelTier  LevelName = "tier"
 )
 
-// Level is what one level says of a caller.
+// Level has the limits of one level for a caller.
 type Level struct {
 	Name LevelName
 	// Limits is nil where the level has none.
 	Limits *Source
-	// Concurrency is 0 where the level has none, and ConcurrencyName what it is called
-	// by to people.
+	// Concurrency is 0 where the level has none. ConcurrencyName is its name for people.
 	Concurrency     int
 	ConcurrencyName string
 }
 
-// Precedence is what every level says of one caller in one handler, in order. The
-// limits are those of the first level that has some, and so is the concurrency. It is
-// the one list of sources: what is shown, charged and reset is read from it.
+// Precedence has the levels of one caller in one handler, in order. The first level with
+// limits sets the limits, and the first with a concurrency sets the concurrency. Limits
+// that are shown, charged or reset all come from here.
 type Precedence [4]Level
 
-// NewPrecedence makes one whose levels say nothing yet.
+// NewPrecedence makes a Precedence with empty levels.
 func NewPrecedence() Precedence {
 	return Precedence{{Name: LevelKey}, {Name: LevelOwner}, {Name: LevelRoute}, {Name: LevelTier}}
 }
@@ -69,7 +68,7 @@ func NewPrecedence() Precedence {
 // Key is the level of the API key's own limits.
 func (p *Precedence) Key() *Level { return &p[0] }
 
-// Owner is the level of the limits that the key's owner was given.
+// Owner is the level of the owner's own limits.
 func (p *Precedence) Owner() *Level { return &p[1] }
 
 // Route is the level of the limits of the handler.
@@ -98,16 +97,17 @@ func (p *Precedence) Concurrency() *Level {
 	return nil
 }
 
-// InFlightKey names what a caller has under way, by the level that bounds it.
+// InFlightKey makes the key of a caller's requests in flight, for the level that limits
+// them.
 func (l *Level) InFlightKey(zone, kind, subject string) Key {
 	return NewKey(zone+"\x00busy "+string(l.Name), kind, subject)
 }
 
-// Routes knows the limits of every route of a configuration, by zone. It is filled
-// first and only read from then on.
+// Routes has the limits of every route of a configuration, by zone. It is filled first and
+// only read after that.
 type Routes map[string]map[string]bool
 
-// Add notes the limits of a route.
+// Add adds the limits of a route.
 func (r Routes) Add(zone string, route *Policy) {
 	if r[zone] == nil {
 		r[zone] = map[string]bool{}

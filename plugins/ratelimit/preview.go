@@ -2,10 +2,9 @@ package ratelimit
 
 import "time"
 
-// Preview turns the decision about cost 0 into the one that a Take of cost would
-// have been at the same moment, without charging anything. It is exact; only the
-// wait of a strict limit for more than one unit that it lacks is the time until
-// all of it is free.
+// Preview turns a decision about cost 0 into the decision of a Take of cost at the same
+// moment, without a charge. It is exact, with one exception: if a strict limit lacks more
+// than one unit, its wait is the time until the limit is full.
 func (d *Decision) Preview(cost int64) {
 	for i := range d.Rows {
 		row := &d.Rows[i]

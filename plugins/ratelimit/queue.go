@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Queue bounds how many requests of all callers together are under way, for
-// `upstream_concurrency`. A request beyond that waits for its turn, first come first
-// served, for a bounded time. It is safe for concurrent use.
+// Queue limits how many requests of all callers together are in flight, for
+// `upstream_concurrency`. Further requests wait, first come first served, for a bounded
+// time. It is safe for concurrent use.
 type Queue struct {
 	places   chan struct{}
 	patience time.Duration
 	waiting  atomic.Int64
-	// longest bounds how many wait at once.
+	// longest is how many may wait at once.
 	longest int64
 }
 
@@ -25,16 +25,16 @@ const waitersPerPlace = 16
 // ErrBusy says that a request did not get a place in time.
 var ErrBusy = errors.New("as many requests as the upstream may have are under way")
 
-// NewQueue makes a queue with a number of places, 1 or more, in which a request waits
-// for patience at most.
+// NewQueue makes a queue with a number of places, 1 or more. A request waits for patience
+// at most.
 func NewQueue(places int, patience time.Duration) *Queue {
 	return &Queue{
 		places: make(chan struct{}, places), patience: patience, longest: int64(places) * waitersPerPlace,
 	}
 }
 
-// Enter takes a place and waits for it if need be. It returns ErrBusy where none came
-// free in time or too many wait already, and the context's error where that ended
+// Enter takes a place, and waits for one if necessary. It returns ErrBusy if no place
+// became free in time or too many requests wait, and the context's error if it ended
 // first. After nil the caller must call Leave once.
 func (q *Queue) Enter(ctx context.Context) error {
 	select {
@@ -58,7 +58,7 @@ func (q *Queue) Enter(ctx context.Context) error {
 	}
 }
 
-// Leave gives the place back.
+// Leave frees the place.
 func (q *Queue) Leave() { <-q.places }
 
 // Full reports whether a request would have to wait.

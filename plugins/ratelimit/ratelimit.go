@@ -1,6 +1,6 @@
-// Package ratelimit asks how often a caller may come. It stands after roles and
-// before the proxy. It defines what a limit means; the packages below it keep
-// the counts: gcra in memory, redisgcra in Redis.
+// Package ratelimit limits the rate of callers. It stands after roles and before the
+// proxy. It defines what a limit means; the packages below it keep the counts: gcra in
+// memory, redisgcra in Redis.
 package ratelimit
 
 import (
@@ -64,9 +64,8 @@ type Decision struct {
 	Blocking int
 	// Rows has one element for each limit asked, in the same order.
 	Rows []Row
-	// Share is the part of each limit that the node granted alone, because it could
-	// not ask where all nodes count; 0 where the whole limit was asked. Remaining is
-	// then of that part.
+	// Share is the part of each limit that the node granted alone, because the shared
+	// counts did not answer. Remaining is then of that part. 0 means the whole limit.
 	Share float64
 }
 
@@ -87,16 +86,15 @@ type Limiter interface {
 	//
 	// An error means that the limiter could not decide; it is never a denial.
 	Take(ctx context.Context, key Key, limits []Limit, cost int64, rows []Row) (Decision, error)
-	// Adjust corrects the charge of a request that passed, once its true cost is
-	// known. A negative delta gives back, never past full. A positive one charges
-	// every limit whether it fits or not: what an empty limit can't pay is a debt,
-	// which is paid off before a unit comes back. The debt of a limit is one burst
-	// at most, and what is beyond that is forgiven, so that nobody waits longer than
-	// two fillings. The decision is always allowed; its rows are the state after.
+	// Adjust corrects the charge of a request that passed, once its true cost is known. A
+	// negative delta gives back, never past full. A positive one charges every limit, even
+	// an empty one, which then has a debt: units come back only after it is paid off. The
+	// debt is one burst at most, and the rest is forgiven, so that no caller waits longer
+	// than two fillings. The decision is always allowed; its rows are the state after it.
 	//
-	// An error means that nothing was corrected, as far as can be told.
+	// An error means that probably nothing was corrected.
 	Adjust(ctx context.Context, key Key, limits []Limit, delta int64, rows []Row) (Decision, error)
-	// Reset forgets the key's state for the given limits. Another node may go on
-	// refusing for a second.
+	// Reset removes the key's state for the given limits. Other nodes may refuse for
+	// another second.
 	Reset(ctx context.Context, key Key, limits []Limit) error
 }

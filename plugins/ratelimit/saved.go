@@ -15,8 +15,7 @@ type Saved struct {
 	Events []SavedEvents
 }
 
-// SavedEvents is how many events a strict window counts until one period after
-// At.
+// SavedEvents are N events that a strict window counts until one period after At.
 type SavedEvents struct {
 	At time.Time
 	N  int64

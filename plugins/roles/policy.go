@@ -9,10 +9,10 @@ import (
 	"github.com/ainative/portcullis/plugins"
 )
 
-// DetailForbidden is the public text of every refusal for want of rights.
+// DetailForbidden is the public text of every 403.
 const DetailForbidden = "Insufficient permissions"
 
-// AdminRole passes the owner rule unless a policy says otherwise.
+// AdminRole passes the owner rule by default.
 const AdminRole = "ADMIN"
 
 // ScopeMode says how many of a policy's scopes a caller needs.
@@ -24,24 +24,23 @@ const (
 	AllScopes ScopeMode = "all"
 )
 
-// Policy is what a route asks of its callers. Every part that is given must
-// hold; at least one is given.
+// Policy is what a route requires of its callers. Every part that is set must hold, and at
+// least one must be set.
 type Policy struct {
 	// AnyOf names the roles of which the caller needs one.
 	AnyOf []string
 	// Scopes needed, by Mode.
 	Scopes []string
 	Mode   ScopeMode
-	// Owner asks that the caller's subject equals the owner of the resource, which
-	// is an argument of Check.
+	// Owner requires that the caller's subject equals the owner of the resource, an
+	// argument of Check.
 	Owner bool
-	// Bypass names roles whose holders pass every part. Nil means that ADMIN,
-	// where it is defined, passes the owner rule and nothing else.
+	// Bypass names roles that pass every part. Nil means that ADMIN, if it is defined,
+	// passes the owner rule and nothing else.
 	Bypass []string
 }
 
-// Validate checks the policy against the roles that are defined and answers with
-// every mistake.
+// Validate checks the policy against the defined roles and returns every mistake.
 func (p *Policy) Validate(h *Hierarchy) error {
 	var errs []error
 	if len(p.AnyOf) == 0 && len(p.Scopes) == 0 && !p.Owner {
@@ -59,9 +58,9 @@ func (p *Policy) Validate(h *Hierarchy) error {
 	return errors.Join(errs...)
 }
 
-// Check decides whether the caller may pass. A nil principal is nobody: 401,
-// never open. owner is who owns the resource; it is looked at only if the policy
-// asks, and an empty one is nobody's.
+// Check decides whether the caller may pass. A nil principal is an anonymous caller and
+// gets 401. owner is the owner of the resource, if the policy requires one; an empty owner
+// matches no caller.
 func (p *Policy) Check(h *Hierarchy, caller *plugins.Principal, owner string) *plugins.Denial {
 	if caller == nil {
 		return &plugins.Denial{
@@ -87,8 +86,7 @@ func (p *Policy) Check(h *Hierarchy, caller *plugins.Principal, owner string) *p
 	return nil
 }
 
-// Describe says what a caller has of what the policy asks, and what it asks, for
-// `explain`.
+// Describe returns what the caller has and what the policy requires, for `explain`.
 func (p *Policy) Describe(caller *plugins.Principal) (value, bound string) {
 	var has, asked []string
 	if len(p.AnyOf) != 0 || len(p.Bypass) != 0 {

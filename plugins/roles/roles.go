@@ -1,6 +1,5 @@
-// Package roles asks whether the caller may. It stands after authentication and
-// before rate limits: roles with a hierarchy, scopes, and ownership of the
-// resource.
+// Package roles authorizes callers by roles with a hierarchy, by scopes, and by ownership
+// of the resource. It stands after authentication and before rate limits.
 package roles
 
 import (
@@ -18,8 +17,7 @@ type Role struct {
 	Includes []string
 }
 
-// Defaults returns the hierarchy that holds where none is configured: ADMIN
-// includes DEVELOPER, DEVELOPER includes USER.
+// Defaults returns the default roles: ADMIN includes DEVELOPER, DEVELOPER includes USER.
 func Defaults() []Role {
 	return []Role{
 		{Name: "USER"},
@@ -28,14 +26,14 @@ func Defaults() []Role {
 	}
 }
 
-// Hierarchy says which roles each role has, itself and those it includes, over
-// any number of steps. It is immutable. Names are compared exactly.
+// Hierarchy has the roles that each role includes, directly or through others. It is
+// immutable. Names are compared exactly.
 type Hierarchy struct {
 	has map[string]map[string]bool
 }
 
-// NewHierarchy checks roles and works out what each includes. Unknown, repeated
-// and malformed names and circles are errors.
+// NewHierarchy makes the hierarchy of roles. Unknown, repeated and malformed names and
+// cycles are errors.
 func NewHierarchy(list []Role) (*Hierarchy, error) {
 	direct := make(map[string][]string, len(list))
 	for _, role := range list {
@@ -75,7 +73,7 @@ func collect(name string, direct map[string][]string, has map[string]bool, path 
 	return nil
 }
 
-// checkName refuses names that could not be told apart in a header or a log.
+// checkName rejects names that would be ambiguous in a header or a log.
 func checkName(name string) error {
 	if name == "" {
 		return errors.New("a role has no name: write `role NAME`")
@@ -97,9 +95,8 @@ func (h *Hierarchy) Names() []string { return slices.Sorted(maps.Keys(h.has)) }
 // Knows reports whether the role is defined.
 func (h *Hierarchy) Knows(name string) bool { return h.has[name] != nil }
 
-// Primary is the role by which a caller is known where one only can be told: the
-// first of the roles held that is defined, or the first where none is. A token may
-// list roles of other systems before ours.
+// Primary is the caller's role where only one can be shown: the first role held that is
+// defined, or the first if none is. A token may list roles of other systems before ours.
 func (h *Hierarchy) Primary(held []string) string {
 	for _, role := range held {
 		if h.Knows(role) {
@@ -112,8 +109,8 @@ func (h *Hierarchy) Primary(held []string) string {
 	return ""
 }
 
-// Grants reports whether a caller with the roles held has the role wanted, by
-// itself or by inclusion. A role that is not defined grants itself alone.
+// Grants reports whether the roles held include the role wanted. An undefined role
+// includes itself only.
 func (h *Hierarchy) Grants(held []string, wanted string) bool {
 	for _, role := range held {
 		if role == wanted || h.has[role][wanted] {

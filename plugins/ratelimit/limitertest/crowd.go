@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ainative/portcullis/plugins"
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
@@ -52,7 +53,7 @@ func testSingleCaller(t *testing.T, s Subject) {
 			if wait := d.RetryAfter; refusals%2 == 0 {
 				b.advance(wait)
 			} else {
-				b.advance(time.Duration(ratelimit.RetrySeconds(wait)) * time.Second)
+				b.advance(time.Duration(plugins.RetrySeconds(wait)) * time.Second)
 			}
 		}
 	}
@@ -234,7 +235,7 @@ func (c crowd) run(t *testing.T, s Subject, seed uint64) {
 			r.calls, r.tries = r.calls-1, crowdTries
 		} else {
 			r.tries--
-			r.at += time.Duration(ratelimit.RetrySeconds(d.RetryAfter))*time.Second + upTo(c.late)
+			r.at += time.Duration(plugins.RetrySeconds(d.RetryAfter))*time.Second + upTo(c.late)
 		}
 		switch {
 		case r.tries == 0:

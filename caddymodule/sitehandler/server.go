@@ -8,9 +8,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// guarded is a server that has one guard around all its routes, or one in each of
+// guardedServer is a server with one guard around all its routes, or with one in each of
 // some site blocks.
-type guarded struct {
+type guardedServer struct {
 	ctx    caddy.Context
 	server *caddyhttp.Server
 
@@ -20,10 +20,10 @@ type guarded struct {
 	errors bool
 }
 
-// complete finishes the work that has to wait until Caddy has provisioned all
-// handlers of the server: with the first request, or the first dry run. Every
-// request passes a guard, so that none sees it half done.
-func (s *guarded) complete() error {
+// complete finishes the set-up that needs all handlers of the server to be provisioned. The
+// first request or dry run calls it. Every request passes a guard, so that no request is
+// served before it is done.
+func (s *guardedServer) complete() error {
 	s.once.Do(func() {
 		metrics := metricsOf(s.ctx)
 		s.err = s.routes(s.server.Routes, metrics)
@@ -39,9 +39,9 @@ func (s *guarded) complete() error {
 	return s.err
 }
 
-// completeErrors is complete for handle_errors. Caddy has compiled these routes,
-// and compiles what is in their subroutes with each request.
-func (s *guarded) completeErrors() error {
+// completeErrors is complete for handle_errors. Caddy has compiled these routes, and
+// compiles their subroutes with each request.
+func (s *guardedServer) completeErrors() error {
 	if s.errors || s.server.Errors == nil {
 		return nil
 	}
@@ -56,8 +56,7 @@ func (s *guarded) completeErrors() error {
 	return nil
 }
 
-// metricsOf are the metrics of the app that is being provisioned; nil if it has
-// none.
+// metricsOf are the metrics of the app that is being provisioned, or nil.
 func metricsOf(ctx caddy.Context) *caddyhttp.Metrics {
 	for _, module := range ctx.Modules() {
 		if app, ok := module.(*caddyhttp.App); ok {
@@ -67,7 +66,7 @@ func metricsOf(ctx caddy.Context) *caddyhttp.Metrics {
 	return nil
 }
 
-func (s *guarded) routes(routes caddyhttp.RouteList, metrics *caddyhttp.Metrics) error {
+func (s *guardedServer) routes(routes caddyhttp.RouteList, metrics *caddyhttp.Metrics) error {
 	for i := range routes {
 		if err := s.route(&routes[i], metrics); err != nil {
 			return err
@@ -76,9 +75,9 @@ func (s *guarded) routes(routes caddyhttp.RouteList, metrics *caddyhttp.Metrics)
 	return nil
 }
 
-// route puts a [forward] around the handlers of a route that need one, and does the
-// same for the routes inside its handlers.
-func (s *guarded) route(route *caddyhttp.Route, metrics *caddyhttp.Metrics) error {
+// route puts a [forward] around the handlers of a route that need one, also in the routes
+// inside its handlers.
+func (s *guardedServer) route(route *caddyhttp.Route, metrics *caddyhttp.Metrics) error {
 	var run, walked []caddyhttp.MiddlewareHandler
 	for _, handler := range route.Handlers {
 		if g, ok := handler.(*Guard); ok {
@@ -105,18 +104,17 @@ func (s *guarded) route(route *caddyhttp.Route, metrics *caddyhttp.Metrics) erro
 	if len(run) == len(walked) {
 		return nil
 	}
-	// Requests run what ProvisionHandlers compiles, with the handlers' own names for
-	// Caddy's metrics. A dry run walks Handlers, and wants the handlers themselves.
+	// Requests run the chain of ProvisionHandlers, with the handlers' own names in Caddy's
+	// metrics. A dry run walks Handlers, and needs the handlers themselves.
 	route.Handlers = run
 	err := route.ProvisionHandlers(s.ctx, metrics)
 	route.Handlers = walked
 	return err
 }
 
-// nested does it for the routes in a handler, as subroute, intercept and
-// reverse_proxy hold them. A handler of somebody else that holds routes in a field
-// of the same types is found too.
-func (s *guarded) nested(v reflect.Value) error {
+// nested calls route for the routes inside a handler, such as subroute, intercept and
+// reverse_proxy. It also finds routes in fields of the same types in foreign handlers.
+func (s *guardedServer) nested(v reflect.Value) error {
 	v = reflect.Indirect(v)
 	if v.Kind() != reflect.Struct {
 		return nil
@@ -154,15 +152,14 @@ func (s *guarded) nested(v reflect.Value) error {
 	return nil
 }
 
-// passesOn reports whether a handler neither sends a request on nor serves content
-// by its path. Policies judge for themselves.
+// passesOn reports whether a handler neither forwards a request nor serves content by its
+// path. Policies check the request themselves.
 func passesOn(handler caddyhttp.MiddlewareHandler) bool {
-	return servesNoContent[nameOf(handler)] || judges(handler)
+	return servesNoContent[nameOf(handler)] || isPolicy(handler)
 }
 
-// judges reports whether a handler is a policy, which passes a request on or
-// answers for it alone.
-func judges(handler caddyhttp.MiddlewareHandler) bool {
+// isPolicy reports whether a handler is a policy: it calls the next handler, or refuses.
+func isPolicy(handler caddyhttp.MiddlewareHandler) bool {
 	switch nameOf(handler) {
 	case "authentication", "gateway_accounts", "gateway_auth", "gateway_roles", "gateway_limit":
 		return true
