@@ -49,6 +49,8 @@ type Exchange struct {
 	// room for most requests'.
 	payments    []Charge
 	paymentRoom [2]Charge
+	// Origin says which page may read the response; nil where no gateway_cors ran.
+	Origin interface{ SetHeader(http.Header) }
 	// span records the request; nil where none does.
 	span trace.Span
 	// cost is the innermost charge that waits for the response to tell its cost.

@@ -25,7 +25,11 @@ func (x *Exchange) FinalHeader(h http.Header) {
 	}
 	x.LimitHeaders(h)
 	x.TimingHeader(h)
-	oneOrigin(h)
+	if x.Origin != nil {
+		x.Origin.SetHeader(h)
+	} else {
+		oneOrigin(h)
+	}
 }
 
 // Show makes a decision the one that the client is told of.

@@ -44,7 +44,7 @@ var answersAlone = map[string]bool{
 	"static_response": true, "error": true, "headers": true, "rewrite": true, "vars": true, "map": true,
 	"subroute": true, "encode": true, "log_append": true, "tracing": true, "templates": true, "intercept": true,
 	"request_body": true, "copy_response_headers": true, "invoke": true,
-	"gateway_errors": true, "gateway_site": true, "gateway_page": true,
+	"gateway_cors": true, "gateway_errors": true, "gateway_site": true, "gateway_page": true,
 }
 
 // insertPages does it for a list of handlers, and for lists inside them.

@@ -48,6 +48,7 @@ type site struct {
 	explicit bool
 	refuse   func(http.ResponseWriter, *http.Request, *plugins.Denial) error
 	errors   caddyhttp.MiddlewareHandler
+	origins  []Origins
 }
 
 // join adds a member of the route at an index, or of the sites with some hosts.
@@ -70,6 +71,9 @@ func (g *Guard) join(at int, hosts []caddyhttp.RequestMatcherWithError, m Member
 	}
 	if s.errors == nil {
 		s.errors = m.Errors
+	}
+	if m.Origins != nil {
+		s.origins = append(s.origins, m.Origins)
 	}
 }
 
@@ -174,7 +178,7 @@ func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Ha
 	}
 	if d := s.sanitize(r); d != nil {
 		return g.headers.Compile(caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-			return s.deny(w, r, d)
+			return s.deny(w, r, d, g.originsOf(r))
 		})).ServeHTTP(w, r)
 	}
 	body, _ := r.Body.(*edge.Body)
@@ -232,8 +236,12 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 }
 
 // deny answers for a request that the guard refuses, in the site's format.
-func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
+func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial, origins Origins) error {
 	refuse := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return s.end(w, r, d) })
+	if origins != nil {
+		inner := refuse
+		refuse = func(w http.ResponseWriter, r *http.Request) error { return origins.ServeHTTP(w, r, inner) }
+	}
 	if r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0 {
 		w.Header().Set("Connection", "close")
 	}

@@ -20,6 +20,9 @@ type Member struct {
 	// Errors is gateway_errors, in whose format the site refuses; nil for others.
 	Errors caddyhttp.MiddlewareHandler
 
+	// Origins is gateway_cors; nil for others.
+	Origins Origins
+
 	settings *settings
 }
 
