@@ -12,6 +12,7 @@ import (
 
 	"github.com/ainative/portcullis/caddymodule/internal/slab"
 	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -141,6 +142,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	h := w.Header()
+	if status/100 == 3 && w.request != nil {
+		sitehandler.KeepHost(w.request, h)
+	}
 	if status < 400 || w.shadow || w.x.Answered || untouchable(h) {
 		w.finalHeader(h)
 		w.mode = passing
