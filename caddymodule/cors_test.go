@@ -436,3 +436,19 @@ func TestCORSOnAStream(t *testing.T) {
 	wantReadable(t, "a stream", caddyharness.Response{Header: got.Header})
 	_ = s.conn.SetDeadline(time.Time{})
 }
+
+// What the example has in a comment works when it is taken out of it.
+func TestExampleWithCORS(t *testing.T) {
+	const line = "#\tgateway_cors " + corsPage
+	if !strings.Contains(read(t, "../Caddyfile.example"), line) {
+		t.Fatalf("the example has no %q", line)
+	}
+	c, url := startExampleWith(t, line, line[2:])
+	got := c.Do("OPTIONS", url+"/v1/items", "", "Origin", corsPage, "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization")
+	if got.Status != 204 || got.Header.Get("Access-Control-Allow-Origin") != corsPage {
+		t.Errorf("a preflight: got %d %v", got.Status, got.Header)
+	}
+	got = c.Get(url+"/v1/items", "Origin", corsPage)
+	wantError(t, got, 401, "Could not validate credentials")
+	wantReadable(t, "a refusal", got)
+}
