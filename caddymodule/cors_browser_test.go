@@ -79,7 +79,7 @@ func browse(t *testing.T, url string) {
 		t.Skip("no Chromium: `apt-get install chromium` and run it again")
 	}
 	// Not t.TempDir: processes of a browser that is killed write on for a moment.
-	profile, err := os.MkdirTemp("", "browser")
+	profile, err := os.MkdirTemp("", "browser") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func browserUpstream(t *testing.T) *upstream {
 			echo.ServeHTTP(w, r)
 		case r.URL.Path == "/422":
 			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(422)
+			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = io.WriteString(w, `{"detail":[{"loc":["body"],"msg":"no","type":"x"}]}`)
 		case strings.HasSuffix(r.URL.Path, "/events"):
 			w.Header().Set("Content-Type", "text/event-stream")

@@ -71,9 +71,9 @@ func corsUpstream(t testing.TB) *upstream {
 		h.Set("Content-Type", "application/json")
 		switch r.URL.Path {
 		case "/422":
-			w.WriteHeader(422)
+			w.WriteHeader(http.StatusUnprocessableEntity)
 		case "/500":
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		case "/hint":
 			w.WriteHeader(http.StatusEarlyHints)
 		case "/break":
@@ -265,7 +265,7 @@ func TestPreflightWithABody(t *testing.T) {
 		s := dial(t, c)
 		s.send("OPTIONS /ok HTTP/1.1\nHost: 127.0.0.1\nOrigin: " + corsPage + "\nAccess-Control-Request-Method: POST\n" + body)
 		got := s.read()
-		if got == nil || got.StatusCode != 204 || got.Header.Get("Access-Control-Allow-Origin") != corsPage {
+		if got == nil || got.StatusCode != http.StatusNoContent || got.Header.Get("Access-Control-Allow-Origin") != corsPage {
 			t.Fatalf("%s: got %v", name, got)
 		}
 		if name == "that waits" {
@@ -275,7 +275,7 @@ func TestPreflightWithABody(t *testing.T) {
 			continue
 		}
 		s.send("GET /ok HTTP/1.1\nHost: 127.0.0.1\nOrigin: " + corsPage + "\n\n")
-		if next := s.read(); next == nil || next.StatusCode != 401 {
+		if next := s.read(); next == nil || next.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: the next request got %v", name, next)
 		}
 	}
@@ -288,7 +288,7 @@ func TestTwoOrigins(t *testing.T) {
 		s := dial(t, c)
 		s.send("OPTIONS /ok HTTP/1.1\nHost: 127.0.0.1\nOrigin: " + corsPage + "\nOrigin: " + otherPage + "\n" + ask + "\n")
 		got := s.read()
-		if got == nil || got.StatusCode == 204 {
+		if got == nil || got.StatusCode == http.StatusNoContent {
 			t.Fatalf("got %v", got)
 		}
 		wantUnreadable(t, "two origins", caddyharness.Response{Status: got.StatusCode, Header: got.Header})

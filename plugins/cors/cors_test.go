@@ -118,7 +118,7 @@ func TestOrigins(t *testing.T) {
 				r.Header["Origin"] = tc.origins
 				a, h := p.Decide(r), http.Header{}
 				a.SetHeader(h)
-				if a.Allowed != tc.want || a.Preflight != (r.Method == "OPTIONS") || (a.Denial == nil) != (tc.want || !a.Preflight) {
+				if a.Allowed != tc.want || a.Preflight != (r.Method == http.MethodOptions) || (a.Denial == nil) != (tc.want || !a.Preflight) {
 					t.Errorf("%s: got %+v, want allowed %v", r.Method, a, tc.want)
 				}
 				if a.Denial != nil && (a.Denial.Reason != plugins.ReasonOriginNotAllowed || a.Denial.Status != 403) {
