@@ -250,6 +250,7 @@ func TestDocsOptions(t *testing.T) {
 		{"gateway_auth.md", site("gateway_auth {\n nonsense\n}"), 9},
 		{"gateway_auth.md", site("gateway_auth {\n identity_token {\n nonsense\n }\n}"), 5},
 		{"gateway_roles.md", site("gateway_roles ADMIN {\n nonsense\n}"), 4},
+		{"gateway_cors.md", site("gateway_cors https://a.example {\n nonsense\n}"), 8},
 		{"gateway_limit.md", site("gateway_limit {\n nonsense\n}"), 9},
 	} {
 		_, err := caddyharness.Adapt(tc.config)

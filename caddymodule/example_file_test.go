@@ -17,9 +17,15 @@ import (
 // startExample serves Caddyfile.example on free ports.
 func startExample(t *testing.T) (c *caddyharness.Caddy, url string) {
 	t.Helper()
+	return startExampleWith(t)
+}
+
+// startExampleWith is startExample with some texts replaced.
+func startExampleWith(t *testing.T, replaced ...string) (c *caddyharness.Caddy, url string) {
+	t.Helper()
 	t.Setenv("PORTCULLIS_JWT_SECRET", testSecret)
 	upstream := strconv.Itoa(caddyharness.FreePort(t))
-	text := strings.NewReplacer("localhost:2019", "$ADMIN", ":8080", ":$PORT", ":9000", ":"+upstream).Replace(read(t, "../Caddyfile.example"))
+	text := strings.NewReplacer("localhost:2019", "$ADMIN", ":8080", ":$PORT", ":9000", ":"+upstream).Replace(strings.NewReplacer(replaced...).Replace(read(t, "../Caddyfile.example")))
 	c = caddyharness.Start(t, text)
 	return c, strings.Replace(c.URL, "127.0.0.1", "localhost", 1)
 }

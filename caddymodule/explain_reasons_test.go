@@ -56,6 +56,7 @@ func (undecidedScheme) Authenticate(context.Context, auth.Credential) (*plugins.
 // reasonSite has a route for each kind of refusal.
 const reasonSite = `
 	gateway_errors
+	gateway_cors /pages https://app.example
 	handle /any/* {
 		gateway_auth {
 			failures off
@@ -330,11 +331,19 @@ func policyReasons(t *testing.T, c *caddyharness.Caddy, up *upstream) []reasonCa
 	get := func(path string, headers ...string) func() caddyharness.Response {
 		return func() caddyharness.Response { return c.Get(path, headers...) }
 	}
+	preflight := func(origin, method, headers string) func() caddyharness.Response {
+		return func() caddyharness.Response {
+			return c.Do(http.MethodOptions, "/pages", "", "Origin", origin, "Access-Control-Request-Method", method, "Access-Control-Request-Headers", headers)
+		}
+	}
 	return []reasonCase{
 		{plugins.ReasonNotAuthenticated, 401, get("/open/roles"), []string{"Found:   nobody", "Wanted:  an authenticated caller", "by gateway_roles"}},
 		{plugins.ReasonRoleMissing, 403, get("/any/admin", "Authorization", bearer(t)), []string{"Found:   roles USER", "Wanted:  any of ADMIN", "1. gateway_auth: passed; found token of issuer main", "Caller: u1; roles USER"}},
 		{plugins.ReasonScopeMissing, 403, get("/any/scoped", "Authorization", bearer(t, "scope", "b c")), []string{"Found:   scopes b, c", "Wanted:  all of a, b"}},
 		{plugins.ReasonNotOwner, 403, get("/any/own?owner=u2", "Authorization", bearer(t)), []string{"Found:   subject u1", "Wanted:  owner u2"}},
+		{plugins.ReasonOriginNotAllowed, 403, preflight("https://evil.example", "GET", ""), []string{"Found:   origin https://evil.example", "Wanted:  one of https://app.example", "by gateway_cors"}},
+		{plugins.ReasonCORSMethod, 403, preflight("https://app.example", "TRACE", ""), []string{"Found:   method TRACE", "Wanted:  one of GET, HEAD, POST"}},
+		{plugins.ReasonCORSHeader, 403, preflight("https://app.example", "GET", "x-a,x-b"), []string{"Found:   headers x-a,x-b", "Wanted:  any of Accept, Authorization"}},
 		{plugins.ReasonRateLimited, 429, func() caddyharness.Response { c.Get("/open/limit"); return c.Get("/open/limit") }, []string{
 			"Found:   limit: 0 left, next in 59m5", "Wanted:  1/1h", "Limit limit (1/1h): 0 left, passes in 59m5", ", which refused.", "Retry:   after 3600 seconds",
 		}},

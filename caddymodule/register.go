@@ -11,6 +11,7 @@ import (
 	_ "github.com/ainative/portcullis/caddymodule/admin"
 	_ "github.com/ainative/portcullis/caddymodule/authhandler"
 	_ "github.com/ainative/portcullis/caddymodule/command"
+	_ "github.com/ainative/portcullis/caddymodule/corshandler"
 	_ "github.com/ainative/portcullis/caddymodule/errorhandler"
 	_ "github.com/ainative/portcullis/caddymodule/gateway"
 	_ "github.com/ainative/portcullis/caddymodule/limiters"
@@ -26,6 +27,7 @@ func init() {
 	// outside everything that can answer: `request_body` refuses what is too long.
 	httpcaddyfile.RegisterDirectiveOrder("gateway_site", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("gateway_errors", httpcaddyfile.Before, "request_body")
+	httpcaddyfile.RegisterDirectiveOrder("gateway_cors", httpcaddyfile.Before, "request_body")
 	// After rewrites, so that policies see the path that the upstream sees; accounts
 	// before authentication, which would refuse a caller that wants to log in.
 	httpcaddyfile.RegisterDirectiveOrder("gateway_accounts", httpcaddyfile.Before, "basicauth")

@@ -31,6 +31,7 @@ var rooms = []room{
 	{"limiters", []string{"gateway", "metrics"}},
 	{"proxyhandler", []string{"sitehandler"}},
 	{"errorhandler", []string{"gateway", "metrics", "request", "sitehandler"}},
+	{"corshandler", []string{"gateway", "request", "sitehandler"}},
 	{"authhandler", []string{"gateway", "request", "sitehandler"}},
 	{"rolehandler", []string{"gateway", "request", "sitehandler"}},
 	{"limithandler", []string{"adminapi", "gateway", "request", "sitehandler"}},

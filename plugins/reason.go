@@ -47,6 +47,13 @@ const (
 	ReasonNotOwner         Reason = "not_owner"
 )
 
+// Reasons of CORS preflights.
+const (
+	ReasonOriginNotAllowed Reason = "origin_not_allowed"
+	ReasonCORSMethod       Reason = "cors_method_not_allowed"
+	ReasonCORSHeader       Reason = "cors_header_not_allowed"
+)
+
 // Reasons of rate limits.
 const (
 	ReasonRateLimited     Reason = "rate_limited"

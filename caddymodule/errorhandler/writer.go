@@ -14,6 +14,7 @@ import (
 
 	"github.com/ainative/portcullis/caddymodule/internal/slab"
 	"github.com/ainative/portcullis/caddymodule/request"
+	"github.com/ainative/portcullis/caddymodule/sitehandler"
 )
 
 // responseWriter stands between the handlers and the client. A response below
@@ -141,6 +142,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	h := w.Header()
+	if status/100 == 3 && w.request != nil {
+		sitehandler.KeepHost(w.request, h)
+	}
 	if status < 400 || w.shadow || w.x.Answered || untouchable(h) {
 		w.finalHeader(h)
 		w.mode = passing

@@ -68,6 +68,8 @@ type Exchange struct {
 
 	// timing is for Server-Timing; nil where that is off.
 	timing *timing
+	// Origin says which page may read the response; nil where no gateway_cors ran.
+	Origin interface{ SetHeader(http.Header) }
 	// span records the request; nil where none does.
 	span trace.Span
 	// dry is set in a dry run; see dryrun.go.

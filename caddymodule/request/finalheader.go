@@ -26,7 +26,11 @@ func (x *Exchange) SetFinalHeader(h http.Header) {
 	x.SetLimitHeaders(h)
 	x.SetTimingHeader(h)
 	x.keepPrivate(h)
-	oneOrigin(h)
+	if x.Origin != nil {
+		x.Origin.SetHeader(h)
+	} else {
+		oneOrigin(h)
+	}
 }
 
 // keepPrivate says that an answer to a caller with a key is for that caller alone, where

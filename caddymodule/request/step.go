@@ -20,9 +20,10 @@ const (
 	PolicyLimit
 	PolicyAccounts
 	PolicySite
+	PolicyCORS
 )
 
-var policyNames = [...]string{"gateway_errors", "gateway_auth", "gateway_roles", "gateway_limit", "gateway_accounts", "gateway_site"}
+var policyNames = [...]string{"gateway_errors", "gateway_auth", "gateway_roles", "gateway_limit", "gateway_accounts", "gateway_site", "gateway_cors"}
 
 // String is the name as in the Caddyfile.
 func (p Policy) String() string { return policyNames[p] }

@@ -43,7 +43,7 @@ var servesNoContent = map[string]bool{
 	"static_response": true, "error": true, "headers": true, "rewrite": true, "vars": true, "map": true,
 	"subroute": true, "encode": true, "log_append": true, "tracing": true, "templates": true, "intercept": true,
 	"request_body": true, "copy_response_headers": true, "invoke": true,
-	"gateway_errors": true, "gateway_site": true, "gateway_page": true,
+	"gateway_cors": true, "gateway_errors": true, "gateway_site": true, "gateway_page": true,
 }
 
 // insertPages puts Pages into a list of handlers, and into the routes inside it.

@@ -47,6 +47,7 @@ type site struct {
 	explicit bool
 	refuse   func(http.ResponseWriter, *http.Request, *plugins.Denial) error
 	errors   caddyhttp.MiddlewareHandler
+	origins  []Origins
 }
 
 // join adds a member of the route at an index, or of the sites with some hosts.
@@ -69,6 +70,9 @@ func (g *Guard) join(at int, hosts []caddyhttp.RequestMatcherWithError, m Member
 	}
 	if s.errors == nil {
 		s.errors = m.Errors
+	}
+	if m.Origins != nil {
+		s.origins = append(s.origins, m.Origins)
 	}
 }
 
@@ -172,7 +176,7 @@ func (g *Guard) Serve(w http.ResponseWriter, r *http.Request, inner caddyhttp.Ha
 	}
 	if d := s.sanitize(r); d != nil {
 		return g.headers.Compile(caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-			return s.deny(w, r, d)
+			return s.deny(w, r, d, g.originsOf(r))
 		})).ServeHTTP(w, r)
 	}
 	body, _ := r.Body.(*edge.Body)
@@ -230,8 +234,12 @@ func (s *site) sanitize(r *http.Request) *plugins.Denial {
 }
 
 // deny refuses a request in the site's format.
-func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial) error {
+func (s *site) deny(w http.ResponseWriter, r *http.Request, d *plugins.Denial, origins Origins) error {
 	refuse := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return s.end(w, r, d) })
+	if origins != nil {
+		inner := refuse
+		refuse = func(w http.ResponseWriter, r *http.Request) error { return origins.ServeHTTP(w, r, inner) }
+	}
 	if r.ProtoMajor == 1 && len(r.Header["Expect"]) != 0 {
 		w.Header().Set("Connection", "close")
 	}

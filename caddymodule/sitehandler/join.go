@@ -21,6 +21,9 @@ type Member struct {
 	// handlers.
 	Errors caddyhttp.MiddlewareHandler
 
+	// Origins is gateway_cors; nil for others.
+	Origins Origins
+
 	settings *settings
 }
 

@@ -165,7 +165,7 @@ func (d *dryRun) route(route *caddyhttp.Route, next caddyhttp.Handler) caddyhttp
 var harmless = map[caddy.ModuleID]bool{
 	"http.handlers.rewrite": true, "http.handlers.vars": true, "http.handlers.map": true,
 	"http.handlers.headers": true, "http.handlers.request_body": true,
-	"http.handlers.gateway_errors": true, "http.handlers.gateway_auth": true,
+	"http.handlers.gateway_cors": true, "http.handlers.gateway_errors": true, "http.handlers.gateway_auth": true,
 	"http.handlers.gateway_roles": true, "http.handlers.gateway_limit": true,
 	"http.handlers.gateway_site": true, "http.handlers.gateway_page": true,
 }
