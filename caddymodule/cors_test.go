@@ -410,6 +410,15 @@ func TestExplainCORS(t *testing.T) {
 	}
 }
 
+// A dry run goes past it: nobody's page has asked.
+func TestCheckPassesCORS(t *testing.T) {
+	c := start(t, gatewayOptions(""), "gateway_errors\n gateway_cors "+corsPage+"\n gateway_auth\n respond ok")
+	out, errOut, err := command(t, "gateway", "--address", c.Admin, "check", "--token", strings.TrimPrefix(bearer(t), "Bearer "), "GET", c.URL+"/x")
+	if err != nil || !strings.Contains(out, "gateway_auth: passed") || strings.Contains(out, "gateway_cors") {
+		t.Errorf("got %v %s\n%s", err, errOut, out)
+	}
+}
+
 // Streams of events pass as they come, with the headers.
 func TestCORSOnAStream(t *testing.T) {
 	up := newUpstream(t)
