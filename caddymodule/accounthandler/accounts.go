@@ -103,7 +103,7 @@ type Accounts struct {
 	reuse   time.Duration
 	prefix  string
 
-	acquired []pool.Release
+	acquired pool.Held
 }
 
 // What Registration can be.
@@ -246,11 +246,8 @@ func (a *Accounts) Provision(ctx caddy.Context) error {
 	if err := a.useIssuer(issuer); err != nil {
 		return issuer.Located(err)
 	}
-	h, release, err := acquireHasher()
-	if err != nil {
-		return err
-	}
-	a.acquired = append(a.acquired, release)
+	h, releaseHasher := acquireHasher()
+	a.acquired = append(a.acquired, releaseHasher)
 	throttle, release, err := a.app.LimiterZone(accountsZone)
 	if err != nil {
 		return err
@@ -311,10 +308,7 @@ func (a *Accounts) useIssuer(issuer *gateway.Issuer) error {
 
 // Cleanup releases what is shared with other handlers.
 func (a *Accounts) Cleanup() error {
-	for _, release := range a.acquired {
-		release()
-	}
-	a.acquired = nil
+	a.acquired.Release()
 	return errors.Join(a.auth.Cleanup(), a.limit.Cleanup())
 }
 

@@ -89,18 +89,12 @@ func (t accountThrottle) Take(ctx context.Context, kind, subject string, rate ac
 	return accounts.Count{Allowed: d.Allowed, Left: row.Remaining, Wait: row.NextAfter}, nil
 }
 
-// hasher is shared by all configurations of the process, because it bounds what passwords
-// cost the process.
-type hasher struct{ *accounts.Hasher }
-
-// Destruct has nothing to release.
-func (hasher) Destruct() error { return nil }
-
-func acquireHasher() (*accounts.Hasher, pool.Release, error) {
-	h, release, err := pool.Acquire(pool.Key{Kind: "hasher", Name: ""}, func() (hasher, error) {
-		return hasher{accounts.NewHasher(accounts.HasherOptions{})}, nil
+// acquireHasher acquires the hasher that all configurations of the process share, because
+// it bounds what passwords cost the process.
+func acquireHasher() (*accounts.Hasher, pool.Release) {
+	return pool.AcquirePlain(pool.Key{Kind: "hasher", Name: ""}, func() *accounts.Hasher {
+		return accounts.NewHasher(accounts.HasherOptions{})
 	})
-	return h.Hasher, release, err
 }
 
 // serviceConfig is what the service of accounts needs from the app.
@@ -118,10 +112,7 @@ func serviceConfig(app *gateway.App, h *accounts.Hasher) accounts.Config {
 }
 
 // NewService makes the service for an operator, and the function that releases it.
-func NewService(app *gateway.App) (*accounts.Service, func(), error) {
-	h, release, err := acquireHasher()
-	if err != nil {
-		return nil, nil, err
-	}
-	return accounts.New(serviceConfig(app, h)), release, nil
+func NewService(app *gateway.App) (*accounts.Service, func()) {
+	h, release := acquireHasher()
+	return accounts.New(serviceConfig(app, h)), release
 }

@@ -88,10 +88,7 @@ func pageLimit(text string) (int, error) {
 }
 
 func createUser(r *adminRequest, b *accounts.Body) (int, any, error) {
-	service, release, err := accounthandler.NewService(r.app)
-	if err != nil {
-		return 0, nil, err
-	}
+	service, release := accounthandler.NewService(r.app)
 	defer release()
 	u, made, refusal, err := service.Create(r.Context(), r.origin(), b)
 	return shownUser(http.StatusCreated, u, made, refusal, err)
@@ -121,10 +118,7 @@ func onUser(r *adminRequest, do func(s *accounts.Service, id string) (plugins.Us
 	if err != nil {
 		return 0, nil, err
 	}
-	service, release, err := accounthandler.NewService(r.app)
-	if err != nil {
-		return 0, nil, err
-	}
+	service, release := accounthandler.NewService(r.app)
 	defer release()
 	u, made, refusal, err := do(service, u.ID)
 	return shownUser(http.StatusOK, u, made, refusal, err)

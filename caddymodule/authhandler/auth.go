@@ -85,7 +85,7 @@ type Auth struct {
 	failures     []ratelimit.Limit
 	failureCount ratelimit.Limiter
 	login        loginRoutes
-	acquired     []pool.Release
+	acquired     pool.Held
 }
 
 // CaddyModule returns the Caddy module information.
@@ -205,10 +205,7 @@ func (a *Auth) keyHeader() string {
 
 // Cleanup releases the count of failures.
 func (a *Auth) Cleanup() error {
-	for _, release := range a.acquired {
-		release()
-	}
-	a.acquired = nil
+	a.acquired.Release()
 	return nil
 }
 

@@ -108,10 +108,7 @@ func (e *Errors) Provision(ctx caddy.Context) error {
 	if err := e.Check(nil); err != nil {
 		return err
 	}
-	var err error
-	if e.journal, e.release, err = gateway.AcquireJournal(); err != nil {
-		return err
-	}
+	e.journal, e.release = gateway.AcquireJournal()
 	e.enforcer = request.NewEnforcer(request.PolicyErrors, e.logger, e.journal)
 	member := e.enforcer.Member("gateway_errors")
 	member.Errors = e

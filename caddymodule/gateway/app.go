@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -104,7 +103,7 @@ type App struct {
 	ownerPolicies map[string]*ownerPolicy
 	merged        atomic.Pointer[mergedOwners]
 	handlers      []caddyhttp.MiddlewareHandler
-	acquired      []pool.Release
+	acquired      pool.Held
 }
 
 // CaddyModule returns the Caddy module information.
@@ -119,10 +118,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.definePolicies(); err != nil {
 		return err
 	}
-	journal, release, err := AcquireJournal()
-	if err != nil {
-		return err
-	}
+	journal, release := AcquireJournal()
 	a.journal = journal
 	a.acquired = append(a.acquired, release)
 	if err := a.openBus(ctx); err != nil {
@@ -222,10 +218,7 @@ func (*App) Stop() error { return nil }
 // Cleanup releases the shared state. Requests of this configuration may still be in
 // flight: what they use works until the last holder has released it.
 func (a *App) Cleanup() error {
-	for _, release := range slices.Backward(a.acquired) {
-		release()
-	}
-	a.acquired = nil
+	a.acquired.Release()
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -26,26 +25,13 @@ type Zone struct {
 // maxInFlight is how many callers of a zone may have requests in flight.
 const maxInFlight = 1 << 20
 
-// inFlightZone is the pooled count of a zone's requests in flight. Each node has its own:
-// they end with the node.
-type inFlightZone struct{ *ratelimit.InFlight }
-
-// Destruct does nothing.
-func (inFlightZone) Destruct() error { return nil }
-
 // AcquireZone acquires the counts of a zone. Those that can be kept in the store are read
 // from it and written to it.
 func (a *App) AcquireZone(ctx caddy.Context, name string) (_ Zone, _ pool.Release, err error) {
-	var acquired []func()
-	release := func() {
-		for _, give := range slices.Backward(acquired) {
-			give()
-		}
-		acquired = nil
-	}
+	var acquired pool.Held
 	defer func() {
 		if err != nil {
-			release()
+			acquired.Release()
 			err = fmt.Errorf("making the counts of zone %s: %w", name, err)
 		}
 	}()
@@ -54,12 +40,10 @@ func (a *App) AcquireZone(ctx caddy.Context, name string) (_ Zone, _ pool.Releas
 		return Zone{}, nil, err
 	}
 	acquired = append(acquired, releaseLimiter)
-	inFlight, releaseInFlight, err := pool.Acquire(pool.Key{Kind: "in flight", Name: name}, func() (inFlightZone, error) {
-		return inFlightZone{ratelimit.NewInFlight(maxInFlight)}, nil
+	// Each node has its own: what is in flight ends with the node.
+	inFlight, releaseInFlight := pool.AcquirePlain(pool.Key{Kind: "in flight", Name: name}, func() *ratelimit.InFlight {
+		return ratelimit.NewInFlight(maxInFlight)
 	})
-	if err != nil {
-		return Zone{}, nil, err
-	}
 	acquired = append(acquired, releaseInFlight)
 	counts, isDurable := limiter.(durable.Counts)
 	if isDurable {
@@ -69,7 +53,7 @@ func (a *App) AcquireZone(ctx caddy.Context, name string) (_ Zone, _ pool.Releas
 		}
 		acquired = append(acquired, stop)
 	}
-	return Zone{limiter, inFlight.InFlight, isDurable}, release, nil
+	return Zone{limiter, inFlight, isDurable}, acquired.Release, nil
 }
 
 // RestoreCounts makes sure that the counts of long periods were read from the store. For

@@ -89,7 +89,7 @@ type RateLimit struct {
 	anonymousZone gateway.Zone
 	// queue is nil where UpstreamConcurrency is not given.
 	queue    *ratelimit.Queue
-	acquired []pool.Release
+	acquired pool.Held
 }
 
 // The values of By, besides placeholders.
@@ -140,19 +140,14 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 		}
 		l.acquired = append(l.acquired, release)
 	}
-	if err := l.acquireQueue(); err != nil {
-		return err
-	}
+	l.acquireQueue()
 	l.app.AddHandler(l)
 	return nil
 }
 
 // Cleanup releases the zone's counts.
 func (l *RateLimit) Cleanup() error {
-	for _, release := range l.acquired {
-		release()
-	}
-	l.acquired = nil
+	l.acquired.Release()
 	return nil
 }
 

@@ -22,12 +22,6 @@ const (
 	busyRetryAfter = 5 * time.Second
 )
 
-// pooledQueue is pooled, so that requests in flight count across a reload.
-type pooledQueue struct{ *ratelimit.Queue }
-
-// Destruct does nothing.
-func (pooledQueue) Destruct() error { return nil }
-
 // checkQueue returns the mistakes in UpstreamConcurrency and UpstreamWait.
 func (l *RateLimit) checkQueue() error {
 	wait := time.Duration(l.UpstreamWait)
@@ -45,23 +39,17 @@ func (l *RateLimit) checkQueue() error {
 	return nil
 }
 
-// acquireQueue acquires the zone's queue from the pool. Handlers with the same zone and
-// settings share it.
-func (l *RateLimit) acquireQueue() error {
+// acquireQueue acquires the zone's queue from the pool, so that requests in flight count
+// across a reload. Handlers with the same zone and settings share it.
+func (l *RateLimit) acquireQueue() {
 	if l.UpstreamConcurrency == 0 {
-		return nil
+		return
 	}
 	wait := time.Duration(l.UpstreamWait)
 	key := pool.Key{Kind: "upstream queue", Name: l.Zone + " " + strconv.Itoa(l.UpstreamConcurrency) + " " + wait.String()}
-	queue, release, err := pool.Acquire(key, func() (pooledQueue, error) {
-		return pooledQueue{ratelimit.NewQueue(l.UpstreamConcurrency, wait)}, nil
-	})
-	if err != nil {
-		return err
-	}
-	l.queue = queue.Queue
+	queue, release := pool.AcquirePlain(key, func() *ratelimit.Queue { return ratelimit.NewQueue(l.UpstreamConcurrency, wait) })
+	l.queue = queue
 	l.acquired = append(l.acquired, release)
-	return nil
 }
 
 // busy refuses a request that got no place at the upstream, and refunds its charge.

@@ -4,6 +4,7 @@ package pool
 
 import (
 	"io"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,6 +13,17 @@ import (
 
 // Release releases a pooled value. Further calls do nothing.
 type Release func()
+
+// Held is what a configuration holds of the pool. The zero Held holds nothing.
+type Held []Release
+
+// Release releases everything, the last first. Later calls do nothing.
+func (h *Held) Release() {
+	for _, release := range slices.Backward(*h) {
+		release()
+	}
+	*h = nil
+}
 
 // retentionAfterReload is how long a value outlives its last holder, for requests that
 // are still in flight.
@@ -42,6 +54,25 @@ func Acquire[T caddy.Destructor](key Key, construct func() (T, error)) (T, Relea
 			_, _ = pool.Delete(key)
 		}
 	}, nil
+}
+
+// plain is a pooled value that holds nothing but memory.
+type plain[T any] struct{ value T }
+
+// Destruct does nothing.
+func (plain[T]) Destruct() error { return nil }
+
+// AcquirePlain is Acquire for a value that holds nothing but memory.
+func AcquirePlain[T any](key Key, construct func() T) (T, Release) {
+	// Only the constructor can fail, and this one can't.
+	p, release, _ := Acquire(key, func() (plain[T], error) { return plain[T]{construct()}, nil })
+	return p.value, release
+}
+
+// FindPlain is Find for a value of AcquirePlain.
+func FindPlain[T any](key Key) (T, bool) {
+	p, ok := Find[plain[T]](key)
+	return p.value, ok
 }
 
 // Find returns the value of the key, if there is one.
