@@ -4,10 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	mathrand "math/rand/v2"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/ainative/portcullis/caddymodule/internal/slab"
 )
 
 // arena allocates in blocks what gateway_errors needs for each request: the exchange, the
@@ -15,7 +15,6 @@ import (
 // request that passes costs none of its own. No value is used twice: a log entry, a header
 // map or a handler that outlives its request never sees another request's values.
 type arena struct {
-	mu        sync.Mutex
 	exchanges []Exchange
 	ids       strings.Builder
 	lines     []string
@@ -33,31 +32,11 @@ const (
 	randomPerID = 8
 )
 
-// arenas live as long as the process. There are more than most machines have processors,
-// so that a lock is rarely contended.
-var arenas [64]arena
-
-// takeArena returns a locked arena. The caller unlocks it.
-func takeArena() *arena {
-	for range 4 {
-		if a := &arenas[mathrand.Uint32()%uint32(len(arenas))]; a.mu.TryLock() {
-			return a
-		}
-	}
-	a := &arenas[mathrand.Uint32()%uint32(len(arenas))]
-	a.mu.Lock()
-	return a
-}
+// arenas live as long as the process.
+var arenas slab.Shards[arena]
 
 // exchange returns a new exchange.
-func (a *arena) exchange() *Exchange {
-	if len(a.exchanges) == 0 {
-		a.exchanges = make([]Exchange, arenaExchanges)
-	}
-	x := &a.exchanges[0]
-	a.exchanges = a.exchanges[1:]
-	return x
-}
+func (a *arena) exchange() *Exchange { return slab.Cut(&a.exchanges, arenaExchanges) }
 
 // idLines returns two header lines with the id, for the request and for the response.
 func (a *arena) idLines(id string) (request, response []string) {

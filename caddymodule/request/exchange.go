@@ -104,7 +104,8 @@ func Begin(r *http.Request) *Exchange {
 		r.Header[auth.HeaderRequestID] = []string{x.RequestID}
 		return x
 	}
-	a := takeArena()
+	locked := arenas.Lock()
+	a := &locked.State
 	if !ok {
 		x = a.exchange()
 	}
@@ -112,7 +113,7 @@ func Begin(r *http.Request) *Exchange {
 		x.RequestID = a.id(time.Now())
 	}
 	r.Header[auth.HeaderRequestID], x.idLine = a.idLines(x.RequestID)
-	a.mu.Unlock()
+	locked.Unlock()
 	if !ok && vars != nil {
 		vars[exchangeVar] = x
 		x.attach(r.Context())

@@ -18,9 +18,9 @@ func (x *Exchange) EnsureRequestID(r *http.Request) {
 		return
 	}
 	if x.RequestID = trustedRequestID(r); x.RequestID == "" {
-		a := takeArena()
-		defer a.mu.Unlock()
-		x.RequestID = a.id(time.Now())
+		locked := arenas.Lock()
+		defer locked.Unlock()
+		x.RequestID = locked.State.id(time.Now())
 	}
 }
 
