@@ -61,16 +61,6 @@ func (a *Accounts) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return caddyfiletext.Surplus(d, "gateway_accounts takes a prefix and a block only")
 	}
-	limit := func(into *string) func() error {
-		return func() error {
-			var limit []string
-			if err := caddyfiletext.Words(d, &limit); err != nil {
-				return err
-			}
-			*into = strings.Join(limit, " ")
-			return nil
-		}
-	}
 	return caddyfiletext.Block(d, map[string]func() error{
 		"issuer":         func() error { return caddyfiletext.Word(d, &a.Issuer) },
 		"registration":   func() error { return caddyfiletext.OneOf(d, &a.Registration, registrationOpen, registrationClosed) },
@@ -83,12 +73,12 @@ func (a *Accounts) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		},
 		"default_role":         func() error { return caddyfiletext.Word(d, &a.DefaultRole) },
 		"default_tier":         func() error { return caddyfiletext.Word(d, &a.DefaultTier) },
-		"login_limit":          limit(&a.LoginLimit),
+		"login_limit":          func() error { return caddyfiletext.Line(d, &a.LoginLimit) },
 		"keys_per_owner":       func() error { return caddyfiletext.Number(d, &a.KeysPerOwner) },
 		"foreign_key_lifetime": func() error { return caddyfiletext.Duration(d, &a.ForeignKeyLifetime) },
 		"key_header":           func() error { return caddyfiletext.Word(d, &a.KeyHeader) },
 		"realm":                func() error { return caddyfiletext.Word(d, &a.Realm) },
-		"failures":             limit(&a.Failures),
+		"failures":             func() error { return caddyfiletext.Line(d, &a.Failures) },
 	})
 }
 

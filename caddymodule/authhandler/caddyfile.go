@@ -1,8 +1,6 @@
 package authhandler
 
 import (
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/ainative/portcullis/caddymodule/internal/caddyfiletext"
@@ -34,20 +32,13 @@ func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return caddyfiletext.Surplus(d, "gateway_auth takes a matcher and a block only")
 	}
 	return caddyfiletext.Block(d, map[string]func() error{
-		"schemes":    func() error { return caddyfiletext.Words(d, &a.Schemes) },
-		"issuers":    func() error { return caddyfiletext.Words(d, &a.Issuers) },
-		"key_header": func() error { return caddyfiletext.Word(d, &a.KeyHeader) },
-		"realm":      func() error { return caddyfiletext.Word(d, &a.Realm) },
-		"optional":   func() error { return caddyfiletext.Flag(d, &a.Optional) },
-		"shadow":     func() error { return caddyfiletext.Flag(d, &a.Shadow) },
-		"failures": func() error {
-			var limit []string
-			if err := caddyfiletext.Words(d, &limit); err != nil {
-				return err
-			}
-			a.Failures = strings.Join(limit, " ")
-			return nil
-		},
+		"schemes":             func() error { return caddyfiletext.Words(d, &a.Schemes) },
+		"issuers":             func() error { return caddyfiletext.Words(d, &a.Issuers) },
+		"key_header":          func() error { return caddyfiletext.Word(d, &a.KeyHeader) },
+		"realm":               func() error { return caddyfiletext.Word(d, &a.Realm) },
+		"optional":            func() error { return caddyfiletext.Flag(d, &a.Optional) },
+		"shadow":              func() error { return caddyfiletext.Flag(d, &a.Shadow) },
+		"failures":            func() error { return caddyfiletext.Line(d, &a.Failures) },
 		"login_routes":        func() error { return caddyfiletext.Words(d, &a.LoginRoutes) },
 		"forward_credentials": func() error { return caddyfiletext.Flag(d, &a.ForwardCredentials) },
 		"identity_token": func() error {

@@ -69,9 +69,9 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request, x *request.Exc
 	} else {
 		x.Step(request.PolicyAuth, request.Anonymous, nil)
 	}
-	watched := &statusWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	watched := caddyhttp.NewResponseRecorder(w, nil, nil)
 	err := next.ServeHTTP(watched, r)
-	if attempt && isFailedLogin(watched.status) {
+	if attempt && isFailedLogin(watched.Status()) {
 		a.countFailure(r, x)
 	}
 	return err
@@ -108,19 +108,4 @@ func (a *Auth) failureKey(r *http.Request) (ratelimit.Key, bool) {
 		return ratelimit.Key{}, false
 	}
 	return ratelimit.AnonymousKey(failuresZone, request.ClientIP(r))
-}
-
-// statusWriter remembers the status of a response.
-type statusWriter struct {
-	caddyhttp.ResponseWriterWrapper
-	// status is the first final status; 0 for none.
-	status int
-}
-
-// WriteHeader notes the status and passes it on.
-func (w *statusWriter) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status = status
-	}
-	w.ResponseWriterWrapper.WriteHeader(status)
 }

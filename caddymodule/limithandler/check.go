@@ -1,6 +1,7 @@
 package limithandler
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -15,18 +16,8 @@ import (
 
 // Check makes the policies, or returns every mistake in the configuration.
 func (l *RateLimit) Check(app *gateway.App) error {
-	if l.Zone == "" {
-		l.Zone = defaultZone
-	}
-	if l.By == "" {
-		l.By = byOwner
-	}
-	if l.Missing == "" {
-		l.Missing = missingDeny
-	}
-	if l.Anonymous == "" {
-		l.Anonymous = defaultAnonymous
-	}
+	l.Zone, l.By = cmp.Or(l.Zone, defaultZone), cmp.Or(l.By, byOwner)
+	l.Missing, l.Anonymous = cmp.Or(l.Missing, missingDeny), cmp.Or(l.Anonymous, defaultAnonymous)
 	var errs []error
 	fail := func(err error) {
 		if err != nil {
@@ -66,9 +57,7 @@ func (l *RateLimit) Check(app *gateway.App) error {
 
 // checkCost rejects a cost above a burst: every request would get 429 for ever.
 func (l *RateLimit) checkCost(app *gateway.App) error {
-	if l.Cost == "" {
-		l.Cost = "1"
-	}
+	l.Cost = cmp.Or(l.Cost, "1")
 	if strings.Contains(l.Cost, "{") {
 		l.cost = -1
 		return nil

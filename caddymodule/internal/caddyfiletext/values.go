@@ -12,13 +12,22 @@ import (
 	"github.com/ainative/portcullis/plugins/ratelimit"
 )
 
-// Limit reads and checks the words of one limit and appends them as a line.
-func Limit(d *caddyfile.Dispenser, into *[]string) error {
-	var limit []string
-	if err := Words(d, &limit); err != nil {
+// Line reads one argument or more and joins them with spaces.
+func Line(d *caddyfile.Dispenser, into *string) error {
+	var words []string
+	if err := Words(d, &words); err != nil {
 		return err
 	}
-	line := strings.Join(limit, " ")
+	*into = strings.Join(words, " ")
+	return nil
+}
+
+// Limit reads and checks the words of one limit and appends them as a line.
+func Limit(d *caddyfile.Dispenser, into *[]string) error {
+	var line string
+	if err := Line(d, &line); err != nil {
+		return err
+	}
 	if _, err := ratelimit.ParseLimits([]string{line}); err != nil {
 		return d.WrapErr(err)
 	}
