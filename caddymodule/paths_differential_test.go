@@ -57,6 +57,14 @@ var pathUpstreams = []pathUpstream{
 	{name: "Jetty", start: pathsJetty, lastParameter: true, meant: []string{"path_parameters", "encoded_semicolon", "double_escape", "trailing_dot", "trailing_space"}},
 }
 
+// directive is what leads to the upstream.
+func (up pathUpstream) directive() string {
+	if up.proxy == "" {
+		return "reverse_proxy $UPSTREAM"
+	}
+	return up.proxy
+}
+
 const phpProxy = "root * $ROOT\n php_fastcgi $UPSTREAM {\n index front.php\n }"
 
 // pathSite is the pattern of Caddyfile.example, which also says in the response as
@@ -100,13 +108,9 @@ func TestNoPathReachesAnotherRoute(t *testing.T) {
 	for _, up := range pathUpstreams {
 		t.Run(up.name, func(t *testing.T) {
 			address := up.start(t)
-			proxy := up.proxy
-			if proxy == "" {
-				proxy = "reverse_proxy $UPSTREAM"
-			}
 			text := gatewayOptions("tier enterprise 50000000/1m")
 			for name, setting := range up.settings() {
-				text += "http://" + name + ".test:$PORT {\n" + setting + pathSite + proxy + "\n}\n"
+				text += "http://" + name + ".test:$PORT {\n" + setting + pathSite + up.directive() + "\n}\n"
 			}
 			root, err := filepath.Abs(pathsDir)
 			if err != nil {

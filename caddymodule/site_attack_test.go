@@ -98,15 +98,11 @@ func TestPathFormsReachNoGuardedRoute(t *testing.T) {
 	for _, up := range pathUpstreams {
 		t.Run(up.name, func(t *testing.T) {
 			address := up.start(t)
-			proxy := up.proxy
-			if proxy == "" {
-				proxy = "reverse_proxy $UPSTREAM"
-			}
 			root, err := filepath.Abs(pathsDir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := startText(t, gatewayOptions(roomy)+"http://one.test:$PORT {\n"+pathSite+proxy+"\n}\n", "$UPSTREAM", address, "$ROOT", root)
+			c := startText(t, gatewayOptions(roomy)+"http://one.test:$PORT {\n"+pathSite+up.directive()+"\n}\n", "$UPSTREAM", address, "$ROOT", root)
 			for name, form := range pathForms {
 				s := dial(t, c)
 				s.send(strings.ReplaceAll(form, "$HOST", "one.test"))

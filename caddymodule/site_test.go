@@ -27,7 +27,7 @@ func dial(t testing.TB, c *caddyharness.Caddy) *session {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return &session{t, conn, bufio.NewReader(conn)}
