@@ -68,7 +68,7 @@ func (t *table) used(e *entry, now int64) (share float64, over bool) {
 		return 0, false
 	}
 	if e.meta.strict() {
-		w := &t.windows[e.meta.place()]
+		w := t.windows.at(e.meta.place())
 		if w.used < w.count {
 			return float64(w.used) / float64(w.count), false
 		}

@@ -52,7 +52,7 @@ func (s *shard) export(batch []Saved, minPeriod int64, onlyChanged bool, now int
 			Strict: e.meta.strict(), Full: at(e.tat), Overdrawn: e.meta&overdrawnFlag != 0,
 		}
 		if saved.Strict {
-			for _, seg := range s.windows[e.meta.place()].segments {
+			for _, seg := range s.windows.at(e.meta.place()).segments {
 				saved.Events = append(saved.Events, SavedEvents{At: at(seg.last), N: seg.n})
 			}
 		}

@@ -82,13 +82,10 @@ func (m meta) debt() int64 {
 type table struct {
 	slots []entry
 	n     int
-	// windows are the strict windows, and spare their free places.
-	windows []window
-	spare   []int
-	// turns are the last turns of buckets, and spareTurns their free places.
-	turns      []turn
-	spareTurns []int
-	random     uint64
+	// windows are the strict windows, and turns the last turns of buckets.
+	windows places[window]
+	turns   places[turn]
+	random  uint64
 }
 
 // minSlots is the size of the smallest table.
@@ -162,8 +159,7 @@ func (t *table) remove(l *Limiter, gap int) {
 		t.forgetTurns(e)
 	}
 	if m := t.slots[gap].meta; m.strict() {
-		t.windows[m.place()] = window{}
-		t.spare = append(t.spare, m.place())
+		t.windows.free(m.place())
 	}
 	size := len(t.slots)
 	for at := t.after(gap); t.slots[at].meta != 0; at = t.after(at) {
@@ -195,12 +191,8 @@ func (t *table) sweep(l *Limiter, now int64) {
 	if size := max(minSlots, t.n*2); size < len(t.slots)/2 {
 		t.resize(l, size)
 	}
-	if t.n == 0 {
-		t.windows, t.spare = nil, nil
-	}
-	if len(t.turns) == len(t.spareTurns) {
-		t.turns, t.spareTurns = nil, nil
-	}
+	t.windows.trim()
+	t.turns.trim()
 }
 
 // intn is a random number below n, good enough to sample with.

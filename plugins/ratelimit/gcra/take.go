@@ -139,7 +139,7 @@ func (t *table) lookWindow(c *cell, row *ratelimit.Row, now int64) {
 	if c.at < 0 {
 		return
 	}
-	w := &t.windows[t.slots[c.at].meta.place()]
+	w := t.windows.at(t.slots[c.at].meta.place())
 	w.forget(now, period)
 	if c.cost > 0 && c.cost <= row.Limit.Count {
 		row.RetryAfter = w.until(row.Limit.Count-c.cost, now, period)
@@ -152,7 +152,7 @@ func (t *table) show(c *cell, row *ratelimit.Row, now int64) {
 	case !c.name.strict():
 		row.SetDebt(c.debt, c.interval, c.horizon)
 	case c.at >= 0:
-		t.windows[t.slots[c.at].meta.place()].show(row, now)
+		t.windows.at(t.slots[c.at].meta.place()).show(row, now)
 	default:
 		row.Remaining = row.Limit.Count
 	}
@@ -176,7 +176,7 @@ func (t *table) write(c *cell, row *ratelimit.Row, now int64) (turns bool) {
 	}
 	period := int64(row.Limit.Period)
 	e.meta |= dirtyFlag
-	w := &t.windows[e.meta.place()]
+	w := t.windows.at(e.meta.place())
 	w.count = row.Limit.Count
 	if c.cost > 0 {
 		w.add(now, period, min(c.cost, 2*w.count-w.used))
@@ -203,13 +203,6 @@ func (t *table) addCount(l *Limiter, hash uint64, key *ratelimit.Key, c *cell, r
 }
 
 func (t *table) addWindow(l *Limiter, hash uint64, key *ratelimit.Key, name meta, w window) {
-	place := len(t.windows)
-	if n := len(t.spare); n > 0 {
-		place = t.spare[n-1]
-		t.spare = t.spare[:n-1]
-		t.windows[place] = w
-	} else {
-		t.windows = append(t.windows, w)
-	}
+	place := t.windows.put(w)
 	t.add(l, hash, &entry{key: *key, tat: w.end(name.period()), meta: name | meta(place)})
 }

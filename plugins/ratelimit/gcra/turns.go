@@ -32,7 +32,7 @@ func (t *table) giveTurn(c *cell, now int64, d *ratelimit.Decision) {
 
 // keepTurns is the meta of a bucket that has turns, once it is to be changed.
 func (t *table) keepTurns(from, to meta) meta {
-	t.turns[from.place()].debt = to.debt()
+	t.turns.at(from.place()).debt = to.debt()
 	return to&^auxMask | turnsFlag | meta(from.place())
 }
 
@@ -56,26 +56,18 @@ func (t *table) sweepTurns(e *entry, now int64) {
 // lastTurn is the last turn of an entry that has some.
 func (t *table) lastTurn(e *entry) *int64 {
 	if e.meta.strict() {
-		return &t.windows[e.meta.place()].turn
+		return &t.windows.at(e.meta.place()).turn
 	}
-	return &t.turns[e.meta.place()].last
+	return &t.turns.at(e.meta.place()).last
 }
 
 func (t *table) addTurn(e *entry) {
 	if e.meta.strict() {
-		t.windows[e.meta.place()].turn = noTurn
+		t.windows.at(e.meta.place()).turn = noTurn
 		e.meta |= turnsFlag
 		return
 	}
-	first := turn{last: noTurn, debt: e.meta.debt()}
-	place := len(t.turns)
-	if n := len(t.spareTurns); n > 0 {
-		place = t.spareTurns[n-1]
-		t.spareTurns = t.spareTurns[:n-1]
-		t.turns[place] = first
-	} else {
-		t.turns = append(t.turns, first)
-	}
+	place := t.turns.put(turn{last: noTurn, debt: e.meta.debt()})
 	e.meta = e.meta&^auxMask | turnsFlag | meta(place)
 }
 
@@ -86,15 +78,15 @@ func (t *table) forgetTurns(e *entry) {
 	e.meta &^= turnsFlag
 	if !e.meta.strict() {
 		place := e.meta.place()
-		e.meta = e.meta.withDebt(t.turns[place].debt)
-		t.spareTurns = append(t.spareTurns, place)
+		e.meta = e.meta.withDebt(t.turns.at(place).debt)
+		t.turns.free(place)
 	}
 }
 
 // debt is the debt of a bucket beyond which a caller is over its limit.
 func (t *table) debt(e *entry) int64 {
 	if e.meta&turnsFlag != 0 {
-		return t.turns[e.meta.place()].debt
+		return t.turns.at(e.meta.place()).debt
 	}
 	return e.meta.debt()
 }
