@@ -434,6 +434,7 @@ missing_packages() {
 	/usr/bin/python3 -c 'import jwt' 2>/dev/null || missing+=(python3-jwt)
 	/usr/bin/python3 -c 'import rest_framework_simplejwt' 2>/dev/null || missing+=(python3-djangorestframework-simplejwt)
 	have php-cgi || missing+=(php-cgi)
+	have chromium || have chromium-browser || have google-chrome || missing+=(chromium)
 	have node || missing+=(nodejs)
 	have npm || missing+=(npm)
 	# Servlet containers, where this release of Debian has them: the tests do without.
@@ -491,6 +492,7 @@ install_test_needs() {
 	have node && have npm || missing+=("Node.js with npm (macOS: brew install node)")
 	python3 -c 'import fastapi, uvicorn, requests, aiohttp, flask, django, jwt, rest_framework_simplejwt' 2>/dev/null ||
 		missing+=("Python with FastAPI, uvicorn, requests, aiohttp, Flask, Django, PyJWT and simplejwt (python3 -m pip install fastapi uvicorn requests aiohttp flask django pyjwt djangorestframework-simplejwt)")
+	have chromium || have google-chrome || missing+=("Chromium (macOS: brew install chromium)")
 	have php-cgi || missing+=("PHP's php-cgi (macOS: brew install php)")
 	[ ${#missing[@]} -eq 0 ] || die "the tests need, and this machine lacks:" "${missing[@]}"
 }

@@ -75,8 +75,7 @@ func browse(t *testing.T, url string) {
 		}
 	}
 	if program == "" {
-		// Not servertest.Missing: ./xcaddy.sh test does not install a browser.
-		t.Skip("no Chromium: `apt-get install chromium` and run it again")
+		servertest.Missing(t, "Chromium")
 	}
 	// Not t.TempDir: processes of a browser that is killed write on for a moment.
 	profile, err := os.MkdirTemp("", "browser") //nolint:usetesting // see above

@@ -193,15 +193,15 @@ func TestRewrittenPathIsJudgedWithoutAPolicy(t *testing.T) {
 				}
 			}
 			judge(t)
-			t.Run("check agrees", func(t *testing.T) {
-				if strings.Contains(site, "handle_response") || strings.Contains(site, "handle_errors {\n rewrite") {
-					t.Skip("a dry run ends before an upstream has answered")
-				}
-				out, errOut, err := command(t, "gateway", "--address", c.Admin, "check", "GET", "http://one.test:"+c.Expand("$PORT")+"/files?name=../admin")
-				if !strings.Contains(out, "400") {
-					t.Errorf("check says %s %s %v, want 400", out, errOut, err)
-				}
-			})
+			// A dry run ends before an upstream has answered.
+			if !strings.Contains(site, "handle_response") && !strings.Contains(site, "handle_errors {\n rewrite") {
+				t.Run("check agrees", func(t *testing.T) {
+					out, errOut, err := command(t, "gateway", "--address", c.Admin, "check", "GET", "http://one.test:"+c.Expand("$PORT")+"/files?name=../admin")
+					if !strings.Contains(out, "400") {
+						t.Errorf("check says %s %s %v, want 400", out, errOut, err)
+					}
+				})
+			}
 			// Caddy's metrics go by the names of the handlers themselves.
 			if name == "reverse_proxy" {
 				t.Run("in JSON, without site blocks", func(t *testing.T) {
