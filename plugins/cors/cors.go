@@ -166,9 +166,6 @@ func isToken(s string) bool {
 	})
 }
 
-// Everybody reports whether every origin is allowed.
-func (p *Policy) Everybody() bool { return p.origins.everybody() != "" }
-
 // Null reports whether pages without an origin of their own are allowed, which any
 // page can make.
 func (p *Policy) Null() bool { return p.origins.null }

@@ -60,6 +60,3 @@ func (q *Queue) Enter(ctx context.Context) error {
 
 // Leave frees the place.
 func (q *Queue) Leave() { <-q.places }
-
-// Full reports whether a request would have to wait.
-func (q *Queue) Full() bool { return len(q.places) == cap(q.places) }

@@ -51,16 +51,17 @@ func TestQueue(t *testing.T) {
 	t.Run("a bounded time", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := NewQueue(1, 3*time.Second)
-			if err := q.Enter(t.Context()); err != nil || !q.Full() {
-				t.Fatalf("got %v, full %t", err, q.Full())
+			if err := q.Enter(t.Context()); err != nil {
+				t.Fatal(err)
 			}
 			began := time.Now()
 			if err := q.Enter(t.Context()); !errors.Is(err, ErrBusy) || time.Since(began) != 3*time.Second {
 				t.Errorf("got %v after %s, want ErrBusy after 3s", err, time.Since(began))
 			}
 			q.Leave()
-			if q.Full() {
-				t.Error("full after the last has left")
+			began = time.Now()
+			if err := q.Enter(t.Context()); err != nil || time.Since(began) != 0 {
+				t.Errorf("after the last has left: got %v after %s, want a place at once", err, time.Since(began))
 			}
 		})
 	})
