@@ -34,6 +34,9 @@ var identityFolds = map[string]bool{
 
 const requestIDFold = "xrequestid"
 
+// isIdentityFold reports whether a folded name is that of a header of ours.
+func isIdentityFold(fold string) bool { return identityFolds[fold] || fold == requestIDFold }
+
 // KeyHeaderUsable is an error for a name that can't carry API keys: no header
 // name, one that the server drops or reads another way, or one of ours.
 func KeyHeaderUsable(name string) error {
@@ -43,7 +46,7 @@ func KeyHeaderUsable(name string) error {
 		return fmt.Errorf("%q is no header name", name)
 	case strings.ContainsAny(name, "_."):
 		return fmt.Errorf("the server drops headers with _ or . in their names, like %s", name)
-	case fold == "authorization" || identityFolds[fold] || fold == requestIDFold:
+	case fold == "authorization" || isIdentityFold(fold):
 		return fmt.Errorf("%s has a meaning of its own", name)
 	}
 	return nil
@@ -69,14 +72,9 @@ func StripTrailers(h http.Header) {
 	delete(h, HeaderRequestID)
 }
 
-// IsIdentity reports whether a header is one that the gateway adds to a request.
-func IsIdentity(name string) bool {
-	switch name {
-	case HeaderRequestID, HeaderUserID, HeaderUserRole, HeaderUserRoles, HeaderUserTier, HeaderAuthScheme, HeaderAPIKeyID, HeaderGatewayIdentity:
-		return true
-	}
-	return false
-}
+// IsIdentity reports whether a header is one that the gateway adds to a request, in any
+// spelling.
+func IsIdentity(name string) bool { return startsLike(name, 'x') && isIdentityFold(foldHeader(name)) }
 
 func stripNames(h http.Header) {
 	for name := range h {
@@ -84,7 +82,7 @@ func stripNames(h http.Header) {
 			continue
 		}
 		fold := foldHeader(name)
-		if identityFolds[fold] || (fold == requestIDFold && name != HeaderRequestID) {
+		if isIdentityFold(fold) && name != HeaderRequestID {
 			delete(h, name)
 		}
 	}
@@ -135,7 +133,7 @@ func protectConnection(h http.Header, lines []string) {
 		for token := range strings.SplitSeq(line, ",") {
 			token = strings.TrimSpace(token)
 			fold := foldHeader(token)
-			if identityFolds[fold] || fold == requestIDFold {
+			if isIdentityFold(fold) {
 				changed = true
 				continue
 			}
