@@ -3,14 +3,12 @@ package caddymodule_test
 import (
 	"encoding/json"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/ainative/portcullis/caddymodule/internal/caddyharness"
-	"github.com/ainative/portcullis/internal/servertest"
 )
 
 // loginSite is the README's site in front of an API with a log-in of its own.
@@ -132,14 +130,7 @@ func TestLoginOfFrameworks(t *testing.T) {
 		}, "1", func(granted map[string]any) (string, string) {
 			return `{"refresh":"` + granted["refresh"].(string) + `"}`, ""
 		}},
-		{"Express", func(t *testing.T) *program {
-			node, err := exec.LookPath("node")
-			if err != nil {
-				servertest.Missing(t, "Node.js")
-			}
-			port := caddyharness.FreePort(t)
-			return run(t, filepath.Join("testdata", "express"), port, node, "login.js", strconv.Itoa(port))
-		}, "u1", byExpiredToken},
+		{"Express", func(t *testing.T) *program { return expressWith(t, "login.js") }, "u1", byExpiredToken},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			up := tc.start(t)

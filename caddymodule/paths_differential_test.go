@@ -547,15 +547,7 @@ func pathsDjango(t testing.TB) string {
 	return run(t, pathsDir, port, python, "-B", "django_app.py", strconv.Itoa(port)).addr()
 }
 
-func pathsExpress(t testing.TB) string {
-	node, err := exec.LookPath("node")
-	dir := filepath.Join("testdata", "express")
-	if _, statErr := os.Stat(filepath.Join(dir, "node_modules", "express")); err != nil || statErr != nil {
-		servertest.Missing(t, "Express")
-	}
-	port := caddyharness.FreePort(t)
-	return run(t, dir, port, node, "paths.js", strconv.Itoa(port)).addr()
-}
+func pathsExpress(t testing.TB) string { return expressWith(t, "paths.js").addr() }
 
 func pathsGo(t testing.TB) string {
 	mux := http.NewServeMux()

@@ -30,6 +30,7 @@ type program struct {
 // run starts a program that listens on port, and stops it with the test.
 func run(t testing.TB, dir string, port int, args ...string) *program {
 	t.Helper()
+	servertest.Needed(t)
 	p := &program{t: t, args: args, dir: dir, port: port, log: new(bytes.Buffer)}
 	p.start()
 	t.Cleanup(func() {
@@ -89,13 +90,21 @@ func fastAPI(t testing.TB) *program {
 
 func express(t testing.TB) *program {
 	t.Helper()
+	return expressWith(t, "app.js")
+}
+
+// expressWith runs a program of testdata/express.
+func expressWith(t testing.TB, file string) *program {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	dir := filepath.Join("testdata", "express")
-	if _, statErr := os.Stat(filepath.Join(dir, "node_modules", "express")); err != nil || statErr != nil {
-		servertest.Missing(t, "Express")
+	for _, module := range []string{"express", "passport"} {
+		if _, statErr := os.Stat(filepath.Join(dir, "node_modules", module)); err != nil || statErr != nil {
+			servertest.Missing(t, "Express with passport")
+		}
 	}
 	port := caddyharness.FreePort(t)
-	return run(t, dir, port, node, "app.js", strconv.Itoa(port))
+	return run(t, dir, port, node, file, strconv.Itoa(port))
 }
 
 func nginx(t testing.TB) *program {
